@@ -1,0 +1,119 @@
+// The .dcn file format, version 1.
+//
+// All numbers are unsigned and little endian. A CRC is the CRC-32 of zlib and PNG (polynomial 0xEDB88320). A file is
+//
+//   8 bytes      signature: 8D 44 43 4E 0D 0A 1A 0A. As in PNG: not text, "DCN", and line ends that a transfer as text would
+//   damage. u16          version: 1 HEAD         the header section, see below sections     metadata, any number; together
+//   exactly as long as the header says tiles        as many as the header implies; the file ends right after the last one
+//
+// Each byte is covered by a CRC, or has only one value that is accepted.
+//
+// A section is
+//   4 bytes      type: ASCII letters, digits and spaces, beginning with a letter
+//   u32          length of the payload in bytes
+//   length bytes payload
+//   u32          CRC of type, length and payload
+// A type with a capital first letter is critical: a decoder that does not know it refuses the file; HEAD is the only one so far.
+// Others are ancillary: a decoder may skip them. "icc " is an ICC profile, "exif" an EXIF block (from its TIFF header on), "xmp "
+// an XMP packet.
+//
+// The payload of HEAD, 28 bytes and 4 per tile:
+//   u64          model: XXH3-64 hash of the weights with which the file is to be decoded (codec/network/safetensors.h)
+//   u32          width in pixels, at least 1
+//   u32          height in pixels, at least 1
+//   u8           channels: 1 or 3
+//   u8           depth: bits per sample, 8
+//   u16          quality: the rate point of the model, in 1/256
+//   u16          tile: edge of a tile in latents, at least 1
+//   u16          flags: 0
+//   u32          ancillary: length in bytes of the sections between HEAD and the tiles
+//   u32 × tiles  length in bytes of each tile's data
+// A latent stands for 16 × 16 pixels. The latents of an image are ceil(width/16) columns and ceil(height/16) rows; the tiles are
+// squares of `tile` latents, in rows from left to right and top to bottom, cut off at the right and bottom edges. Where a tile
+// lies in the file follows from HEAD alone.
+//
+// A tile is
+//   length bytes data: one entropy-coded stream (codec/entropy/rans.h) of symbols (codec/entropy/scale_tables.h); which symbols,
+//   in which
+//                order and with which tables is up to the model
+//   u32          CRC of the CRC of HEAD (4 bytes), the tile's number from 0 (u32) and the data, so that a tile of another file,
+//   or of
+//                another place, is not accepted
+//
+// A file of one tile and no metadata is 58 bytes longer than the data of the tile.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace decant {
+
+inline constexpr uint16_t kContainerVersion = 1;
+inline constexpr uint32_t kPixelsPerLatent = 16;  // along each edge
+
+struct Header {
+    uint64_t model = 0;      // identity of the weights
+    uint32_t width = 0;      // pixels, 1 …
+    uint32_t height = 0;     // pixels, 1 …
+    uint8_t channels = 3;    // 1 or 3
+    uint8_t depth = 8;       // bits per sample, 8
+    uint16_t quality = 0;    // rate point in 1/256
+    uint16_t tile = 0;       // edge of a tile in latents, 1 …
+    uint16_t flags = 0;      // reserved, 0
+    uint32_t ancillary = 0;  // bytes of ancillary sections; write_container() computes it
+
+    bool operator==(const Header&) const = default;
+};
+
+struct TileGrid {
+    uint32_t columns, rows;
+    uint64_t count() const { return uint64_t{columns} * rows; }
+};
+
+// The tiles of an image, from width, height and tile. Throws Error invalid_argument if the tile's edge is 0.
+TileGrid tile_grid(const Header& header);
+
+struct Section {
+    std::array<char, 4> type;
+    std::vector<uint8_t> payload;
+
+    bool operator==(const Section&) const = default;
+};
+
+inline constexpr std::array<char, 4> kSectionIcc{'i', 'c', 'c', ' '};
+inline constexpr std::array<char, 4> kSectionExif{'e', 'x', 'i', 'f'};
+inline constexpr std::array<char, 4> kSectionXmp{'x', 'm', 'p', ' '};
+
+// A file taken apart. The tiles are views: of the bytes that were parsed, or of the encoder's streams.
+struct Container {
+    Header header;
+    std::vector<Section> ancillary;
+    std::vector<std::span<const uint8_t>> tiles;
+};
+
+struct ParseOptions {
+    uint64_t max_pixels = uint64_t{1} << 28;
+};
+
+// Whether the bytes begin with the signature; for telling file formats apart.
+bool is_container(std::span<const uint8_t> bytes);
+
+// Throws Error invalid_argument if a header field is out of its range, the number of tiles does not fit the header, a section's
+// type is not ancillary, or a length exceeds 32 bits.
+std::vector<uint8_t> write_container(const Container& container);
+
+// The result refers to `bytes`. All checksums are verified, and all sizes are compared with the size of the file and the limits
+// before anything is allocated. Throws Error
+//   unsupported  not a .dcn file, another version, a critical section or a header value that this version does not know
+//   corrupt      anything damaged, truncated or left over
+//   limit        more than max_pixels
+Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& options = {});
+
+// Names and values for people: the header's fields in the order of the file, then the numbers and sizes of tiles and sections.
+std::vector<std::pair<std::string, std::string>> describe_container(const Container& container);
+
+}  // namespace decant
