@@ -1,0 +1,231 @@
+#include "codec/image/headers.h"
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace decant {
+namespace {
+
+enum class ByteOrder { little, big };
+
+// Integers out of a file; reading past the end is Error(corrupt).
+class Fields {
+public:
+    Fields(const Source& source, ByteOrder order) : source_(source), order_(order) {}
+
+    std::uint64_t size() const { return source_.bytes.size(); }
+    bool holds(std::uint64_t offset, std::uint64_t count) const { return count <= size() && offset <= size() - count; }
+    bool has_text(std::uint64_t offset, std::string_view text) const {
+        return holds(offset, text.size()) && std::memcmp(source_.bytes.data() + offset, text.data(), text.size()) == 0;
+    }
+
+    std::uint32_t u8(std::uint64_t offset) const { return number(offset, 1); }
+    std::uint32_t u16(std::uint64_t offset) const { return number(offset, 2); }
+    std::uint32_t u24(std::uint64_t offset) const { return number(offset, 3); }
+    std::uint32_t u32(std::uint64_t offset) const { return number(offset, 4); }
+
+private:
+    std::uint32_t number(std::uint64_t offset, std::uint32_t bytes) const {
+        if (!holds(offset, bytes)) throw_corrupt(source_, "truncated: the header goes on after the end of the file");
+        std::uint32_t value = 0;
+        for (std::uint32_t i = 0; i < bytes; ++i) {
+            const std::uint32_t shift = 8 * (order_ == ByteOrder::little ? i : bytes - 1 - i);
+            value |= static_cast<std::uint32_t>(source_.bytes[offset + i]) << shift;
+        }
+        return value;
+    }
+
+    const Source& source_;
+    ByteOrder order_;
+};
+
+// The offset of the next JPEG marker code (the byte after 0xFF) at or after `offset`. Stuffed zeros and restart markers,
+// which belong to the coded data, are passed over.
+std::uint64_t find_jpeg_marker(const Source& source, std::uint64_t offset) {
+    const auto bytes = source.bytes;
+    while (offset < bytes.size()) {
+        const void* found = std::memchr(bytes.data() + offset, 0xFF, bytes.size() - offset);
+        if (found == nullptr) break;
+        offset = static_cast<std::uint64_t>(static_cast<const std::uint8_t*>(found) - bytes.data()) + 1;
+        while (offset < bytes.size() && bytes[offset] == 0xFF) ++offset;  // fill bytes
+        if (offset >= bytes.size()) break;
+        const bool in_coded_data = bytes[offset] == 0x00 || (bytes[offset] >= 0xD0 && bytes[offset] <= 0xD7);
+        if (!in_coded_data) return offset;
+    }
+    throw_corrupt(source, "truncated JPEG: the file ends before its end marker");
+}
+
+// TIFF's tags.
+namespace tag {
+constexpr std::uint32_t width = 256, height = 257, bits = 258, photometric = 262, strip_offsets = 273, orientation = 274,
+                        channels = 277, strip_sizes = 279, tile_offsets = 324, tile_sizes = 325, sample_format = 339;
+}
+constexpr std::uint32_t photometric_cmyk = 5;
+
+// The first directory of a TIFF file: tags with arrays of unsigned integers.
+class TiffDirectory {
+public:
+    TiffDirectory(const Source& source, const Fields& fields)
+        : source_(source), fields_(fields), start_(fields.u32(4)), count_(fields.u16(start_)) {
+        constexpr std::uint64_t offset_of_next_size = 4;
+        if (!fields.holds(std::uint64_t{start_} + 2, 12 * std::uint64_t{count_} + offset_of_next_size))
+            throw_corrupt(source, "truncated TIFF: its directory goes on after the end of the file");
+    }
+
+    // Where the tag's values begin, and how many of which size there are; count 0 for a tag that is absent.
+    struct Values {
+        std::uint64_t offset = 0;
+        std::uint32_t count = 0;
+        std::uint32_t value_size = 0;
+    };
+    Values find(std::uint32_t wanted) const {
+        for (std::uint32_t i = 0; i < count_; ++i) {
+            const std::uint64_t entry = std::uint64_t{start_} + 2 + 12 * std::uint64_t{i};
+            if (fields_.u16(entry) != wanted) continue;
+            const std::uint32_t type = fields_.u16(entry + 2);
+            Values values;
+            values.count = fields_.u32(entry + 4);
+            values.value_size = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
+            if (values.value_size == 0) throw_corrupt(source_, "damaged TIFF: tag " + std::to_string(wanted) + " is no integer");
+            const bool fits_in_entry = std::uint64_t{values.count} * values.value_size <= 4;
+            values.offset = fits_in_entry ? entry + 8 : fields_.u32(entry + 8);
+            if (!fields_.holds(values.offset, std::uint64_t{values.count} * values.value_size))
+                throw_corrupt(source_, "truncated TIFF: tag " + std::to_string(wanted) + " points behind the end of the file");
+            return values;
+        }
+        return {};
+    }
+
+    std::uint32_t value(const Values& values, std::uint32_t index) const {
+        const std::uint64_t offset = values.offset + std::uint64_t{index} * values.value_size;
+        return values.value_size == 1 ? fields_.u8(offset) : values.value_size == 2 ? fields_.u16(offset) : fields_.u32(offset);
+    }
+
+    std::uint32_t first_value(std::uint32_t wanted, std::uint32_t fallback) const {
+        const Values values = find(wanted);
+        return values.count == 0 ? fallback : value(values, 0);
+    }
+
+private:
+    const Source& source_;
+    const Fields& fields_;
+    std::uint32_t start_;
+    std::uint32_t count_;
+};
+
+// Every strip or tile has to lie inside the file.
+void check_tiff_data(const Source& source, const Fields& fields, const TiffDirectory& directory) {
+    auto offsets = directory.find(tag::strip_offsets);
+    auto sizes = directory.find(tag::strip_sizes);
+    if (offsets.count == 0) {
+        offsets = directory.find(tag::tile_offsets);
+        sizes = directory.find(tag::tile_sizes);
+    }
+    if (offsets.count == 0) throw_corrupt(source, "damaged TIFF: it does not say where its pixels are");
+    for (std::uint32_t i = 0; i < offsets.count; ++i) {
+        const std::uint32_t size = i < sizes.count ? directory.value(sizes, i) : 0;
+        if (!fields.holds(directory.value(offsets, i), size))
+            throw_corrupt(source, "truncated TIFF: part " + std::to_string(i + 1) + " of " + std::to_string(offsets.count) +
+                                      " of the pixels lies behind the end of the file");
+    }
+}
+
+}  // namespace
+
+HeaderFacts read_jpeg_header(const Source& source) {
+    const Fields fields(source, ByteOrder::big);
+    HeaderFacts facts;
+    bool has_scan = false;
+    for (std::uint64_t marker_offset = find_jpeg_marker(source, 2);;) {
+        const std::uint32_t marker = fields.u8(marker_offset);
+        if (marker == 0xD9) break;
+        const bool is_frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+        if (is_frame && facts.width == 0) {
+            facts.depth = static_cast<int>(fields.u8(marker_offset + 3));
+            facts.height = fields.u16(marker_offset + 4);
+            facts.width = fields.u16(marker_offset + 6);
+        }
+        if (marker == 0xDA) has_scan = true;
+        const bool is_alone = marker == 0x01 || marker == 0xD8;
+        marker_offset = find_jpeg_marker(source, marker_offset + 1 + (is_alone ? 0 : fields.u16(marker_offset + 1)));
+    }
+    if (facts.width == 0 || !has_scan) throw_corrupt(source, "damaged JPEG: it holds no picture");
+    return facts;
+}
+
+HeaderFacts read_webp_header(const Source& source) {
+    const Fields fields(source, ByteOrder::little);
+    if (!fields.holds(8, fields.u32(4)))
+        throw_corrupt(source, "truncated WebP: " + std::to_string(source.bytes.size()) + " bytes instead of " +
+                                  std::to_string(std::uint64_t{fields.u32(4)} + 8));
+    HeaderFacts facts;
+    constexpr std::uint64_t payload = 20;  // after "RIFF", size, "WEBP", the chunk's name and its size
+    if (fields.has_text(12, "VP8X")) {
+        constexpr std::uint32_t animation_flag = 0x02;
+        if ((fields.u8(payload) & animation_flag) != 0)
+            throw_unsupported(source, "animated WebP is not supported; extract a single frame first");
+        facts.width = std::uint64_t{fields.u24(payload + 4)} + 1;
+        facts.height = std::uint64_t{fields.u24(payload + 7)} + 1;
+    } else if (fields.has_text(12, "VP8L")) {
+        const std::uint32_t sides = fields.u32(payload + 1);
+        facts.width = (sides & 0x3FFF) + 1;
+        facts.height = ((sides >> 14) & 0x3FFF) + 1;
+    } else if (fields.has_text(12, "VP8 ")) {
+        facts.width = fields.u16(payload + 6) & 0x3FFF;
+        facts.height = fields.u16(payload + 8) & 0x3FFF;
+    } else {
+        throw_corrupt(source, "damaged WebP: it does not begin with a picture");
+    }
+    return facts;
+}
+
+HeaderFacts read_tiff_header(const Source& source) {
+    const Fields fields(source, source.bytes[0] == 'I' ? ByteOrder::little : ByteOrder::big);
+    const TiffDirectory directory(source, fields);
+    HeaderFacts facts;
+    facts.width = directory.first_value(tag::width, 0);
+    facts.height = directory.first_value(tag::height, 0);
+    const std::uint32_t bits = directory.first_value(tag::bits, 1);
+    // Two-tone pictures come out as gray, 0 and 255.
+    facts.depth = bits == 1 ? 8 : static_cast<int>(bits);
+    if (directory.first_value(tag::photometric, 1) == photometric_cmyk)
+        throw_unsupported(source, "CMYK TIFF is not supported; convert it to RGB");
+    if (directory.first_value(tag::channels, 1) == 2)
+        throw_unsupported(source, "gray TIFF with an alpha channel is not supported; remove the alpha channel first");
+    if (directory.first_value(tag::sample_format, 1) != 1)
+        throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 bit unsigned");
+    if (const auto orientation = directory.find(tag::orientation); orientation.count > 0 && orientation.value_size == 2)
+        if (directory.value(orientation, 0) != 1) facts.orientation_offset = orientation.offset;
+    check_tiff_data(source, fields, directory);
+    return facts;
+}
+
+HeaderFacts read_bmp_header(const Source& source) {
+    const Fields fields(source, ByteOrder::little);
+    HeaderFacts facts;
+    std::uint32_t pixel_bits = 0;
+    std::uint32_t compression = 0;
+    if (constexpr std::uint32_t old_header = 12; fields.u32(14) == old_header) {
+        facts.width = fields.u16(18);
+        facts.height = fields.u16(20);
+        pixel_bits = fields.u16(24);
+    } else {
+        const std::uint32_t height = fields.u32(22);
+        facts.width = fields.u32(18);
+        facts.height = (height & 0x80000000U) != 0 ? 0U - height : height;  // negative: stored top down
+        pixel_bits = fields.u16(28);
+        compression = fields.u32(30);
+    }
+    if (facts.width > INT32_MAX || pixel_bits > 32) throw_corrupt(source, "damaged BMP: impossible width or depth");
+    if (pixel_bits == 16) throw_unsupported(source, "BMP with 16 bits a pixel is not supported; convert it to 24 bits a pixel");
+    constexpr std::uint32_t uncompressed = 0, uncompressed_masks = 3;
+    if (compression == uncompressed || compression == uncompressed_masks) {
+        const std::uint64_t row_size = (facts.width * pixel_bits + 31) / 32 * 4;
+        if (!fields.holds(fields.u32(10), row_size * facts.height))
+            throw_corrupt(source, "truncated BMP: the pixels go on after the end of the file");
+    }
+    return facts;
+}
+
+}  // namespace decant

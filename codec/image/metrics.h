@@ -1,0 +1,27 @@
+// How far two pictures are apart.
+#pragma once
+
+#include "codec/image/image.h"
+
+namespace decant {
+
+// All three throw Error(invalid_argument), with both shapes, unless width, height, channels and depth are the same.
+
+// The mean of the squared differences over all samples; 0 for equal pictures, at most 65025.
+double mse(const Image& reference, const Image& distorted);
+
+// 10 log10(255^2 / mse), in dB; +infinity for equal pictures.
+double psnr(const Image& reference, const Image& distorted);
+
+// Multi-scale structural similarity after Wang, Simoncelli and Bovik 2003; 1 for equal pictures, 0 at worst.
+//
+// As computed by pytorch_msssim, and so reported by CompressAI: 11x11 Gaussian window of sigma 1.5, only windows that
+// lie inside the picture, k1 0.01, k2 0.03, range 255; five scales; between scales the mean of 2x2 samples, where an odd
+// side gets one row or column of zeros in front; negative terms count as 0; each channel by itself, then the mean.
+//
+// Five scales need a smaller side above 160. Smaller pictures use as many scales as hold an 11x11 window, with their
+// weights scaled to a sum of 1: values then compare among pictures of that size only. Throws Error(unsupported) for a
+// side below 11.
+double ms_ssim(const Image& reference, const Image& distorted);
+
+}  // namespace decant

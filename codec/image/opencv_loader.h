@@ -1,0 +1,49 @@
+// Loads the OpenCV module on first use. Loading OpenCV takes about 0.1 s, which whoever only meets PNG and PPM is spared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/image/image.h"
+#include "codec/image/opencv_abi.h"
+
+namespace decant {
+
+class OpencvModule {
+public:
+    // Loads decant_opencv.so from the first of the folders that has it.
+    // Throws Error(unsupported) that names the folders, or the library that is missing.
+    explicit OpencvModule(std::span<const std::string> folders);
+
+    // Pixels as OpenCV found them, channels in the order R, G, B, A: 1 to 4 channels, depth in bits (0: not unsigned
+    // integers). `samples` is filled only for depth 8.
+    struct Picture {
+        std::uint32_t width = 0;
+        std::uint32_t height = 0;
+        int channels = 0;
+        int depth = 0;
+        std::vector<std::uint8_t> samples;
+    };
+    // Both may be called from several threads at once. `name` only appears in messages.
+    // Throws Error(corrupt).
+    Picture decode(std::span<const std::uint8_t> bytes, const std::string& name) const;
+    // `extension` with its dot; `quality` 0..100, for JPEG only. WebP is written lossless. Throws Error(internal).
+    std::vector<std::uint8_t> encode(const Image& image, const std::string& extension, int quality) const;
+
+private:
+    struct Closer {
+        void operator()(void* library) const;
+    };
+    std::unique_ptr<void, Closer> library_;
+    decant_opencv_decode_function decode_ = nullptr;
+    decant_opencv_encode_function encode_ = nullptr;
+};
+
+// The module beside the running program, or in ../lib/decant from there. Loaded by the first call; after a failure the
+// next call tries again.
+const OpencvModule& opencv_module();
+
+}  // namespace decant

@@ -1,0 +1,16 @@
+// PNG through libpng.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codec/image/decoded.h"
+
+namespace decant {
+
+Image read_png(const Source& source, const ReadOptions& options);
+
+// Lossless. `level` is zlib's: 1 fastest .. 9 smallest; values outside are clamped.
+std::vector<std::uint8_t> write_png(const Image& image, int level);
+
+}  // namespace decant

@@ -1,0 +1,29 @@
+// From the bytes of a picture file to pixels.
+//
+// PNG goes through libpng and PPM/PGM through a parser of its own; JPEG, WebP, TIFF and BMP go through OpenCV, which is
+// loaded when the first of them is read.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "codec/image/image.h"
+
+namespace decant {
+
+struct ReadOptions {
+    std::uint64_t max_pixels = std::uint64_t{1} << 28;  // width x height above this is refused from the header alone
+};
+
+// Decodes one picture. The format is told by the content, never by a file name; `name` only appears in messages.
+//
+// The pixels come as they are stored: no colour conversion beyond palette or CMYK to RGB, no gamma, and no rotation by
+// EXIF or TIFF orientation tags. Gray stays 1 channel, except in WebP, which has no gray. Alpha that is opaque
+// everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
+//
+// Throws Error: corrupt (damaged, truncated, empty), limit (more pixels than `max_pixels`), unsupported (not a known
+// format, more than 8 bits a sample, transparency, animation, or the OpenCV module is missing).
+Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
+
+}  // namespace decant

@@ -1,0 +1,54 @@
+#include "codec/image/writer.h"
+
+#include <string>
+
+#include "codec/error.h"
+#include "codec/image/opencv_loader.h"
+#include "codec/image/png.h"
+#include "codec/image/pnm.h"
+
+namespace decant {
+namespace {
+
+void check_range(const char* what, int value, int low, int high) {
+    if (value < low || value > high)
+        throw Error(ErrorCode::invalid_argument, std::string(what) + " " + std::to_string(value) + " is out of range; use " +
+                                                     std::to_string(low) + " to " + std::to_string(high));
+}
+
+// The longest side that a format's header, or OpenCV's writer, can express.
+std::uint32_t side_limit(ImageFormat format) {
+    switch (format) {
+        case ImageFormat::jpeg:
+            return 65500;
+        case ImageFormat::webp:
+            return 16383;
+        case ImageFormat::tiff:
+        case ImageFormat::bmp:
+            return 1U << 20;
+        default:
+            return INT32_MAX;
+    }
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const WriteOptions& options) {
+    check_image(image);
+    check_range("PNG level", options.png_level, 1, 9);
+    check_range("JPEG quality", options.jpeg_quality, 1, 100);
+    const std::uint32_t limit = side_limit(format);
+    if (image.width > limit || image.height > limit)
+        throw Error(ErrorCode::unsupported, "image of " + describe_shape(image) + ": " + std::string(format_name(format)) +
+                                                " holds at most " + std::to_string(limit) + " pixels a side; use PNG");
+    switch (format) {
+        case ImageFormat::png:
+            return write_png(image, options.png_level);
+        case ImageFormat::pnm:
+            return write_pnm(image);
+        default:
+            return opencv_module().encode(image, std::string(format_extension(format, image.channels)), options.jpeg_quality);
+    }
+}
+
+}  // namespace decant

@@ -1,0 +1,24 @@
+// From pixels to the bytes of a picture file.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codec/image/format.h"
+#include "codec/image/image.h"
+
+namespace decant {
+
+struct WriteOptions {
+    int png_level = 2;      // zlib level, 1 (fastest) .. 9 (smallest)
+    int jpeg_quality = 95;  // 1 .. 100
+};
+
+// PNG, PPM/PGM, WebP, TIFF and BMP are lossless; JPEG is not. Gray is stored as gray, except in WebP, which has no gray
+// and gets three equal channels.
+//
+// Throws Error: invalid_argument (an image whose parts disagree, an option out of its range), unsupported (larger than
+// the format can hold, or the OpenCV module is missing).
+std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const WriteOptions& options = {});
+
+}  // namespace decant
