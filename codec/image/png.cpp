@@ -17,17 +17,17 @@ namespace {
 
 // libpng reports errors by a jump, which must not pass over a C++ destructor. So libpng is only ever called inside
 // `guarded`, from functions whose locals are all trivial; whatever owns memory lives in the caller of `guarded`.
-struct Session {
+struct Stream {
     std::span<const std::uint8_t> input;          // reading: what is left
     std::vector<std::uint8_t>* output = nullptr;  // writing
     bool out_of_memory = false;
     std::array<char, 160> message{};
 };
 
-Session& session_of(png_structp png) { return *static_cast<Session*>(png_get_io_ptr(png)); }
+Stream& stream_of(png_structp png) { return *static_cast<Stream*>(png_get_io_ptr(png)); }
 
 [[noreturn]] void on_error(png_structp png, png_const_charp message) {
-    auto& text = static_cast<Session*>(png_get_error_ptr(png))->message;
+    auto& text = static_cast<Stream*>(png_get_error_ptr(png))->message;
     std::snprintf(text.data(), text.size(), "%s", message);
     png_longjmp(png, 1);
 }
@@ -35,20 +35,20 @@ Session& session_of(png_structp png) { return *static_cast<Session*>(png_get_io_
 void on_warning(png_structp, png_const_charp) {}  // what libpng recovers from is no reason to refuse or to print
 
 void read_input(png_structp png, png_bytep target, std::size_t size) {
-    Session& session = session_of(png);
-    if (size > session.input.size()) png_error(png, "the file ends early");
-    std::memcpy(target, session.input.data(), size);
-    session.input = session.input.subspan(size);
+    Stream& stream = stream_of(png);
+    if (size > stream.input.size()) png_error(png, "the file ends early");
+    std::memcpy(target, stream.input.data(), size);
+    stream.input = stream.input.subspan(size);
 }
 
 void append_output(png_structp png, png_bytep bytes, std::size_t size) {
-    Session& session = session_of(png);
+    Stream& stream = stream_of(png);
     try {
-        session.output->insert(session.output->end(), bytes, bytes + size);
+        stream.output->insert(stream.output->end(), bytes, bytes + size);
     } catch (const std::bad_alloc&) {
-        session.out_of_memory = true;
+        stream.out_of_memory = true;
     }
-    if (session.out_of_memory) png_error(png, "out of memory");
+    if (stream.out_of_memory) png_error(png, "out of memory");
 }
 
 void flush_output(png_structp) {}
@@ -61,19 +61,19 @@ template <typename Calls>
 }
 
 struct Reader {
-    Session session;
+    Stream stream;
     png_structp png = nullptr;
     png_infop info = nullptr;
 
     explicit Reader(std::span<const std::uint8_t> bytes) {
-        session.input = bytes;
-        png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning);
+        stream.input = bytes;
+        png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &stream, on_error, on_warning);
         info = png != nullptr ? png_create_info_struct(png) : nullptr;
         if (info == nullptr) {
             png_destroy_read_struct(&png, nullptr, nullptr);
             throw std::bad_alloc();
         }
-        png_set_read_fn(png, &session, read_input);
+        png_set_read_fn(png, &stream, read_input);
     }
     ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
     Reader(const Reader&) = delete;
@@ -81,19 +81,19 @@ struct Reader {
 };
 
 struct Writer {
-    Session session;
+    Stream stream;
     png_structp png = nullptr;
     png_infop info = nullptr;
 
     explicit Writer(std::vector<std::uint8_t>& output) {
-        session.output = &output;
-        png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning);
+        stream.output = &output;
+        png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &stream, on_error, on_warning);
         info = png != nullptr ? png_create_info_struct(png) : nullptr;
         if (info == nullptr) {
             png_destroy_write_struct(&png, nullptr);
             throw std::bad_alloc();
         }
-        png_set_write_fn(png, &session, append_output, flush_output);
+        png_set_write_fn(png, &stream, append_output, flush_output);
     }
     ~Writer() { png_destroy_write_struct(&png, &info); }
     Writer(const Writer&) = delete;
@@ -107,8 +107,8 @@ void skip_other_chunks(png_structp png) {
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, skipped, 4);
 }
 
-[[noreturn]] void throw_damaged(const Source& source, const Session& session) {
-    throw_corrupt(source, std::string("damaged or truncated PNG (") + session.message.data() + ")");
+[[noreturn]] void throw_damaged(const Source& source, const Stream& stream) {
+    throw_corrupt(source, std::string("damaged or truncated PNG (") + stream.message.data() + ")");
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ Image read_png(const Source& source, const ReadOptions& options) {
             skip_other_chunks(png);
             png_read_info(png, info);
         }))
-        throw_damaged(source, reader.session);
+        throw_damaged(source, reader.stream);
     const std::uint32_t width = png_get_image_width(png, info);
     const std::uint32_t height = png_get_image_height(png, info);
     check_dimensions(source, width, height, options);
@@ -140,7 +140,7 @@ Image read_png(const Source& source, const ReadOptions& options) {
             png_set_interlace_handling(png);
             png_read_update_info(png, info);
         }))
-        throw_damaged(source, reader.session);
+        throw_damaged(source, reader.stream);
     const int channels = png_get_channels(png, info);
     const std::size_t row_size = png_get_rowbytes(png, info);
 
@@ -151,7 +151,7 @@ Image read_png(const Source& source, const ReadOptions& options) {
             png_read_image(png, rows.data());
             png_read_end(png, nullptr);
         }))
-        throw_damaged(source, reader.session);
+        throw_damaged(source, reader.stream);
     return without_alpha(source, width, height, channels, std::move(samples));
 }
 
@@ -175,9 +175,9 @@ std::vector<std::uint8_t> write_png(const Image& image, int level) {
             for (std::uint32_t y = 0; y < image.height; ++y) png_write_row(png, image.row(y));
             png_write_end(png, info);
         })) {
-        if (writer.session.out_of_memory) throw std::bad_alloc();
+        if (writer.stream.out_of_memory) throw std::bad_alloc();
         throw Error(ErrorCode::internal,
-                    "writing a PNG of " + describe_shape(image) + " failed: " + writer.session.message.data());
+                    "writing a PNG of " + describe_shape(image) + " failed: " + writer.stream.message.data());
     }
     return output;
 }
