@@ -304,9 +304,9 @@ std::vector<std::byte> write_safetensors(const TensorMap& tensors, const TextMap
     text.append((8 - text.size() % 8) % 8, ' ');
 
     const uint64_t header_size = text.size();
-    std::vector<std::byte> bytes;
-    bytes.reserve(sizeof header_size + text.size() + offset);
-    const auto append = [&](std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
+    std::vector<std::byte> bytes(sizeof header_size + text.size() + offset);
+    auto destination = bytes.begin();
+    const auto append = [&](std::span<const std::byte> more) { destination = std::copy(more.begin(), more.end(), destination); };
     append(std::as_bytes(std::span(&header_size, 1)));
     append(std::as_bytes(std::span(text)));
     for (const auto& [name, tensor] : tensors) append(tensor.data);
