@@ -1,0 +1,263 @@
+#include "codec/engine/convolution.h"
+
+#include <cmath>
+#include <dnnl.hpp>
+#include <mutex>
+
+#include "codec/error.h"
+
+namespace decant {
+namespace {
+
+dnnl::memory::data_type data_type(DataType type) {
+    switch (type) {
+        case DataType::f32: return dnnl::memory::data_type::f32;
+        case DataType::bf16: return dnnl::memory::data_type::bf16;
+        case DataType::u8: return dnnl::memory::data_type::u8;
+        case DataType::s8: return dnnl::memory::data_type::s8;
+        case DataType::s32: return dnnl::memory::data_type::s32;
+    }
+    throw Error(ErrorCode::internal, "unknown data type");
+}
+
+const dnnl::engine& engine() {
+    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);  // stateless: oneDNN shares one CPU engine anyway
+    return instance;
+}
+
+dnnl::memory::desc activations(const Shape& s, DataType type) {
+    return {{s.n, s.c, s.h, s.w}, data_type(type), dnnl::memory::format_tag::nhwc};
+}
+
+// oneDNN's exceptions become ours, with what was being done.
+template <class F>
+auto guarded(const char* what, F&& f) {
+    try {
+        return f();
+    } catch (const dnnl::error& e) {
+        throw Error(ErrorCode::internal, std::string("oneDNN: ") + what + ": " + e.what() + " (status " + std::to_string(int(e.status)) + ")");
+    }
+}
+
+}  // namespace
+
+struct PackedWeights::State {
+    struct Layout {
+        dnnl::memory memory;
+        dnnl::reorder reorder;
+    };
+
+    int outputs, inputs, kernel;
+    std::vector<float> floats;  // the layer's weights, oihw
+    std::vector<int8_t> bytes;  // the same as integers, where a layout of s8 was asked for
+    std::vector<int8_t> exponents;
+    std::vector<std::unique_ptr<Layout>> layouts;
+    std::mutex mutex;
+
+    dnnl::memory::desc plain(dnnl::memory::data_type type) const {
+        return {{outputs, inputs, kernel, kernel}, type, dnnl::memory::format_tag::oihw};
+    }
+
+    void fill(Layout& layout) {
+        dnnl::stream stream(engine());
+        if (layout.memory.get_desc().data_type() == dnnl::memory::data_type::s8) {
+            const size_t per_output = floats.size() / outputs;
+            bytes.resize(floats.size());
+            for (size_t i = 0; i < floats.size(); i++) bytes[i] = int8_t(std::lround(std::ldexp(floats[i], exponents[i / per_output])));
+            dnnl::memory source(plain(dnnl::memory::data_type::s8), engine(), bytes.data());
+            layout.reorder.execute(stream, source, layout.memory);
+        } else {
+            dnnl::memory source(plain(dnnl::memory::data_type::f32), engine(), floats.data());
+            layout.reorder.execute(stream, source, layout.memory);
+        }
+        stream.wait();
+    }
+
+    const dnnl::memory& layout(const dnnl::memory::desc& wanted) {
+        std::lock_guard lock(mutex);
+        for (const auto& l : layouts) {
+            if (l->memory.get_desc() == wanted) return l->memory;
+        }
+        auto made = std::make_unique<Layout>();
+        made->memory = dnnl::memory(wanted, engine());
+        const auto source_type = wanted.data_type() == dnnl::memory::data_type::s8 ? dnnl::memory::data_type::s8 : dnnl::memory::data_type::f32;
+        made->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), plain(source_type), engine(), wanted));
+        if (!floats.empty()) fill(*made);
+        layouts.push_back(std::move(made));
+        return layouts.back()->memory;
+    }
+};
+
+PackedWeights::PackedWeights(int outputs, int inputs, int kernel) : state_(std::make_unique<State>()) {
+    state_->outputs = outputs;
+    state_->inputs = inputs;
+    state_->kernel = kernel;
+}
+PackedWeights::~PackedWeights() = default;
+PackedWeights::PackedWeights(PackedWeights&&) noexcept = default;
+
+void PackedWeights::set(std::span<const float> oihw, std::span<const int8_t> exponents) {
+    guarded("packing weights", [&] {
+        std::lock_guard lock(state_->mutex);
+        state_->floats.assign(oihw.begin(), oihw.end());
+        state_->exponents.assign(exponents.begin(), exponents.end());
+        for (const auto& l : state_->layouts) state_->fill(*l);
+    });
+}
+
+struct Convolution::State {
+    ConvolutionShape shape;
+    dnnl::stream stream{engine()};
+    dnnl::convolution_forward forward;
+    dnnl::convolution_backward_data backward_data;
+    dnnl::convolution_backward_weights backward_weights;
+    dnnl::reorder weights_to_plain;
+    // Memory objects without memory of their own: handles are set at every call.
+    dnnl::memory src, bias, dst, diff_src, diff_dst, diff_weights, diff_weights_plain, diff_bias;
+    dnnl::memory::desc scratch_forward, scratch_data, scratch_weights;
+    const dnnl::memory* weights_forward = nullptr;
+    const dnnl::memory* weights_data = nullptr;
+
+    static dnnl::memory unbound(const dnnl::memory::desc& desc) { return {desc, engine(), nullptr}; }
+
+    void prepare(PackedWeights::State& weights, Use use) {
+        using dnnl::memory;
+        const ConvolutionShape& s = shape;
+        const int pad = (s.kernel - 1) / 2;
+        const int pad_h = std::max(0, (s.dst.h - 1) * s.stride + s.kernel - s.src.h - pad);
+        const int pad_w = std::max(0, (s.dst.w - 1) * s.stride + s.kernel - s.src.w - pad);
+        const memory::dims strides{s.stride, s.stride}, begin{pad, pad}, end{pad_h, pad_w};
+        const memory::dims weight_dims{s.dst.c, s.src.c, s.kernel, s.kernel};
+        const auto src_md = activations(s.src, s.src_type), dst_md = activations(s.dst, s.dst_type);
+        const memory::desc weights_md(weight_dims, data_type(s.weights_type), memory::format_tag::any);
+        const memory::desc bias_md = s.bias ? memory::desc({s.dst.c}, memory::data_type::f32, memory::format_tag::x) : memory::desc();
+
+        dnnl::primitive_attr plain, attributes;  // copies would share one object
+        plain.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+        attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+        dnnl::post_ops post;
+        if (s.add) post.append_sum(1.0f);
+        if (s.leaky) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, s.slope, 0.0f);
+        attributes.set_post_ops(post);
+        const auto kind = use == Use::training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+        const auto algorithm = dnnl::algorithm::convolution_direct;
+        const auto forward_desc = s.bias ? dnnl::convolution_forward::desc(kind, algorithm, src_md, weights_md, bias_md, dst_md, strides, begin, end)
+                                         : dnnl::convolution_forward::desc(kind, algorithm, src_md, weights_md, dst_md, strides, begin, end);
+        const dnnl::convolution_forward::primitive_desc forward_pd(forward_desc, attributes, engine());
+        forward = dnnl::convolution_forward(forward_pd);
+        weights_forward = &weights.layout(forward_pd.weights_desc());
+        scratch_forward = forward_pd.scratchpad_desc();
+        src = unbound(src_md);
+        dst = unbound(dst_md);
+        if (s.bias) bias = unbound(bias_md);
+        if (use == Use::inference) return;
+
+        // Gradients have the type that the convolution multiplies in.
+        const auto diff_dst_md = activations(s.dst, s.src_type), diff_src_md = activations(s.src, s.src_type);
+        const dnnl::convolution_forward::primitive_desc hint(
+            dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, src_md, weights_md, bias_md, diff_dst_md, strides, begin, end), plain,
+            engine());
+        const dnnl::convolution_backward_data::primitive_desc data_pd({algorithm, diff_src_md, weights_md, diff_dst_md, strides, begin, end}, plain, engine(),
+                                                                      hint);
+        backward_data = dnnl::convolution_backward_data(data_pd);
+        weights_data = &weights.layout(data_pd.weights_desc());
+        scratch_data = data_pd.scratchpad_desc();
+
+        const memory::desc any_f32(weight_dims, memory::data_type::f32, memory::format_tag::any);
+        const dnnl::convolution_backward_weights::primitive_desc weights_pd({algorithm, src_md, any_f32, bias_md, diff_dst_md, strides, begin, end}, plain,
+                                                                            engine(), hint);
+        backward_weights = dnnl::convolution_backward_weights(weights_pd);
+        scratch_weights = weights_pd.scratchpad_desc();
+        diff_src = unbound(diff_src_md);
+        diff_dst = unbound(diff_dst_md);
+        diff_bias = unbound(bias_md);
+        diff_weights = dnnl::memory(weights_pd.diff_weights_desc(), engine());
+        diff_weights_plain = unbound(weights.plain(memory::data_type::f32));
+        weights_to_plain = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), diff_weights.get_desc(), engine(), diff_weights_plain.get_desc()));
+    }
+
+    static dnnl::memory scratchpad(const dnnl::memory::desc& desc, AlignedBuffer& scratch) {
+        return {desc, engine(), scratch.grow(std::max<size_t>(desc.get_size(), AlignedBuffer::kAlignment))};
+    }
+};
+
+Convolution::Convolution(const ConvolutionShape& shape, PackedWeights& weights, Use use) : state_(std::make_unique<State>()) {
+    state_->shape = shape;
+    const std::string what = "creating a " + std::to_string(shape.kernel) + "×" + std::to_string(shape.kernel) + " convolution from " + to_string(shape.src) +
+                             " to " + to_string(shape.dst);
+    guarded(what.c_str(), [&] { state_->prepare(*weights.state_, use); });
+}
+Convolution::~Convolution() = default;
+Convolution::Convolution(Convolution&&) noexcept = default;
+
+void Convolution::forward(const void* src, const float* bias, void* dst, AlignedBuffer& scratch) const {
+    guarded("convolution", [&] {
+        State& s = *state_;
+        s.src.set_data_handle(const_cast<void*>(src));
+        s.dst.set_data_handle(dst);
+        std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, s.src},
+                                                        {DNNL_ARG_WEIGHTS, *s.weights_forward},
+                                                        {DNNL_ARG_DST, s.dst},
+                                                        {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_forward, scratch)}};
+        if (s.shape.bias) {
+            s.bias.set_data_handle(const_cast<float*>(bias));
+            arguments.emplace(DNNL_ARG_BIAS, s.bias);
+        }
+        s.forward.execute(s.stream, arguments);
+        s.stream.wait();
+    });
+}
+
+void Convolution::backward_data(const void* diff_dst, void* diff_src, AlignedBuffer& scratch) const {
+    guarded("convolution, gradient of its input", [&] {
+        State& s = *state_;
+        s.diff_dst.set_data_handle(const_cast<void*>(diff_dst));
+        s.diff_src.set_data_handle(diff_src);
+        s.backward_data.execute(s.stream, {{DNNL_ARG_DIFF_DST, s.diff_dst},
+                                           {DNNL_ARG_WEIGHTS, *s.weights_data},
+                                           {DNNL_ARG_DIFF_SRC, s.diff_src},
+                                           {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_data, scratch)}});
+        s.stream.wait();
+    });
+}
+
+void Convolution::backward_weights(const void* src, const void* diff_dst, float* diff_oihw, float* diff_bias, AlignedBuffer& scratch) const {
+    guarded("convolution, gradient of its weights", [&] {
+        State& s = *state_;
+        s.src.set_data_handle(const_cast<void*>(src));
+        s.diff_dst.set_data_handle(const_cast<void*>(diff_dst));
+        s.diff_bias.set_data_handle(diff_bias);
+        s.diff_weights_plain.set_data_handle(diff_oihw);
+        s.backward_weights.execute(s.stream, {{DNNL_ARG_SRC, s.src},
+                                              {DNNL_ARG_DIFF_DST, s.diff_dst},
+                                              {DNNL_ARG_DIFF_WEIGHTS, s.diff_weights},
+                                              {DNNL_ARG_DIFF_BIAS, s.diff_bias},
+                                              {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_weights, scratch)}});
+        s.weights_to_plain.execute(s.stream, s.diff_weights, s.diff_weights_plain);
+        s.stream.wait();
+    });
+}
+
+std::string engine_version() {
+    const dnnl_version_t* v = dnnl_version();
+    const char* isa = "unknown instruction set";
+    switch (dnnl::get_effective_cpu_isa()) {
+        case dnnl::cpu_isa::sse41: isa = "SSE4.1"; break;
+        case dnnl::cpu_isa::avx: isa = "AVX"; break;
+        case dnnl::cpu_isa::avx2: isa = "AVX2"; break;
+        case dnnl::cpu_isa::avx2_vnni: isa = "AVX2 with VNNI"; break;
+        case dnnl::cpu_isa::avx512_core: isa = "AVX-512"; break;
+        case dnnl::cpu_isa::avx512_core_vnni: isa = "AVX-512 with VNNI"; break;
+        case dnnl::cpu_isa::avx512_core_bf16: isa = "AVX-512 with VNNI and BF16"; break;
+        case dnnl::cpu_isa::avx512_core_amx: isa = "AVX-512 with AMX"; break;
+        default: break;
+    }
+    return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) + ", " + isa;
+}
+
+bool has_fast_bf16() {
+    const auto isa = dnnl::get_effective_cpu_isa();
+    return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+}
+
+}  // namespace decant

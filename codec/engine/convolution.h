@@ -1,0 +1,67 @@
+// The seam to oneDNN: one convolution of a fixed shape, forward and backward. No other file knows dnnl::.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/tensor/tensor.h"
+
+namespace decant {
+
+struct ConvolutionShape {
+    Shape src, dst;
+    int kernel = 1, stride = 1;  // padding (kernel - 1) / 2
+    DataType src_type = DataType::f32, weights_type = DataType::f32, dst_type = DataType::f32;
+    bool bias = true;
+    bool add = false;    // the result is added to what dst holds
+    bool leaky = false;  // leaky ReLU with `slope` (0 is ReLU) on the result
+    float slope = 0.0f;
+
+    bool operator==(const ConvolutionShape&) const = default;
+};
+
+// The weights of one layer in the layouts that the primitives asked for. Filled once for inference, after every step in training.
+class PackedWeights {
+public:
+    PackedWeights(int outputs, int inputs, int kernel);
+    ~PackedWeights();
+    PackedWeights(PackedWeights&&) noexcept;
+
+    // oihw holds outputs · inputs · kernel² values; for s8 layouts they are divided by 2^-exponent[o], which must give integers.
+    // Every layout asked for so far is refreshed; later ones are made on request.
+    void set(std::span<const float> oihw, std::span<const int8_t> exponents);
+
+private:
+    friend class Convolution;
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// Bound to one thread at a time. Threads inside a call: what OpenMP allows the calling thread.
+class Convolution {
+public:
+    enum class Use { inference, training };
+
+    // Registers the layouts it wants with `weights`, which must outlive it.
+    Convolution(const ConvolutionShape& shape, PackedWeights& weights, Use use);
+    ~Convolution();
+    Convolution(Convolution&&) noexcept;
+
+    void forward(const void* src, const float* bias, void* dst, AlignedBuffer& scratch) const;
+    // Gradient of the result before activation and sum, of dst_type f32 for f32 weights, bf16 for bf16 weights.
+    void backward_data(const void* diff_dst, void* diff_src, AlignedBuffer& scratch) const;
+    void backward_weights(const void* src, const void* diff_dst, float* diff_oihw, float* diff_bias, AlignedBuffer& scratch) const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// For --version and the benchmarks: "oneDNN 2.6.3, AVX512_CORE_BF16".
+std::string engine_version();
+// Does this CPU multiply bf16 in hardware?
+bool has_fast_bf16();
+
+}  // namespace decant

@@ -1,0 +1,423 @@
+#include "codec/engine/graph.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "codec/engine/kernels.h"
+#include "codec/engine/parallel.h"
+#include "codec/error.h"
+
+namespace decant {
+namespace {
+
+constexpr int kWeightLimit = 63;  // keeps u8·s8 pair sums inside 16 bits, so that CPUs without VNNI agree with those that have it
+constexpr int kMaxExponent = 20;
+constexpr size_t kGrain = 1 << 14;  // elements that are worth a thread
+
+template <class S, class D>
+void convert_parallel(const TensorRef& src, const TensorRef& dst) {
+    parallel_for(src.shape.elements(), kGrain, [&](size_t b, size_t e) { kernels::convert(src.as<S>() + b, dst.as<D>() + b, e - b); });
+}
+
+void convert(const TensorRef& src, const TensorRef& dst) {
+    if (src.type == DataType::f32) {
+        convert_parallel<float, bf16>(src, dst);
+    } else {
+        convert_parallel<bf16, float>(src, dst);
+    }
+}
+
+}  // namespace
+
+LevelMix mix_levels(float quality, int levels) {
+    const float q = std::clamp(quality, 0.0f, float(levels - 1));
+    const int level = std::min(int(q), levels - 2);
+    return {level, q - float(level)};
+}
+
+NetworkWeights::NetworkWeights(const Network& network, const Parameters& parameters, bool round)
+    : network_(&network), round_(round), plan_(plan(network, {1, 64, 64, network.channels_in})) {
+    for (const PlannedLayer& p : plan_) {
+        if (p.layer->op != Operation::convolution) {
+            layers_.push_back(nullptr);
+            continue;
+        }
+        layers_.push_back(std::make_unique<LayerWeights>(
+            LayerWeights{PackedWeights(p.layer->channels, p.src_shape.c, p.layer->kernel), {}, {}, {}, network.name + "." + p.layer->name}));
+    }
+    update(parameters);
+}
+
+void NetworkWeights::update(const Parameters& parameters, int first, int of) {
+    for (size_t i = size_t(first); i < layers_.size(); i += size_t(of)) {
+        if (layers_[i] == nullptr) continue;
+        LayerWeights& w = *layers_[i];
+        const Layer& layer = *plan_[i].layer;
+        const auto weight = parameters[w.prefix + ".weight"];
+        const auto bias = parameters[w.prefix + ".bias"];
+        w.bias.assign(bias.begin(), bias.end());
+        if (layer.quality_bias) {
+            const auto quality = parameters[w.prefix + ".quality"];
+            w.quality.assign(quality.begin(), quality.end());
+        }
+        if (layer.arithmetic != Arithmetic::integer || !round_) {
+            w.exponents.assign(size_t(layer.channels), 0);
+            w.packed.set(weight, w.exponents);
+            continue;
+        }
+        std::vector<float> rounded(weight.size());
+        w.exponents.resize(size_t(layer.channels));
+        const size_t per_output = weight.size() / size_t(layer.channels);
+        for (size_t o = 0; o < size_t(layer.channels); o++) {
+            const auto row = weight.subspan(o * per_output, per_output);
+            float largest = 0.0f;
+            for (float v : row) largest = std::max(largest, std::abs(v));
+            int exponent = 0;
+            while (exponent < kMaxExponent && std::ldexp(largest, exponent + 1) <= float(kWeightLimit)) exponent++;
+            w.exponents[o] = int8_t(exponent);
+            const float scale = std::ldexp(1.0f, exponent), inverse = std::ldexp(1.0f, -exponent);
+            for (size_t j = 0; j < per_output; j++) {
+                rounded[o * per_output + j] = std::clamp(std::nearbyint(row[j] * scale), -float(kWeightLimit), float(kWeightLimit)) * inverse;
+            }
+            const int grid = exponent + layer.input_exponent;
+            const auto round_bias = [&](float v) { return std::ldexp(std::clamp(std::nearbyint(std::ldexp(v, grid)), -0x1p28f, 0x1p28f), -grid); };
+            w.bias[o] = round_bias(w.bias[o]);
+            for (size_t j = o; j < w.quality.size(); j += size_t(layer.channels)) w.quality[j] = round_bias(w.quality[j]);
+        }
+        w.packed.set(rounded, w.exponents);
+    }
+}
+
+bool Graph::integer_inference(const Node& node) const {
+    return node.layer->arithmetic == Arithmetic::integer && options_.use == Convolution::Use::inference;
+}
+
+DataType Graph::source_type(const Layer& layer) const {
+    switch (layer.arithmetic) {
+        case Arithmetic::f32: return DataType::f32;
+        case Arithmetic::compute: return options_.compute;
+        case Arithmetic::integer: return options_.use == Convolution::Use::inference ? DataType::u8 : options_.compute;
+    }
+    throw Error(ErrorCode::internal, "unknown arithmetic");
+}
+
+Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) : weights_(&weights), options_(options) {
+    const bool training = options.use == Convolution::Use::training;
+    const auto layers = plan(weights.network(), input);
+    nodes_.resize(layers.size() + 1);
+    nodes_[0].value = {input, options.input_type, nullptr};
+    nodes_[0].wants_gradient = training && options.input_gradient;
+    for (size_t i = 0; i < layers.size(); i++) {
+        const PlannedLayer& p = layers[i];
+        Node& node = nodes_[i + 1];
+        node.layer = p.layer;
+        node.src = p.src + 1;
+        node.add = p.add == -2 ? -1 : p.add + 1;
+        node.last = i + 1 == layers.size();
+        node.wants_gradient = training;
+        const TensorRef& src = nodes_[size_t(node.src)].value;
+        if (p.layer->op != Operation::convolution) {
+            node.value = {p.dst_shape, src.type, nullptr};
+            continue;
+        }
+        DataType type = source_type(*p.layer);
+        if (p.layer->arithmetic == Arithmetic::integer) {
+            if (p.layer->activation == Activation::none) type = training ? DataType::f32 : DataType::s32;
+        } else if (node.add >= 0 || node.last) {
+            type = DataType::f32;
+        }
+        node.value = {p.dst_shape, type, nullptr};
+        node.weights = int(i);
+        // A source of another type is copied once, whatever the number of its readers.
+        if (source_type(*p.layer) != src.type) {
+            if (integer_inference(node)) throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": an integer layer must read u8");
+            nodes_[size_t(node.src)].low = {src.shape, source_type(*p.layer), nullptr};
+        }
+    }
+    allocate();
+    for (size_t i = 1; i < nodes_.size(); i++) {
+        Node& node = nodes_[i];
+        if (node.layer->op != Operation::convolution) continue;
+        const TensorRef& src = nodes_[size_t(node.src)].value;
+        ConvolutionShape shape;
+        shape.src = src.shape;
+        shape.dst = node.value.shape;
+        shape.kernel = node.layer->kernel;
+        shape.stride = node.layer->stride;
+        shape.src_type = source_type(*node.layer);
+        shape.weights_type = integer_inference(node) ? DataType::s8 : shape.src_type;
+        const bool integer = node.layer->arithmetic == Arithmetic::integer;
+        shape.dst_type = integer ? (training ? DataType::f32 : DataType::s32) : node.value.type;
+        shape.bias = !integer_inference(node);
+        shape.add = node.add >= 0;
+        shape.leaky = !integer && node.layer->activation != Activation::none;
+        shape.slope = node.layer->activation == Activation::leaky_relu ? node.layer->slope : 0.0f;
+        node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
+    }
+}
+
+// Scratch is planned: in inference two values share memory when the last reader of one runs before the other is written.
+void Graph::allocate() {
+    const int count = int(nodes_.size());
+    const bool training = options_.use == Convolution::Use::training;
+    std::vector<int> last_use(nodes_.size(), 0);
+    for (int i = 1; i < count; i++) {
+        last_use[size_t(nodes_[size_t(i)].src)] = i;
+        if (nodes_[size_t(i)].add >= 0) last_use[size_t(nodes_[size_t(i)].add)] = i;
+    }
+    last_use.back() = count;
+
+    struct Block {
+        size_t bytes;
+        int free_from;  // node index from which on it may be reused
+    };
+    std::vector<Block> blocks;
+    const auto take = [&](size_t bytes, int from, int until) {
+        size_t best = blocks.size();
+        for (size_t b = 0; b < blocks.size() && !training; b++) {
+            if (blocks[b].free_from <= from && (best == blocks.size() || std::max(blocks[b].bytes, bytes) - std::min(blocks[b].bytes, bytes) <
+                                                                             std::max(blocks[best].bytes, bytes) - std::min(blocks[best].bytes, bytes))) {
+                best = b;
+            }
+        }
+        if (best == blocks.size()) blocks.push_back({0, 0});
+        blocks[best].bytes = std::max(blocks[best].bytes, bytes);
+        blocks[best].free_from = until;
+        return best;
+    };
+
+    std::vector<size_t> value_block(nodes_.size()), low_block(nodes_.size()), gradient_block(nodes_.size());
+    for (int i = 0; i < count; i++) {
+        Node& node = nodes_[size_t(i)];
+        const size_t bytes = node.value.bytes();
+        node.add_in_place = !training && node.add > 0 && last_use[size_t(node.add)] == i;
+        if (node.add_in_place) {
+            value_block[size_t(i)] = value_block[size_t(node.add)];
+            blocks[value_block[size_t(i)]].free_from = last_use[size_t(i)] + 1;
+        } else {
+            // The input stays whole until the end: callers fill it once and may run again.
+            value_block[size_t(i)] = take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
+        }
+        if (node.low.shape.elements() != 0) low_block[size_t(i)] = take(node.low.bytes(), i, last_use[size_t(i)] + 1);
+        if (node.wants_gradient) gradient_block[size_t(i)] = take(bytes, i, count + 1);
+    }
+    for (const Block& b : blocks) {
+        buffers_.emplace_back(std::max<size_t>(b.bytes, 1));
+        memory_ += b.bytes;
+    }
+    for (size_t i = 0; i < nodes_.size(); i++) {
+        Node& node = nodes_[i];
+        node.value.data = buffers_[value_block[i]].data();
+        if (node.low.shape.elements() != 0) node.low.data = buffers_[low_block[i]].data();
+        if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, buffers_[gradient_block[i]].data()};
+    }
+}
+
+TensorRef Graph::source(const Node& node) const {
+    const Node& src = nodes_[size_t(node.src)];
+    return src.value.type == source_type(*node.layer) ? src.value : src.low;
+}
+
+void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const {
+    // Channel order at the low resolution: (dy, dx, c), so that a row of a block is one run.
+    const int r = node.layer->factor;
+    const Shape low = down ? dst.shape : src.shape, high = down ? src.shape : dst.shape;
+    const size_t run = size_t(r) * high.c * size_of(src.type), high_row = size_t(high.w) * high.c * size_of(src.type);
+    const auto* from = src.as<const std::byte>();
+    auto* to = dst.as<std::byte>();
+    parallel_for(size_t(low.n) * low.h, std::max<size_t>(1, kGrain / (size_t(low.w) * low.c)), [&](size_t begin, size_t end) {
+        for (size_t y = begin; y < end; y++) {
+            for (size_t x = 0; x < size_t(low.w); x++) {
+                for (size_t dy = 0; dy < size_t(r); dy++) {
+                    const size_t low_at = ((y * low.w + x) * r + dy) * run, high_at = (y * r + dy) * high_row + x * run;
+                    std::memcpy(to + (down ? low_at : high_at), from + (down ? high_at : low_at), run);
+                }
+            }
+        }
+    });
+}
+
+void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
+    const Layer& layer = *node.layer;
+    if (layer.op != Operation::convolution) {
+        run_shuffle(node, nodes_[size_t(node.src)].value, node.value, layer.op == Operation::unshuffle);
+        return;
+    }
+    const TensorRef src = source(node);
+    NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    const size_t pixels = node.value.shape.pixels();
+    const int channels = node.value.shape.c;
+
+    if (integer_inference(node)) {
+        const bool keep = layer.activation == Activation::none;
+        void* sums = keep ? node.value.data : temporary_.grow(pixels * size_t(channels) * 4);
+        node.convolution->forward(src.data, nullptr, sums, scratch_);
+        std::vector<int32_t> bias(size_t(channels), 0);
+        std::vector<int8_t> shift(size_t(channels), 0);
+        for (size_t c = 0; c < size_t(channels); c++) {
+            // Exact: both biases are multiples of 2^-grid.
+            const int grid = w.exponents[c] + layer.input_exponent;
+            bias[c] = int32_t(std::ldexp(w.bias[c], grid));
+            if (layer.quality_bias) {
+                const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
+                const int64_t upper = quality_q8 - level * 256;
+                const auto of = [&](int l) { return int64_t(std::ldexp(w.quality[size_t(l) * size_t(channels) + c], grid)); };
+                bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
+            }
+            shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));
+        }
+        const size_t grain = std::max<size_t>(1, kGrain / size_t(channels));
+        auto* s = static_cast<int32_t*>(sums);
+        parallel_for(pixels, grain, [&](size_t b, size_t e) {
+            if (keep) {
+                kernels::rescale(s + b * channels, bias.data(), shift.data(), e - b, channels);
+            } else {
+                kernels::requantise(s + b * channels, bias.data(), shift.data(), node.value.as<uint8_t>() + b * channels, e - b, channels);
+            }
+        });
+        return;
+    }
+
+    const bool integer = layer.arithmetic == Arithmetic::integer;
+    const bool separate_activation = integer && layer.activation != Activation::none;
+    auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(temporary_.grow(pixels * size_t(channels) * 4)) : node.value.data);
+    if (node.add >= 0 && !node.add_in_place) std::memcpy(dst, nodes_[size_t(node.add)].value.data, node.value.bytes());
+    node.convolution->forward(src.data, w.bias.data(), dst, scratch_);
+    if (layer.quality_bias) {
+        const int samples = node.value.shape.n, levels = int(w.quality.size()) / channels;
+        if (int(quality.size()) != samples) throw Error(ErrorCode::internal, weights_->network().name + ": a quality is needed for each sample");
+        row_.resize(size_t(channels));
+        for (int n = 0; n < samples; n++) {
+            const LevelMix m = mix_levels(quality[size_t(n)], levels);
+            const float* lower = w.quality.data() + size_t(m.level) * channels;
+            for (int c = 0; c < channels; c++) row_[size_t(c)] = lower[c] * (1 - m.upper) + lower[c + channels] * m.upper;
+            float* d = reinterpret_cast<float*>(dst) + size_t(n) * (pixels / size_t(samples)) * channels;
+            parallel_for(pixels / size_t(samples), std::max<size_t>(1, kGrain / size_t(channels)),
+                         [&](size_t b, size_t e) { kernels::add_row(row_.data(), d + b * channels, e - b, channels); });
+        }
+    }
+    if (separate_activation) {
+        const auto* sums = reinterpret_cast<const float*>(dst);
+        // Without rounding the top of the range is out of reach, so that the activation is a plain ReLU.
+        if (!options_.round) {
+            auto* v = node.value.as<float>();
+            for (size_t i = 0; i < pixels * channels; i++) v[i] = std::max(sums[i], 0.0f);
+        } else if (node.value.type == DataType::bf16) {
+            kernels::quantised_relu(sums, node.value.as<bf16>(), pixels * channels, kActivationExponent);
+        } else {
+            kernels::quantised_relu(sums, node.value.as<float>(), pixels * channels, kActivationExponent);
+        }
+    }
+}
+
+void Graph::forward(std::span<const float> quality) {
+    for (size_t i = 0; i < nodes_.size(); i++) {
+        Node& node = nodes_[i];
+        if (i > 0) run(node, quality, 0);
+        if (node.low.data != nullptr) convert(node.value, node.low);
+    }
+}
+
+void Graph::forward_integer(int quality_q8) {
+    for (size_t i = 1; i < nodes_.size(); i++) run(nodes_[i], {}, quality_q8);
+}
+
+void Graph::accumulate_gradient(Node& node, const TensorRef& gradient) {
+    const size_t count = gradient.shape.elements();
+    if (!node.has_gradient) {
+        node.has_gradient = true;
+        if (gradient.data == node.gradient.data) return;
+        if (gradient.type == node.gradient.type) {
+            std::memcpy(node.gradient.data, gradient.data, gradient.bytes());
+        } else {
+            convert(gradient, node.gradient);
+        }
+    } else if (node.gradient.type == DataType::bf16) {
+        kernels::accumulate(gradient.as<bf16>(), node.gradient.as<bf16>(), count);
+    } else if (gradient.type == DataType::bf16) {
+        kernels::accumulate(gradient.as<bf16>(), node.gradient.as<float>(), count);
+    } else {
+        kernels::accumulate(gradient.as<float>(), node.gradient.as<float>(), count);
+    }
+}
+
+void Graph::backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality) {
+    const Layer& layer = *node.layer;
+    const size_t count = node.value.shape.elements(), pixels = node.value.shape.pixels();
+    const int channels = node.value.shape.c;
+    TensorRef g = node.gradient;
+    if (node.add >= 0 && nodes_[size_t(node.add)].wants_gradient) accumulate_gradient(nodes_[size_t(node.add)], g);
+
+    if (layer.activation != Activation::none) {
+        const bool clipped = layer.arithmetic == Arithmetic::integer && options_.round;
+        const float slope = layer.activation == Activation::leaky_relu ? layer.slope : 0.0f;
+        if (g.type == DataType::bf16) {
+            if (clipped) {
+                kernels::quantised_relu_backward(node.value.as<bf16>(), g.as<bf16>(), count, kActivationExponent);
+            } else {
+                kernels::leaky_relu_backward(node.value.as<bf16>(), g.as<bf16>(), count, slope);
+            }
+        } else if (clipped) {
+            kernels::quantised_relu_backward(node.value.as<float>(), g.as<float>(), count, kActivationExponent);
+        } else {
+            kernels::leaky_relu_backward(node.value.as<float>(), g.as<float>(), count, slope);
+        }
+    }
+    const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    if (layer.quality_bias) {
+        const Parameter& p = layout.find(w.prefix + ".quality");
+        float* dq = gradients.data() + p.offset;
+        std::fill_n(dq, p.size, 0.0f);
+        const int samples = node.value.shape.n;
+        const size_t per_sample = pixels / size_t(samples);
+        for (int n = 0; n < samples; n++) {
+            row_.assign(size_t(channels), 0.0f);
+            const size_t at = size_t(n) * per_sample * channels;
+            if (g.type == DataType::bf16) {
+                kernels::sum_rows(g.as<bf16>() + at, row_.data(), per_sample, channels);
+            } else {
+                kernels::sum_rows(g.as<float>() + at, row_.data(), per_sample, channels);
+            }
+            const LevelMix m = mix_levels(quality[size_t(n)], p.shape[0]);
+            for (int c = 0; c < channels; c++) {
+                dq[m.level * channels + c] += row_[size_t(c)] * (1 - m.upper);
+                dq[(m.level + 1) * channels + c] += row_[size_t(c)] * m.upper;
+            }
+        }
+    }
+    const DataType compute = source_type(layer);
+    if (g.type != compute) {
+        const TensorRef low{g.shape, compute, low_gradient_.grow(count * size_of(compute))};
+        convert(g, low);
+        g = low;
+    }
+    node.convolution->backward_weights(source(node).data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
+                                       gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
+    Node& src = nodes_[size_t(node.src)];
+    if (!src.wants_gradient) return;
+    const bool direct = !src.has_gradient && src.gradient.type == compute;
+    const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : temporary_.grow(src.value.shape.elements() * size_of(compute))};
+    node.convolution->backward_data(g.data, d.data, scratch_);
+    accumulate_gradient(src, d);
+}
+
+void Graph::backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality) {
+    for (Node& node : nodes_) node.has_gradient = false;
+    nodes_.back().has_gradient = true;
+    for (size_t i = nodes_.size() - 1; i > 0; i--) {
+        Node& node = nodes_[i];
+        if (!node.has_gradient) continue;
+        if (node.layer->op == Operation::convolution) {
+            backward_convolution(node, layout, gradients, quality);
+            continue;
+        }
+        Node& src = nodes_[size_t(node.src)];
+        if (!src.wants_gradient) continue;
+        const bool down = node.layer->op == Operation::unshuffle;
+        const TensorRef d{src.value.shape, src.value.type, src.has_gradient ? temporary_.grow(src.value.bytes()) : src.gradient.data};
+        run_shuffle(node, node.gradient, d, !down);
+        accumulate_gradient(src, d);
+    }
+}
+
+}  // namespace decant

@@ -1,0 +1,105 @@
+// Runs a network for one input shape: forward, and in training backward. Built from the network's description.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/engine/convolution.h"
+#include "codec/network/description.h"
+#include "codec/network/parameters.h"
+
+namespace decant {
+
+// A network's parameters as the engine uses them. Integer layers are rounded here, for training and inference alike: weights to
+// w·2^-exponent[o] with |w| ≤ 63, biases to multiples of 2^-(exponent[o] + input_exponent).
+class NetworkWeights {
+public:
+    struct LayerWeights {
+        PackedWeights packed;
+        std::vector<float> bias;
+        std::vector<float> quality;     // [levels, outputs], empty without quality_bias
+        std::vector<int8_t> exponents;  // of integer layers
+        std::string prefix;             // of the parameter names
+    };
+
+    // round = false leaves integer layers unrounded (to check gradients, which rounding does not have).
+    NetworkWeights(const Network& network, const Parameters& parameters, bool round = true);
+    // Takes new values of all layers, or (to share the work) of every `of`-th layer from `first` on.
+    void update(const Parameters& parameters, int first = 0, int of = 1);
+
+    const Network& network() const { return *network_; }
+    LayerWeights& layer(int index) { return *layers_[index]; }
+
+private:
+    const Network* network_;
+    bool round_;
+    std::vector<PlannedLayer> plan_;
+    std::vector<std::unique_ptr<LayerWeights>> layers_;  // null where a layer has no weights
+};
+
+struct GraphOptions {
+    Convolution::Use use = Convolution::Use::inference;
+    DataType compute = DataType::f32;       // f32 or bf16, for Arithmetic::compute
+    DataType input_type = DataType::f32;
+    bool round = true;                      // see NetworkWeights
+    bool input_gradient = true;             // training: is the gradient of the input wanted?
+};
+
+// Types: f32 layers and sums are f32, `compute` layers options.compute. Integer layers are u8 (the last one s32 in multiples of
+// 2^-kParameterExponent) in inference; in training the same numbers as options.compute (the last one f32).
+class Graph {
+public:
+    Graph(NetworkWeights& weights, Shape input, const GraphOptions& options);
+
+    TensorRef input() { return nodes_[0].value; }
+    TensorRef output() { return nodes_.back().value; }
+    // quality: the rate point of each sample, 0 … levels - 1, continuous; used where layers have a quality bias.
+    void forward(std::span<const float> quality = {});
+    // The same for integer networks in inference, in exact integers: rate point times 256, one for all samples.
+    void forward_integer(int quality_q8);
+
+    // Training: fill this (it may be overwritten), then call backward with the quality of forward. `gradients` is as long as
+    // Parameters::values; the parts of this network's parameters are set, not added to.
+    TensorRef output_gradient() { return nodes_.back().gradient; }
+    void backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality = {});
+    TensorRef input_gradient() { return nodes_[0].gradient; }
+
+    size_t memory() const { return memory_; }  // bytes of activations and gradients
+
+private:
+    struct Node {
+        const Layer* layer = nullptr;  // null for the input, node 0
+        int src = -1, add = -1;        // nodes
+        TensorRef value, low, gradient;  // low: the copy in the type that convolutions of `compute` arithmetic read
+        std::unique_ptr<Convolution> convolution;
+        int weights = -1;
+        bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
+    };
+
+    bool integer_inference(const Node& node) const;
+    DataType source_type(const Layer& layer) const;
+    TensorRef source(const Node& node) const;
+    void allocate();
+    void run(Node& node, std::span<const float> quality, int quality_q8);
+    void run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const;
+    void accumulate_gradient(Node& node, const TensorRef& gradient);
+    void backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality);
+
+    NetworkWeights* weights_;
+    GraphOptions options_;
+    std::vector<Node> nodes_;
+    std::vector<AlignedBuffer> buffers_;
+    AlignedBuffer scratch_, temporary_, low_gradient_;
+    std::vector<float> row_;
+    size_t memory_ = 0;
+};
+
+// The weights with which rate point `quality` mixes the levels: at most two neighbours, Σ = 1.
+struct LevelMix {
+    int level = 0;        // the lower one; the upper is level + 1
+    float upper = 0.0f;   // its share
+};
+LevelMix mix_levels(float quality, int levels);
+
+}  // namespace decant

@@ -1,0 +1,253 @@
+#include "codec/network/description.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "codec/error.h"
+
+namespace decant {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::model_mismatch, "network description: " + what); }
+
+template <class Enum>
+using Names = std::vector<std::pair<const char*, Enum>>;
+
+const Names<Operation>& names(Operation) {
+    static const Names<Operation> list{{"conv", Operation::convolution}, {"unshuffle", Operation::unshuffle}, {"shuffle", Operation::shuffle}};
+    return list;
+}
+const Names<Activation>& names(Activation) {
+    static const Names<Activation> list{{"none", Activation::none}, {"relu", Activation::relu}, {"leaky_relu", Activation::leaky_relu}};
+    return list;
+}
+const Names<Arithmetic>& names(Arithmetic) {
+    static const Names<Arithmetic> list{{"f32", Arithmetic::f32}, {"compute", Arithmetic::compute}, {"integer", Arithmetic::integer}};
+    return list;
+}
+const Names<Init>& names(Init) {
+    static const Names<Init> list{{"he", Init::he}, {"zero", Init::zero}, {"klt", Init::klt}, {"small", Init::small}};
+    return list;
+}
+
+// The fields of a layer, described once for reading and writing: `f(key, member)`.
+template <class L, class F>
+void visit_fields(L& layer, F&& f) {
+    f("name", layer.name);
+    f("op", layer.op);
+    f("input", layer.input);
+    f("add", layer.add);
+    f("channels", layer.channels);
+    f("kernel", layer.kernel);
+    f("stride", layer.stride);
+    f("factor", layer.factor);
+    f("activation", layer.activation);
+    f("slope", layer.slope);
+    f("arithmetic", layer.arithmetic);
+    f("quality_bias", layer.quality_bias);
+    f("input_exponent", layer.input_exponent);
+    f("init", layer.init);
+    f("init_scale", layer.init_scale);
+}
+
+template <class T>
+void read_value(const json& value, T& member, const std::string& where) {
+    if constexpr (std::is_enum_v<T>) {
+        for (const auto& [text, e] : names(T{})) {
+            if (value == text) {
+                member = e;
+                return;
+            }
+        }
+        fail(where + ": " + value.dump() + " is not one of the known values");
+    } else {
+        try {
+            value.get_to(member);
+        } catch (const json::exception&) {
+            fail(where + ": " + value.dump() + " is of the wrong kind");
+        }
+    }
+}
+
+template <class T>
+json write_value(const T& member) {
+    if constexpr (std::is_enum_v<T>) {
+        for (const auto& [text, e] : names(T{})) {
+            if (e == member) return text;
+        }
+        return nullptr;
+    } else {
+        return member;
+    }
+}
+
+void check_keys(const json& object, const std::set<std::string>& known, const std::string& where) {
+    if (!object.is_object()) fail(where + ": an object is expected");
+    for (const auto& [key, value] : object.items()) {
+        if (!known.contains(key)) fail(where + ": unknown key \"" + key + "\"");
+    }
+}
+
+Layer read_layer(const json& object, const std::string& where) {
+    Layer layer;
+    std::set<std::string> known;
+    visit_fields(layer, [&](const char* key, auto&) { known.insert(key); });
+    check_keys(object, known, where);
+    visit_fields(layer, [&](const char* key, auto& member) {
+        if (object.contains(key)) read_value(object[key], member, where + "." + key);
+    });
+    if (layer.name.empty()) fail(where + ": a layer needs a name");
+    return layer;
+}
+
+template <class T>
+T required(const json& object, const char* key, const std::string& where) {
+    if (!object.contains(key)) fail(where + ": \"" + key + "\" is missing");
+    T value{};
+    read_value(object[key], value, where + "." + key);
+    return value;
+}
+
+}  // namespace
+
+const Network& Description::network(std::string_view wanted) const {
+    for (const Network& n : networks) {
+        if (n.name == wanted) return n;
+    }
+    fail("network \"" + std::string(wanted) + "\" is missing");
+}
+
+Description parse_description(const std::string& text) {
+    json root;
+    try {
+        root = json::parse(text, nullptr, true, true);
+    } catch (const json::exception& e) {
+        fail(std::string("not valid JSON: ") + e.what());
+    }
+    check_keys(root, {"name", "latent_channels", "hyper_channels", "lambda", "networks"}, "model");
+    Description d;
+    d.name = required<std::string>(root, "name", "model");
+    d.latent_channels = required<int>(root, "latent_channels", "model");
+    d.hyper_channels = required<int>(root, "hyper_channels", "model");
+    d.lambda = required<std::vector<double>>(root, "lambda", "model");
+    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("latent_channels must be a multiple of 4 up to 4096");
+    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("hyper_channels must be 1 to 4096");
+    if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
+        fail("lambda must be 2 to 64 positive numbers in rising order");
+    }
+    const json networks = required<json>(root, "networks", "model");
+    if (!networks.is_object()) fail("networks: an object is expected");
+    for (const auto& [name, object] : networks.items()) {
+        check_keys(object, {"channels_in", "layers"}, name);
+        Network n{name, required<int>(object, "channels_in", name), {}};
+        const json layers = required<json>(object, "layers", name);
+        if (!layers.is_array() || layers.empty() || layers.size() > 1000) fail(name + ": layers must be a list of 1 to 1000 layers");
+        for (size_t i = 0; i < layers.size(); i++) n.layers.push_back(read_layer(layers[i], name + ".layers[" + std::to_string(i) + "]"));
+        plan(n, {1, 64, 64, n.channels_in});
+        d.networks.push_back(std::move(n));
+    }
+    return d;
+}
+
+std::string to_json(const Description& d) {
+    json root;
+    root["name"] = d.name;
+    root["latent_channels"] = d.latent_channels;
+    root["hyper_channels"] = d.hyper_channels;
+    root["lambda"] = d.lambda;
+    for (const Network& n : d.networks) {
+        json layers = json::array();
+        for (const Layer& layer : n.layers) {
+            json object;
+            const Layer defaults;
+            visit_fields(layer, [&](const char* key, const auto& member) { object[key] = write_value(member); });
+            visit_fields(defaults, [&](const char* key, const auto& member) {
+                if (object[key] == write_value(member)) object.erase(key);
+            });
+            layers.push_back(std::move(object));
+        }
+        root["networks"][n.name] = json{{"channels_in", n.channels_in}, {"layers", std::move(layers)}};
+    }
+    return root.dump();
+}
+
+std::vector<PlannedLayer> plan(const Network& network, Shape input) {
+    constexpr int kMaxChannels = 1 << 14;
+    if (input.c != network.channels_in) {
+        fail(network.name + ": input has " + std::to_string(input.c) + " channels, the network reads " + std::to_string(network.channels_in));
+    }
+    std::vector<PlannedLayer> result;
+    std::map<std::string, int> index{{"input", -1}};
+    for (const Layer& layer : network.layers) {
+        const std::string where = network.name + "." + layer.name;
+        const auto find = [&](const std::string& name) {
+            const auto found = index.find(name);
+            if (found == index.end()) fail(where + ": there is no layer \"" + name + "\" before it");
+            return found->second;
+        };
+        PlannedLayer p;
+        p.layer = &layer;
+        p.src = layer.input.empty() ? int(result.size()) - 1 : find(layer.input);
+        p.src_shape = p.src < 0 ? input : result[p.src].dst_shape;
+        Shape d = p.src_shape;
+        switch (layer.op) {
+            case Operation::convolution:
+                if (layer.channels < 1 || layer.channels > kMaxChannels) fail(where + ": channels must be 1 to " + std::to_string(kMaxChannels));
+                if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ": kernel must be 1, 3, 5 or 7");
+                if (layer.stride < 1 || layer.stride > 4) fail(where + ": stride must be 1 to 4");
+                if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ": input_exponent must be 0 to 8");
+                if (layer.arithmetic == Arithmetic::integer && layer.activation == Activation::leaky_relu) {
+                    fail(where + ": an integer layer has u8 results, so its activation is relu or none");
+                }
+                if (layer.quality_bias && layer.arithmetic != Arithmetic::integer && layer.activation != Activation::none) {
+                    fail(where + ": quality_bias goes with an integer layer or with activation none");
+                }
+                if (layer.arithmetic == Arithmetic::integer && !layer.add.empty()) fail(where + ": an integer layer cannot add");
+                d = {d.n, (d.h - 1) / layer.stride + 1, (d.w - 1) / layer.stride + 1, layer.channels};
+                break;
+            case Operation::unshuffle:
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (d.h % layer.factor != 0 || d.w % layer.factor != 0) fail(where + ": " + to_string(d) + " does not divide by " + std::to_string(layer.factor));
+                d = {d.n, d.h / layer.factor, d.w / layer.factor, d.c * layer.factor * layer.factor};
+                break;
+            case Operation::shuffle:
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (d.c % (layer.factor * layer.factor) != 0) fail(where + ": " + std::to_string(d.c) + " channels do not divide by the factor squared");
+                d = {d.n, d.h * layer.factor, d.w * layer.factor, d.c / (layer.factor * layer.factor)};
+                break;
+        }
+        if (layer.op != Operation::convolution && (layer.activation != Activation::none || !layer.add.empty())) {
+            fail(where + ": only a convolution has an activation or an addend");
+        }
+        if (d.c > kMaxChannels) fail(where + ": " + std::to_string(d.c) + " channels are too many");
+        p.dst_shape = d;
+        if (!layer.add.empty()) {
+            p.add = find(layer.add);
+            const Shape a = p.add < 0 ? input : result[p.add].dst_shape;
+            if (a != d) fail(where + ": adds " + layer.add + " of shape " + to_string(a) + " to " + to_string(d));
+            if (layer.activation != Activation::none) fail(where + ": a layer that adds has no activation");
+        }
+        if (!index.emplace(layer.name, int(result.size())).second) fail(where + ": the name is used twice");
+        result.push_back(p);
+    }
+    return result;
+}
+
+int64_t PlannedLayer::multiplications() const {
+    if (layer->op != Operation::convolution) return 0;
+    return int64_t(dst_shape.elements()) * src_shape.c * layer->kernel * layer->kernel;
+}
+
+int64_t PlannedLayer::parameters(int levels) const {
+    if (layer->op != Operation::convolution) return 0;
+    return int64_t(layer->channels) * (int64_t(src_shape.c) * layer->kernel * layer->kernel + 1 + (layer->quality_bias ? levels : 0));
+}
+
+}  // namespace decant

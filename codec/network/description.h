@@ -1,0 +1,97 @@
+// A model described once: training, inference, the model file and `decant info` all read this description.
+//
+// A network is a list of named layers in the order of execution. A layer reads the previous layer's output unless `input` names
+// another one ("input" alone is the network's own input); `add` names a layer whose output is added to the result.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/tensor/tensor.h"
+
+namespace decant {
+
+enum class Operation { convolution, unshuffle, shuffle };
+
+enum class Activation { none, relu, leaky_relu };
+
+// What a convolution calculates in.
+//   f32:     the linear path; latents of hundreds of quantisation steps need more than the 8 bits of a bf16 mantissa
+//   compute: bf16 or f32, as the caller prefers (bf16 is twice as fast where the CPU has it)
+//   integer: u8 activations, weights in [-63, 63] times a power of two a channel, 32-bit sums, rounding shifts. Exact on every CPU
+//            and in training (bf16 holds such integers exactly), so what stands between bits and symbols uses nothing else.
+enum class Arithmetic { f32, compute, integer };
+
+enum class Init {
+    he,    // He et al. 2015, normal
+    zero,  // the layer adds nothing at the start: a residual block begins as the identity
+    klt,   // set from the data, see train/klt.h
+    small  // normal, σ = 0.01: close to the constant given by the bias
+};
+
+struct Layer {
+    std::string name;
+    Operation op = Operation::convolution;
+    std::string input;                          // "" = the previous layer
+    std::string add;                            // "" = none
+    int channels = 0;                           // outputs of a convolution
+    int kernel = 1;                             // odd; padded by (kernel - 1) / 2 zeros
+    int stride = 1;
+    int factor = 1;                             // of (un)shuffle
+    Activation activation = Activation::none;
+    float slope = 0.01f;                        // of leaky_relu
+    Arithmetic arithmetic = Arithmetic::compute;
+    bool quality_bias = false;                  // a further bias for each rate point, interpolated between rate points
+    int input_exponent = 5;                     // integer: inputs are multiples of 2^-input_exponent
+    Init init = Init::he;
+    float init_scale = 1.0f;                    // times the standard deviation of `he`
+
+    bool operator==(const Layer&) const = default;
+};
+
+struct Network {
+    std::string name;
+    int channels_in = 0;
+    std::vector<Layer> layers;
+
+    bool operator==(const Network&) const = default;
+};
+
+// The codec of Ballé 2018 / Minnen 2018 with a context in four steps (He 2022, Li 2023); see codec/latents/README.md.
+struct Description {
+    std::string name;
+    int latent_channels = 0;  // M, of y, at 1/16 of the picture's resolution; a multiple of 4
+    int hyper_channels = 0;   // of z, at 1/64
+    std::vector<double> lambda;  // rate points in rising order, R[bit/pixel] + λ·255²·MSE
+    std::vector<Network> networks;
+
+    const Network& network(std::string_view name) const;  // Error model_mismatch if there is none
+    int levels() const { return int(lambda.size()); }
+    bool operator==(const Description&) const = default;
+};
+
+inline constexpr int kLatentStride = 16;  // pixels a latent position, each way
+inline constexpr int kHyperStride = 4;    // latent positions a hyper-latent position, each way
+inline constexpr int kContextSteps = 4;
+inline constexpr int kActivationExponent = 5;  // integer layers' activations: u8, multiples of 1/32
+inline constexpr int kParameterExponent = 10;  // integer networks' results: multiples of 1/1024
+
+// JSON with // comments allowed. Error model_mismatch names the network, the layer and the key that is wrong.
+Description parse_description(const std::string& json);
+std::string to_json(const Description& description);
+
+// A network laid out for one input shape.
+struct PlannedLayer {
+    const Layer* layer = nullptr;
+    int src = -1;  // index of the layer read; -1 is the network's input
+    int add = -2;  // index of the layer added; -1 is the network's input, -2 none
+    Shape src_shape, dst_shape;
+
+    int64_t multiplications() const;  // of the whole layer
+    int64_t parameters(int levels) const;
+};
+std::vector<PlannedLayer> plan(const Network& network, Shape input);
+
+}  // namespace decant

@@ -1,0 +1,53 @@
+#include "codec/network/parameters.h"
+
+#include <algorithm>
+
+#include "codec/error.h"
+
+namespace decant {
+
+Parameters::Parameters(const Description& d) {
+    for (const Network& network : d.networks) {
+        for (const PlannedLayer& p : plan(network, {1, 64, 64, network.channels_in})) {
+            if (p.layer->op != Operation::convolution) continue;
+            const std::string name = network.name + "." + p.layer->name;
+            add(name + ".weight", {p.layer->channels, p.src_shape.c, p.layer->kernel, p.layer->kernel});
+            add(name + ".bias", {p.layer->channels});
+            if (p.layer->quality_bias) add(name + ".quality", {d.levels(), p.layer->channels});
+        }
+    }
+    add("gain", {d.levels(), d.latent_channels});
+    add("inverse_gain", {d.levels(), d.latent_channels});
+    add("latent_std", {d.latent_channels}, false);
+    add("hyper_mean", {d.hyper_channels});
+    add("hyper_log2_scale", {d.hyper_channels});
+}
+
+void Parameters::add(const std::string& name, std::vector<int> shape, bool trained) {
+    size_t size = 1;
+    for (int extent : shape) size *= size_t(extent);
+    list_.push_back({name, std::move(shape), values_.size(), size, trained});
+    values_.resize(values_.size() + size, 0.0f);
+}
+
+bool Parameters::contains(std::string_view name) const {
+    return std::any_of(list_.begin(), list_.end(), [&](const Parameter& p) { return p.name == name; });
+}
+
+const Parameter& Parameters::find(std::string_view name) const {
+    const auto found = std::find_if(list_.begin(), list_.end(), [&](const Parameter& p) { return p.name == name; });
+    if (found == list_.end()) throw Error(ErrorCode::internal, "there is no parameter " + std::string(name));
+    return *found;
+}
+
+std::span<float> Parameters::operator[](std::string_view name) {
+    const Parameter& p = find(name);
+    return {values_.data() + p.offset, p.size};
+}
+
+std::span<const float> Parameters::operator[](std::string_view name) const {
+    const Parameter& p = find(name);
+    return {values_.data() + p.offset, p.size};
+}
+
+}  // namespace decant

@@ -1,0 +1,45 @@
+// The numbers of a model: named arrays in one flat vector, so that optimiser, average and checkpoint are plain loops.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/network/description.h"
+
+namespace decant {
+
+struct Parameter {
+    std::string name;
+    std::vector<int> shape;  // convolution weights: [out, in, height, width]
+    size_t offset = 0, size = 0;
+    bool trained = true;
+};
+
+// Names: NETWORK.LAYER.weight, .bias, .quality [levels, out]; and of the codec
+//   gain, inverse_gain [levels, M]: log2 of the factor on y before quantisation and of the one after it
+//   latent_std [M]: the scale that latents are given to integer networks in (not trained)
+//   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a Gaussian a channel
+class Parameters {
+public:
+    Parameters() = default;
+    explicit Parameters(const Description& description);
+
+    const std::vector<Parameter>& list() const { return list_; }
+    std::vector<float>& values() { return values_; }
+    const std::vector<float>& values() const { return values_; }
+
+    const Parameter& find(std::string_view name) const;  // Error internal if there is none
+    bool contains(std::string_view name) const;
+    std::span<float> operator[](std::string_view name);
+    std::span<const float> operator[](std::string_view name) const;
+
+private:
+    void add(const std::string& name, std::vector<int> shape, bool trained = true);
+
+    std::vector<Parameter> list_;
+    std::vector<float> values_;
+};
+
+}  // namespace decant

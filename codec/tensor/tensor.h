@@ -1,0 +1,108 @@
+// Dense arrays in NHWC order, the one memory format from the picture to the bits: pixel (un)shuffle is a copy of runs, a 1×1
+// convolution a matrix product, and a channel-wise operation a plain vector loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+
+namespace decant {
+
+enum class DataType { f32, bf16, u8, s8, s32 };
+
+inline size_t size_of(DataType type) {
+    switch (type) {
+        case DataType::f32:
+        case DataType::s32: return 4;
+        case DataType::bf16: return 2;
+        case DataType::u8:
+        case DataType::s8: return 1;
+    }
+    return 0;
+}
+
+struct Shape {
+    int n = 0, h = 0, w = 0, c = 0;
+
+    size_t pixels() const { return size_t(n) * h * w; }
+    size_t elements() const { return pixels() * c; }
+    bool operator==(const Shape&) const = default;
+    auto operator<=>(const Shape&) const = default;
+};
+
+inline std::string to_string(const Shape& s) {
+    return "[" + std::to_string(s.n) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ", " + std::to_string(s.c) + "]";
+}
+
+// Memory aligned to a cache line, as the convolution kernels like it; contents are not initialised.
+class AlignedBuffer {
+public:
+    static constexpr size_t kAlignment = 64;
+
+    AlignedBuffer() = default;
+    explicit AlignedBuffer(size_t bytes)
+        : data_(bytes == 0 ? nullptr : static_cast<std::byte*>(::operator new(bytes, std::align_val_t(kAlignment)))), size_(bytes) {}
+
+    std::byte* data() { return data_.get(); }
+    const std::byte* data() const { return data_.get(); }
+    size_t size() const { return size_; }
+
+    // Contents are lost when the buffer grows.
+    std::byte* grow(size_t bytes) {
+        if (bytes > size_) *this = AlignedBuffer(bytes);
+        return data();
+    }
+
+private:
+    struct Free {
+        void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t(kAlignment)); }
+    };
+    std::unique_ptr<std::byte, Free> data_;
+    size_t size_ = 0;
+};
+
+// A typed view of memory that somebody else owns.
+struct TensorRef {
+    Shape shape;
+    DataType type = DataType::f32;
+    void* data = nullptr;
+
+    template <class T>
+    T* as() const {
+        return static_cast<T*>(data);
+    }
+    size_t bytes() const { return shape.elements() * size_of(type); }
+};
+
+class Tensor {
+public:
+    Tensor() = default;
+    Tensor(Shape shape, DataType type) : shape_(shape), type_(type), buffer_(shape.elements() * size_of(type)) {}
+
+    const Shape& shape() const { return shape_; }
+    DataType type() const { return type_; }
+    size_t bytes() const { return shape_.elements() * size_of(type_); }
+    void zero() {
+        if (bytes() != 0) std::memset(buffer_.data(), 0, bytes());
+    }
+    TensorRef view() { return {shape_, type_, buffer_.data()}; }
+
+    template <class T>
+    T* as() {
+        return reinterpret_cast<T*>(buffer_.data());
+    }
+    template <class T>
+    const T* as() const {
+        return reinterpret_cast<const T*>(buffer_.data());
+    }
+
+private:
+    Shape shape_;
+    DataType type_ = DataType::f32;
+    AlignedBuffer buffer_;
+};
+
+}  // namespace decant

@@ -1,0 +1,126 @@
+#include "codec/train/dataset.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "codec/error.h"
+#include "codec/image/reader.h"
+#include "codec/io/file.h"
+
+namespace decant {
+namespace {
+
+Image as_rgb(const Image& image) {
+    if (image.channels == 3) return image;
+    Image rgb(image.width, image.height, 3);
+    for (size_t i = 0; i < rgb.samples.size(); i++) rgb.samples[i] = image.samples[i / 3];
+    return rgb;
+}
+
+double mean_gradient(const Image& image) {
+    double sum = 0;
+    size_t count = 0;
+    for (uint32_t y = 0; y < image.height; y += 2) {
+        const uint8_t* row = image.row(y);
+        for (uint32_t x = 2; x < image.width; x += 2, count++) sum += std::abs(int(row[3 * x + 1]) - int(row[3 * (x - 2) + 1]));
+    }
+    return count == 0 ? 0.0 : sum / double(count);
+}
+
+bool is_held_out(const std::string& stem, int every) {
+    const std::string photograph = stem.substr(0, stem.find_last_of("_-"));
+    uint32_t hash = 2166136261u;  // FNV-1a
+    for (unsigned char c : photograph) hash = (hash ^ c) * 16777619u;
+    return mix_bits(hash) % uint32_t(every) == 0;
+}
+
+void cut(const Image& image, int side, int y0, int x0, std::span<uint8_t> dst) {
+    for (int y = 0; y < side; y++) std::copy_n(image.row(uint32_t(y0 + y)) + 3 * x0, 3 * side, dst.data() + size_t(y) * 3 * size_t(side));
+}
+
+}  // namespace
+
+Dataset::Dataset(const std::string& folder, const DatasetOptions& options) {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> paths;
+    std::error_code error;
+    for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+        if (it->is_regular_file(error)) paths.push_back(it->path());
+    }
+    if (error) throw Error(ErrorCode::not_found, folder + ": cannot list the folder: " + error.message());
+    std::sort(paths.begin(), paths.end());
+
+    std::vector<std::optional<Image>> images(paths.size());
+    std::atomic<size_t> next{0};
+    std::atomic<uint64_t> bytes{0};
+    const auto load = [&] {
+        for (size_t i; (i = next++) < paths.size();) {
+            try {
+                Image image = as_rgb(read_image(read_file(paths[i].string()), paths[i].string()));
+                if (int64_t(std::min(image.width, image.height)) < options.min_side) continue;
+                if ((bytes += image.samples.size()) > options.max_bytes) continue;
+                images[i] = std::move(image);
+            } catch (const Error&) {
+                // Whatever is no picture is counted as left out.
+            }
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); t++) threads.emplace_back(load);
+    }
+    for (size_t i = 0; i < images.size(); i++) {
+        if (!images[i]) {
+            left_out_++;
+        } else if (is_held_out(paths[i].stem().string(), options.held_out_every)) {
+            validation_.push_back(std::move(*images[i]));
+        } else {
+            const double weight = std::clamp(mean_gradient(*images[i]), 2.0, 12.0);
+            cumulative_.push_back(weight + (cumulative_.empty() ? 0.0 : cumulative_.back()));
+            training_.push_back(std::move(*images[i]));
+        }
+    }
+    if (training_.empty() || validation_.empty()) {
+        throw Error(ErrorCode::not_found, folder + ": " + std::to_string(training_.size()) + " pictures to train on and " + std::to_string(validation_.size()) +
+                                              " held out for validation; at least one of each is needed, with sides of at least " +
+                                              std::to_string(options.min_side) + " pixels");
+    }
+}
+
+void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const {
+    const double at = double(random.next()) * cumulative_.back();
+    const size_t index = std::min(size_t(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin()), training_.size() - 1);
+    const Image& image = training_[index];
+    const int y0 = random.below(int(image.height) - side + 1), x0 = random.below(int(image.width) - side + 1);
+    cut(image, side, y0, x0, dst);
+    const uint32_t turn = random.bits();
+    const auto swap_pixels = [&](int ya, int xa, int yb, int xb) {
+        std::swap_ranges(dst.begin() + (ya * side + xa) * 3, dst.begin() + (ya * side + xa) * 3 + 3, dst.begin() + (yb * side + xb) * 3);
+    };
+    for (int y = 0; y < side; y++) {
+        for (int x = 0; x < side; x++) {
+            if ((turn & 1) && x < side / 2) swap_pixels(y, x, y, side - 1 - x);
+        }
+    }
+    for (int y = 0; y < side / 2; y++) {
+        for (int x = 0; x < side; x++) {
+            if (turn & 2) swap_pixels(y, x, side - 1 - y, x);
+        }
+    }
+    for (int y = 0; y < side; y++) {
+        for (int x = 0; x < y; x++) {
+            if (turn & 4) swap_pixels(y, x, x, y);
+        }
+    }
+}
+
+void Dataset::validation_crop(size_t index, int side, std::span<uint8_t> dst) const {
+    const Image& image = validation_[index];
+    cut(image, side, (int(image.height) - side) / 2, (int(image.width) - side) / 2, dst);
+}
+
+}  // namespace decant

@@ -1,0 +1,150 @@
+#include "codec/train/initialise.h"
+
+#include <Eigen/Eigenvalues>
+#include <cmath>
+
+#include "codec/error.h"
+#include "codec/latents/layout.h"
+
+namespace decant {
+namespace {
+
+// Rows are positions, columns channels.
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+struct Features {
+    int crops, side;
+    Matrix values;
+};
+
+Features unshuffle(const Features& f, int factor) {
+    const int channels = int(f.values.cols()), side = f.side / factor;
+    Features out{f.crops, side, Matrix(Eigen::Index(f.crops) * side * side, channels * factor * factor)};
+    for (int n = 0; n < f.crops; n++) {
+        for (int y = 0; y < side; y++) {
+            for (int x = 0; x < side; x++) {
+                for (int dy = 0; dy < factor; dy++) {
+                    for (int dx = 0; dx < factor; dx++) {
+                        const Eigen::Index to = (Eigen::Index(n) * side + y) * side + x;
+                        const Eigen::Index from = (Eigen::Index(n) * f.side + y * factor + dy) * f.side + x * factor + dx;
+                        out.values.row(to).segment((dy * factor + dx) * channels, channels) = f.values.row(from);
+                    }
+                }
+            }
+        }
+    }
+    return out;
+}
+
+void put(Parameters& parameters, const std::string& layer, const Matrix& m) {
+    const auto weight = parameters[layer + ".weight"];
+    if (weight.size() != size_t(m.size())) {
+        throw Error(ErrorCode::model_mismatch, layer + ": " + std::to_string(weight.size()) + " weights where the transform has " +
+                                                   std::to_string(m.rows()) + " × " + std::to_string(m.cols()));
+    }
+    std::copy_n(m.data(), m.size(), weight.begin());
+}
+
+void start_as_klt(const Description& d, const Dataset& dataset, uint64_t seed, Parameters& parameters) {
+    constexpr int kCrops = 400, kSide = 128;
+    RandomStream random{random_key(seed, 1)};
+    Features f{kCrops, kSide, Matrix(Eigen::Index(kCrops) * kSide * kSide, 3)};
+    std::vector<uint8_t> crop(kSide * kSide * 3);
+    for (int n = 0; n < kCrops; n++) {
+        dataset.crop(random, kSide, crop);
+        for (size_t i = 0; i < crop.size(); i++) f.values.data()[size_t(n) * crop.size() + i] = float(crop[i]) / 255.0f - 0.5f;
+    }
+    Eigen::VectorXf scale = Eigen::VectorXf::Ones(3);  // of the features' columns
+    for (const Layer& layer : d.network("analysis").layers) {
+        if (layer.op == Operation::unshuffle) {
+            f = unshuffle(f, layer.factor);
+            scale = scale.replicate(layer.factor * layer.factor, 1).eval();
+            continue;
+        }
+        if (layer.init != Init::klt) continue;
+        const int inputs = int(f.values.cols());
+        if (&layer == &d.network("analysis").layers.back()) {
+            // Channels of all variances go into each group of the context.
+            Matrix out = Matrix::Zero(d.latent_channels, inputs), back = Matrix::Zero(inputs, d.latent_channels);
+            const auto std = parameters["latent_std"];
+            std::fill(std.begin(), std.end(), 1e-3f);
+            const int group = d.latent_channels / kContextSteps;
+            for (int rank = 0; rank < std::min(inputs, d.latent_channels); rank++) {
+                const int c = rank % kContextSteps * group + rank / kContextSteps;
+                out(c, rank) = scale[rank];
+                back(rank, c) = 1.0f / scale[rank];
+                std[size_t(c)] = scale[rank];
+            }
+            put(parameters, "analysis." + layer.name, out);
+            put(parameters, "synthesis." + layer.name, back);
+            return;
+        }
+        const Matrix scaled = f.values * scale.asDiagonal();
+        const Eigen::MatrixXd covariance = (scaled.transpose() * scaled).cast<double>() / double(scaled.rows());
+        const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
+        const int keep = std::min(layer.channels, inputs);
+        Matrix down = Matrix::Zero(layer.channels, inputs), up = Matrix::Zero(inputs, layer.channels);
+        Eigen::VectorXf std = Eigen::VectorXf::Constant(layer.channels, 1e-3f);
+        for (int k = 0; k < keep; k++) {
+            const Eigen::VectorXf basis = solver.eigenvectors().col(inputs - 1 - k).cast<float>();
+            std[k] = float(std::sqrt(std::max(solver.eigenvalues()[inputs - 1 - k], 1e-8)));
+            down.row(k) = (basis.array() * scale.array()).matrix().transpose() / std[k];
+            up.col(k) = (basis.array() / scale.array()).matrix() * std[k];
+        }
+        put(parameters, "analysis." + layer.name, down);
+        put(parameters, "synthesis." + layer.name, up);
+        f.values = (f.values * down.transpose()).eval();
+        scale = std;
+    }
+    throw Error(ErrorCode::model_mismatch, "analysis: the last layer must have init klt, like the first of each stage");
+}
+
+}  // namespace
+
+Parameters initial_parameters(const Description& d, const Dataset& dataset, uint64_t seed) {
+    Parameters parameters(d);
+    RandomStream random{random_key(seed, 2)};
+    for (const Network& network : d.networks) {
+        for (const Layer& layer : network.layers) {
+            if (layer.op != Operation::convolution || layer.init == Init::klt || layer.init == Init::zero) continue;
+            const Parameter& p = parameters.find(network.name + "." + layer.name + ".weight");
+            const double fan_in = double(p.size) / p.shape[0];
+            const float std = layer.init == Init::small ? 0.01f : layer.init_scale * float(std::sqrt(2.0 / fan_in));
+            for (float& v : parameters[p.name]) v = std * random.normal();
+        }
+    }
+    start_as_klt(d, dataset, seed, parameters);
+    for (size_t level = 0; level < d.lambda.size(); level++) {
+        const double step = std::sqrt(18.0 / (std::log(2.0) * d.lambda[level] * 255.0 * 255.0));
+        for (size_t c = 0; c < size_t(d.latent_channels); c++) {
+            parameters["gain"][level * size_t(d.latent_channels) + c] = float(-std::log2(step));
+            parameters["inverse_gain"][level * size_t(d.latent_channels) + c] = float(std::log2(step));
+        }
+    }
+    for (float& v : parameters["hyper_log2_scale"]) v = 1.0f;
+    return parameters;
+}
+
+std::vector<float> learning_rates(const Description& d, const Parameters& parameters) {
+    constexpr float kUsualWeight = 0.1f;  // what the learning rate is made for
+    std::vector<float> rates(parameters.values().size(), 1.0f);
+    for (const Parameter& p : parameters.list()) {
+        if (!p.trained) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
+    }
+    for (const Network& network : d.networks) {
+        for (const Layer& layer : network.layers) {
+            if (layer.op != Operation::convolution || layer.arithmetic != Arithmetic::f32) continue;
+            const Parameter& p = parameters.find(network.name + "." + layer.name + ".weight");
+            const Eigen::Index rows = p.shape[0], columns = Eigen::Index(p.size) / rows;
+            const Eigen::Map<const Matrix> weights(parameters.values().data() + p.offset, rows, columns);
+            const Matrix squares = weights.array().square().matrix();
+            const Eigen::VectorXf row = squares.rowwise().mean(), column = squares.colwise().mean();
+            Eigen::Map<Matrix> rate(rates.data() + p.offset, rows, columns);
+            const Matrix scale = (row * column.transpose() / std::max(squares.mean(), 1e-12f)).cwiseSqrt();
+            rate = (scale / kUsualWeight).cwiseMax(0.003f).cwiseMin(1.0f);
+        }
+    }
+    return rates;
+}
+
+}  // namespace decant

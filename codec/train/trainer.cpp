@@ -1,0 +1,322 @@
+#include "codec/train/trainer.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <numbers>
+#include <thread>
+
+#include "codec/error.h"
+#include "codec/network/safetensors.h"
+#include "codec/train/codec_step.h"
+#include "codec/train/initialise.h"
+#include "codec/train/optimiser.h"
+
+namespace decant {
+namespace {
+
+constexpr int kValidationSide = 256;
+constexpr int kValidationCrops = 24;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double learning_rate(const TrainOptions& o, int64_t step) {
+    const double done = double(step) / double(o.steps);
+    const double decay = done <= o.hold ? 1.0 : 0.5 * (1.0 + std::cos(std::numbers::pi * (done - o.hold) / (1.0 - o.hold)));
+    return o.rate * std::min(1.0, double(step + 1) / double(std::max<int64_t>(o.warm_up, 1))) * std::max(decay, 0.002);
+}
+
+float hyper_rate(const TrainOptions& o, int64_t step) {
+    const double done = o.hyper_warm_up == 0 ? 1.0 : double(step) / double(o.hyper_warm_up);
+    return float(std::clamp(done, 0.05, 1.0));
+}
+
+struct State {
+    Parameters parameters;
+    OptimiserState optimiser;
+    int64_t step = 0;
+    double seconds = 0;
+};
+
+void save_state(const State& s, const Description& d, const std::string& path) {
+    const std::vector<std::pair<std::string, const std::vector<float>*>> arrays{
+        {"weights", &s.parameters.values()}, {"first", &s.optimiser.first}, {"second", &s.optimiser.second}, {"average", &s.optimiser.average}, {"rate", &s.optimiser.rate}};
+    TensorMap tensors;
+    for (const auto& [name, values] : arrays) tensors[name] = {Dtype::F32, {int64_t(values->size())}, std::as_bytes(std::span(*values))};
+    const std::string temporary = path + ".new";
+    save_safetensors(temporary, tensors,
+                     {{"description", to_json(d)}, {"step", std::to_string(s.step)}, {"seconds", std::to_string(s.seconds)}});
+    std::filesystem::rename(temporary, path);
+}
+
+void load_state(State& s, const Description& d, const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::load(path);
+    const auto text = [&](const char* key) {
+        const auto found = file.metadata().find(key);
+        if (found == file.metadata().end()) throw Error(ErrorCode::corrupt, path + ": not a checkpoint, \"" + key + "\" is missing");
+        return found->second;
+    };
+    if (text("description") != to_json(d)) throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of another network; move it away to begin anew");
+    s.parameters = Parameters(d);
+    const std::vector<int64_t> shape{int64_t(s.parameters.values().size())};
+    const auto read = [&](const char* name) { return file.get(name, {Dtype::F32}, shape).values<float>(); };
+    s.parameters.values() = read("weights");
+    s.optimiser = {read("first"), read("second"), read("average"), read("rate")};
+    try {
+        s.step = std::stoll(text("step"));
+        s.seconds = std::stod(text("seconds"));
+    } catch (const std::logic_error&) {
+        throw Error(ErrorCode::corrupt, path + ": step and seconds are no numbers");
+    }
+}
+
+void check(const TrainOptions& o) {
+    const auto require = [](bool good, const std::string& what) {
+        if (!good) throw Error(ErrorCode::invalid_argument, what);
+    };
+    require(o.steps >= 1, "steps must be at least 1");
+    require(o.crop >= 64 && o.crop <= 2048 && o.crop % kLatentStride == 0, "crop must be a multiple of 16 from 64 to 2048");
+    require(o.shards >= 1 && o.batch >= o.shards && o.batch % o.shards == 0, "batch must be a multiple of shards");
+    require(o.hold >= 0 && o.hold < 1, "hold must be in 0 … 1, without 1");
+    require(o.rate > 0 && o.clip > 0, "rate and clip must be positive");
+    require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
+}
+
+// Rate and quality of `parameters` on the held-out crops, as coded.
+class Validation {
+public:
+    Validation(const Description& d, const Dataset& dataset, const TrainOptions& o) : description_(d) {
+        side_ = kValidationSide;
+        const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
+        const Parameters blank(d);
+        weights_ = std::make_unique<CodecWeights>(d, blank);
+        crops_.resize(count);
+        for (size_t i = 0; i < count; i++) {
+            crops_[i].resize(size_t(side_) * size_t(side_) * 3);
+            dataset.validation_crop(i * dataset.held_out() / count, side_, crops_[i]);
+        }
+        for (int t = 0; t < o.shards; t++) {
+            steps_.push_back(std::make_unique<CodecStep>(d, *weights_, CodecStepOptions{1, side_, side_, o.compute, Quantisation::round}));
+        }
+    }
+
+    std::vector<RatePoint> measure(const Parameters& parameters) {
+        weights_->update(parameters);
+        std::vector<RatePoint> points;
+        const int levels = description_.levels();
+        for (int level = 0; level < levels; level++) points.push_back({double(level), 0, 0, 0});
+        const size_t jobs = points.size() * crops_.size();
+        std::vector<StepResult> results(jobs);
+        std::atomic<size_t> next{0};
+        std::exception_ptr failure;
+        std::mutex mutex;
+        const auto work = [&](CodecStep& step) {
+            omp_set_num_threads(1);
+            try {
+                for (size_t j; (j = next++) < jobs;) {
+                    const float quality = float(j / crops_.size()), weight = 1.0f;
+                    results[j] = step.run({crops_[j % crops_.size()], {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters, {});
+                }
+            } catch (...) {
+                std::lock_guard lock(mutex);
+                failure = std::current_exception();
+            }
+        };
+        {
+            std::vector<std::jthread> threads;
+            for (auto& s : steps_) threads.emplace_back([&work, &s] { work(*s); });
+        }
+        if (failure) std::rethrow_exception(failure);
+        for (size_t j = 0; j < jobs; j++) {
+            RatePoint& p = points[j / crops_.size()];
+            const double share = 1.0 / double(crops_.size());
+            p.bpp += share * (results[j].bits_y[0] + results[j].bits_z[0]);
+            p.bpp_hyper += share * results[j].bits_z[0];
+            p.psnr += share * -10.0 * std::log10(std::max(results[j].mse[0], 1e-10));
+        }
+        return points;
+    }
+
+private:
+    const Description& description_;
+    int side_;
+    std::unique_ptr<CodecWeights> weights_;
+    std::vector<std::vector<uint8_t>> crops_;
+    std::vector<std::unique_ptr<CodecStep>> steps_;
+};
+
+class Trainer {
+public:
+    Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
+        : description_(d), options_(o), report_(report), dataset_(o.data, {std::max(o.crop, kValidationSide), o.max_bytes, 20}) {
+        if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
+            load_state(state_, d, o.checkpoint);
+        } else {
+            state_.parameters = start != nullptr ? *start : initial_parameters(d, dataset_, o.seed);
+            const size_t count = state_.parameters.values().size();
+            state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), state_.parameters.values(), learning_rates(d, state_.parameters)};
+        }
+        weights_ = std::make_unique<CodecWeights>(d, state_.parameters);
+        gradients_.assign(size_t(o.shards), std::vector<float>(state_.parameters.values().size(), 0.0f));
+        sums_.assign(state_.parameters.values().size(), 0.0f);
+        results_.resize(size_t(o.shards));
+        norms_.resize(size_t(o.shards));
+    }
+
+    TrainResult run() {
+        validation_ = std::make_unique<Validation>(description_, dataset_, options_);
+        const int count = options_.shards;
+        std::barrier<> barrier(count);
+        std::vector<std::jthread> threads;
+        reported_ = started_ = now();
+        for (int shard = 0; shard < count; shard++) {
+            threads.emplace_back([this, shard, &barrier] { work(shard, barrier); });
+        }
+        threads.clear();
+        if (failure_) std::rethrow_exception(failure_);
+        TrainResult result;
+        result.parameters = state_.parameters;
+        result.parameters.values() = state_.optimiser.average;
+        result.validation = validation_->measure(result.parameters);
+        result.seconds = state_.seconds;
+        result.steps = state_.step;
+        result.pictures = dataset_.size();
+        result.held_out = dataset_.held_out();
+        return result;
+    }
+
+private:
+    // All threads run the same steps, separated by barriers; what only one does is done by the first between two barriers.
+    void work(int shard, std::barrier<>& barrier) {
+        omp_set_num_threads(1);
+        const size_t total = state_.parameters.values().size(), of = size_t(options_.shards);
+        const size_t begin = total * size_t(shard) / of, end = total * size_t(shard + 1) / of;
+        std::unique_ptr<CodecStep> step;
+        guard([&] {
+            step = std::make_unique<CodecStep>(description_, *weights_,
+                                               CodecStepOptions{options_.batch / options_.shards, options_.crop, options_.crop, options_.compute, Quantisation::mixed});
+        });
+        barrier.arrive_and_wait();
+        while (!stop_ && state_.step < options_.steps) {
+            guard([&] { compute(*step, shard); });
+            barrier.arrive_and_wait();
+            if (stop_) break;
+            norms_[size_t(shard)] = sum_gradients(gradients_, sums_, begin, end);
+            barrier.arrive_and_wait();
+            double norm = 0;
+            for (double n : norms_) norm += n;
+            norm = std::sqrt(norm);
+            const float scale = float(std::min(1.0, options_.clip / std::max(norm, 1e-12)));
+            const float keep = std::min(float(options_.average), float(state_.step + 1) / float(state_.step + 100));
+            if (std::isfinite(norm)) {
+                adam_step(state_.parameters.values(), sums_, state_.optimiser, begin, end, float(learning_rate(options_, state_.step)), scale, state_.step + 1, keep);
+            }
+            barrier.arrive_and_wait();
+            guard([&] { weights_->update(state_.parameters, shard, options_.shards); });
+            if (shard == 0) guard([&] { finish_step(norm); });
+            barrier.arrive_and_wait();
+        }
+    }
+
+    template <class F>
+    void guard(F&& f) {
+        try {
+            f();
+        } catch (...) {
+            std::lock_guard lock(mutex_);
+            if (!failure_) failure_ = std::current_exception();
+            stop_ = true;
+        }
+    }
+
+    void compute(CodecStep& step, int shard) {
+        const int samples = options_.batch / options_.shards, side = options_.crop;
+        const size_t bytes = size_t(side) * size_t(side) * 3;
+        std::vector<uint8_t> pixels(bytes * size_t(samples));
+        std::vector<float> quality(size_t(samples), 0.0f), weight(size_t(samples), 0.0f);
+        const double middle = description_.lambda[description_.lambda.size() / 2];
+        for (int n = 0; n < samples; n++) {
+            RandomStream random{random_key(options_.seed, 3, uint64_t(state_.step), uint64_t(shard * samples + n))};
+            dataset_.crop(random, side, std::span(pixels).subspan(size_t(n) * bytes, bytes));
+            quality[size_t(n)] = random.next() * float(description_.levels() - 1);
+            weight[size_t(n)] = float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
+        }
+        results_[size_t(shard)] = step.run({pixels, quality, weight, random_key(options_.seed, 4, uint64_t(state_.step), uint64_t(shard)), hyper_rate(options_, state_.step)},
+                                           state_.parameters, gradients_[size_t(shard)]);
+    }
+
+    void finish_step(double norm) {
+        state_.step++;
+        for (const StepResult& r : results_) {
+            sum_loss_ += r.loss;
+            for (size_t n = 0; n < r.mse.size(); n++) {
+                sum_bpp_ += (r.bits_y[n] + r.bits_z[n]) / options_.batch;
+                sum_psnr_ += -10.0 * std::log10(std::max(r.mse[n], 1e-10)) / options_.batch;
+            }
+        }
+        sum_norm_ += norm;
+        counted_++;
+        const double time = now();
+        const bool last = state_.step == options_.steps, validate = state_.step % options_.validate_every == 0;
+        const bool save = !options_.checkpoint.empty() && (last || state_.step % options_.checkpoint_every == 0);
+        bool go_on = true;
+        if (time - reported_ >= 1.0 || validate || last) {
+            state_.seconds += time - started_;
+            started_ = time;
+            TrainProgress p;
+            p.step = state_.step;
+            p.steps = options_.steps;
+            p.loss = sum_loss_ / counted_;
+            p.bpp = sum_bpp_ / counted_;
+            p.psnr = sum_psnr_ / counted_;
+            p.gradient_norm = sum_norm_ / counted_;
+            p.crops_per_second = counted_ * options_.batch / std::max(time - reported_, 1e-9);
+            p.seconds = state_.seconds;
+            p.seconds_left = double(options_.steps - state_.step) * options_.batch / std::max(p.crops_per_second, 1e-9);
+            if (validate) {
+                Parameters averaged = state_.parameters;
+                averaged.values() = state_.optimiser.average;
+                p.validation = validation_->measure(averaged);
+            }
+            sum_loss_ = sum_bpp_ = sum_psnr_ = sum_norm_ = 0;
+            counted_ = 0;
+            go_on = report_(p);
+            reported_ = now();
+        }
+        if (save || (!go_on && !options_.checkpoint.empty())) save_state(state_, description_, options_.checkpoint);
+        if (!go_on) throw Error(ErrorCode::cancelled, "training stopped at step " + std::to_string(state_.step));
+    }
+
+    const Description& description_;
+    const TrainOptions options_;
+    const std::function<bool(const TrainProgress&)>& report_;
+    Dataset dataset_;
+    State state_;
+    std::unique_ptr<CodecWeights> weights_;
+    std::unique_ptr<Validation> validation_;
+    std::vector<std::vector<float>> gradients_;
+    std::vector<float> sums_;
+    std::vector<StepResult> results_;
+    std::vector<double> norms_;
+    std::mutex mutex_;
+    std::exception_ptr failure_;
+    std::atomic<bool> stop_{false};
+    double started_ = 0, reported_ = 0, sum_loss_ = 0, sum_bpp_ = 0, sum_psnr_ = 0, sum_norm_ = 0;
+    int counted_ = 0;
+};
+
+}  // namespace
+
+TrainResult train_codec(const Description& description, const TrainOptions& options, const Parameters* start,
+                        const std::function<bool(const TrainProgress&)>& report) {
+    check(options);
+    return Trainer(description, options, start, report).run();
+}
+
+}  // namespace decant
