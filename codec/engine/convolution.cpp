@@ -105,6 +105,8 @@ void PackedWeights::set(std::span<const float> oihw, std::span<const int8_t> exp
     });
 }
 
+std::span<const float> PackedWeights::values() const { return state_->floats; }
+
 struct Convolution::State {
     ConvolutionShape shape;
     dnnl::stream stream{engine()};

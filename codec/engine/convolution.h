@@ -32,6 +32,7 @@ public:
     // oihw holds outputs · inputs · kernel² values; for s8 layouts they are divided by 2^-exponent[o], which must give integers.
     // Every layout asked for so far is refreshed; later ones are made on request.
     void set(std::span<const float> oihw, std::span<const int8_t> exponents);
+    std::span<const float> values() const;  // as set
 
 private:
     friend class Convolution;

@@ -6,12 +6,11 @@
 #include "codec/engine/kernels.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
+#include "codec/network/rounding.h"
 
 namespace decant {
 namespace {
 
-constexpr int kWeightLimit = 63;  // keeps u8·s8 pair sums inside 16 bits, so that CPUs without VNNI agree with those that have it
-constexpr int kMaxExponent = 20;
 constexpr size_t kGrain = 1 << 14;  // elements that are worth a thread
 
 template <class S, class D>
@@ -65,21 +64,14 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             w.packed.set(weight, w.exponents);
             continue;
         }
+        const RoundedWeights integers = round_weights(weight, layer.channels);
+        w.exponents = integers.exponents;
         std::vector<float> rounded(weight.size());
-        w.exponents.resize(size_t(layer.channels));
         const size_t per_output = weight.size() / size_t(layer.channels);
         for (size_t o = 0; o < size_t(layer.channels); o++) {
-            const auto row = weight.subspan(o * per_output, per_output);
-            float largest = 0.0f;
-            for (float v : row) largest = std::max(largest, std::abs(v));
-            int exponent = 0;
-            while (exponent < kMaxExponent && std::ldexp(largest, exponent + 1) <= float(kWeightLimit)) exponent++;
-            w.exponents[o] = int8_t(exponent);
-            const float scale = std::ldexp(1.0f, exponent), inverse = std::ldexp(1.0f, -exponent);
-            for (size_t j = 0; j < per_output; j++) {
-                rounded[o * per_output + j] = std::clamp(std::nearbyint(row[j] * scale), -float(kWeightLimit), float(kWeightLimit)) * inverse;
-            }
-            const int grid = exponent + layer.input_exponent;
+            const float step = std::ldexp(1.0f, -w.exponents[o]);
+            for (size_t j = o * per_output; j < (o + 1) * per_output; j++) rounded[j] = float(integers.integers[j]) * step;
+            const int grid = w.exponents[o] + layer.input_exponent;
             const auto round_bias = [&](float v) { return std::ldexp(std::clamp(std::nearbyint(std::ldexp(v, grid)), -0x1p28f, 0x1p28f), -grid); };
             w.bias[o] = round_bias(w.bias[o]);
             for (size_t j = o; j < w.quality.size(); j += size_t(layer.channels)) w.quality[j] = round_bias(w.quality[j]);
@@ -153,6 +145,18 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         shape.leaky = !integer && node.layer->activation != Activation::none;
         shape.slope = node.layer->activation == Activation::leaky_relu ? node.layer->slope : 0.0f;
         node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
+        if (node.src == 0 && integer_inference(node) && options.signed_from < input.c) set_offset(node);
+    }
+}
+
+void Graph::set_offset(Node& node) const {
+    const Shape src = nodes_[size_t(node.src)].value.shape;
+    if (node.layer->kernel != 1) throw Error(ErrorCode::model_mismatch, weights_->network().name + ": only a 1×1 layer reads signed values");
+    const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    for (int o = 0; o < node.layer->channels; o++) {
+        float sum = 0.0f;  // of integers times a power of two: exact
+        for (int i = options_.signed_from; i < src.c; i++) sum += w.packed.values()[size_t(o) * size_t(src.c) + size_t(i)];
+        node.offset.push_back(-kInputZero * int32_t(std::ldexp(sum, w.exponents[size_t(o)])));
     }
 }
 
@@ -249,35 +253,9 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     const int channels = node.value.shape.c;
 
     if (integer_inference(node)) {
-        const bool keep = layer.activation == Activation::none;
-        void* sums = keep ? node.value.data : temporary_.grow(pixels * size_t(channels) * 4);
-        node.convolution->forward(src.data, nullptr, sums, scratch_);
-        std::vector<int32_t> bias(size_t(channels), 0);
-        std::vector<int8_t> shift(size_t(channels), 0);
-        for (size_t c = 0; c < size_t(channels); c++) {
-            // Exact: both biases are multiples of 2^-grid.
-            const int grid = w.exponents[c] + layer.input_exponent;
-            bias[c] = int32_t(std::ldexp(w.bias[c], grid));
-            if (layer.quality_bias) {
-                const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
-                const int64_t upper = quality_q8 - level * 256;
-                const auto of = [&](int l) { return int64_t(std::ldexp(w.quality[size_t(l) * size_t(channels) + c], grid)); };
-                bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
-            }
-            shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));
-        }
-        const size_t grain = std::max<size_t>(1, kGrain / size_t(channels));
-        auto* s = static_cast<int32_t*>(sums);
-        parallel_for(pixels, grain, [&](size_t b, size_t e) {
-            if (keep) {
-                kernels::rescale(s + b * channels, bias.data(), shift.data(), e - b, channels);
-            } else {
-                kernels::requantise(s + b * channels, bias.data(), shift.data(), node.value.as<uint8_t>() + b * channels, e - b, channels);
-            }
-        });
+        run_integer(node, quality_q8);
         return;
     }
-
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
     auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(temporary_.grow(pixels * size_t(channels) * 4)) : node.value.data);
@@ -308,6 +286,38 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
             kernels::quantised_relu(sums, node.value.as<float>(), pixels * channels, kActivationExponent);
         }
     }
+}
+
+void Graph::run_integer(Node& node, int quality_q8) {
+    const Layer& layer = *node.layer;
+    NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    const size_t pixels = node.value.shape.pixels();
+    const int channels = node.value.shape.c;
+    const bool keep = layer.activation == Activation::none;
+    auto* sums = static_cast<int32_t*>(keep ? node.value.data : temporary_.grow(pixels * size_t(channels) * 4));
+    node.convolution->forward(source(node).data, nullptr, sums, scratch_);
+
+    std::vector<int32_t> bias(size_t(channels), 0);
+    std::vector<int8_t> shift(size_t(channels), 0);
+    for (size_t c = 0; c < size_t(channels); c++) {
+        // Exact: both biases are multiples of 2^-grid.
+        const int grid = w.exponents[c] + layer.input_exponent;
+        bias[c] = int32_t(std::ldexp(w.bias[c], grid)) + (node.offset.empty() ? 0 : node.offset[c]);
+        if (layer.quality_bias) {
+            const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
+            const int64_t upper = quality_q8 - level * 256;
+            const auto of = [&](int l) { return int64_t(std::ldexp(w.quality[size_t(l) * size_t(channels) + c], grid)); };
+            bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
+        }
+        shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));
+    }
+    parallel_for(pixels, std::max<size_t>(1, kGrain / size_t(channels)), [&](size_t b, size_t e) {
+        if (keep) {
+            kernels::rescale(sums + b * channels, bias.data(), shift.data(), e - b, channels);
+        } else {
+            kernels::requantise(sums + b * channels, bias.data(), shift.data(), node.value.as<uint8_t>() + b * channels, e - b, channels);
+        }
+    });
 }
 
 void Graph::forward(std::span<const float> quality) {

@@ -1,6 +1,7 @@
 // Runs a network for one input shape: forward, and in training backward. Built from the network's description.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,12 +39,16 @@ private:
     std::vector<std::unique_ptr<LayerWeights>> layers_;  // null where a layer has no weights
 };
 
+inline constexpr int kInputZero = 128;
+
 struct GraphOptions {
     Convolution::Use use = Convolution::Use::inference;
     DataType compute = DataType::f32;       // f32 or bf16, for Arithmetic::compute
     DataType input_type = DataType::f32;
     bool round = true;                      // see NetworkWeights
     bool input_gradient = true;             // training: is the gradient of the input wanted?
+    // Integer inference: input channels from this one on are signed and come with kInputZero added. Only 1×1 layers may read them.
+    int signed_from = std::numeric_limits<int>::max();
 };
 
 // Types: f32 layers and sums are f32, `compute` layers options.compute. Integer layers are u8 (the last one s32 in multiples of
@@ -74,14 +79,17 @@ private:
         TensorRef value, low, gradient;  // low: the copy in the type that convolutions of `compute` arithmetic read
         std::unique_ptr<Convolution> convolution;
         int weights = -1;
+        std::vector<int32_t> offset;  // integer inference: what kInputZero adds to the sums, negated
         bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
     };
 
     bool integer_inference(const Node& node) const;
     DataType source_type(const Layer& layer) const;
     TensorRef source(const Node& node) const;
+    void set_offset(Node& node) const;
     void allocate();
     void run(Node& node, std::span<const float> quality, int quality_q8);
+    void run_integer(Node& node, int quality_q8);
     void run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const;
     void accumulate_gradient(Node& node, const TensorRef& gradient);
     void backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality);

@@ -16,8 +16,7 @@ constexpr int context_group(int step, int y, int x) {
 // The step in which position (y, x) codes `group`.
 constexpr int context_step(int group, int y, int x) { return context_group(group, y, x); }
 
-// What the context networks see of a latent that is y standard deviations large: multiples of 1/32 within ±4, as u8 around 128.
-inline constexpr int kContextZero = 128;
+// What the context networks see of a latent: its size in standard deviations, in multiples of 2^-kActivationExponent, up to this.
 inline constexpr int kContextLimit = 127;
 
 }  // namespace decant

@@ -145,21 +145,6 @@ DECANT_VECTORISED float squared_error(const float* decoded, const float* origina
 
 }  // namespace
 
-CodecWeights::CodecWeights(const Description& description, const Parameters& parameters, bool round) {
-    for (const Network& n : description.networks) networks_.push_back(std::make_unique<NetworkWeights>(n, parameters, round));
-}
-
-void CodecWeights::update(const Parameters& parameters, int first, int of) {
-    for (auto& n : networks_) n->update(parameters, first, of);
-}
-
-NetworkWeights& CodecWeights::operator[](std::string_view name) {
-    for (auto& n : networks_) {
-        if (n->network().name == name) return *n;
-    }
-    throw Error(ErrorCode::model_mismatch, "network " + std::string(name) + " is missing");
-}
-
 double lambda_at(const Description& d, double quality) {
     const LevelMix m = mix_levels(float(quality), d.levels());
     return std::exp(std::log(d.lambda[size_t(m.level)]) * (1 - m.upper) + std::log(d.lambda[size_t(m.level) + 1]) * m.upper);

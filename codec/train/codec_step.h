@@ -14,20 +14,9 @@
 #include <span>
 #include <vector>
 
-#include "codec/engine/graph.h"
+#include "codec/engine/codec_weights.h"
 
 namespace decant {
-
-// All networks of a codec, ready to run; shared by the threads that train.
-class CodecWeights {
-public:
-    CodecWeights(const Description& description, const Parameters& parameters, bool round = true);
-    void update(const Parameters& parameters, int first = 0, int of = 1);
-    NetworkWeights& operator[](std::string_view network);
-
-private:
-    std::vector<std::unique_ptr<NetworkWeights>> networks_;
-};
 
 enum class Quantisation {
     mixed,  // training

@@ -91,11 +91,10 @@ void check(const TrainOptions& o) {
 // Rate and quality of `parameters` on the held-out crops, as coded.
 class Validation {
 public:
-    Validation(const Description& d, const Dataset& dataset, const TrainOptions& o) : description_(d) {
+    Validation(const Description& d, const Parameters& parameters, const Dataset& dataset, const TrainOptions& o) : description_(d) {
         side_ = kValidationSide;
         const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
-        const Parameters blank(d);
-        weights_ = std::make_unique<CodecWeights>(d, blank);
+        weights_ = std::make_unique<CodecWeights>(d, parameters);
         crops_.resize(count);
         for (size_t i = 0; i < count; i++) {
             crops_[i].resize(size_t(side_) * size_t(side_) * 3);
@@ -170,7 +169,7 @@ public:
     }
 
     TrainResult run() {
-        validation_ = std::make_unique<Validation>(description_, dataset_, options_);
+        validation_ = std::make_unique<Validation>(description_, state_.parameters, dataset_, options_);
         const int count = options_.shards;
         std::barrier<> barrier(count);
         std::vector<std::jthread> threads;
@@ -317,6 +316,17 @@ TrainResult train_codec(const Description& description, const TrainOptions& opti
                         const std::function<bool(const TrainProgress&)>& report) {
     check(options);
     return Trainer(description, options, start, report).run();
+}
+
+TrainResult read_checkpoint(const Description& description, const std::string& path) {
+    State state;
+    load_state(state, description, path);
+    TrainResult result;
+    result.parameters = std::move(state.parameters);
+    result.parameters.values() = std::move(state.optimiser.average);
+    result.seconds = state.seconds;
+    result.steps = state.step;
+    return result;
 }
 
 }  // namespace decant

@@ -60,4 +60,8 @@ struct TrainResult {
 TrainResult train_codec(const Description& description, const TrainOptions& options, const Parameters* start,
                         const std::function<bool(const TrainProgress&)>& report);
 
+// The averaged weights of a training that was interrupted, to make a model of what has been learned so far.
+// Throws what train_codec throws for a checkpoint.
+TrainResult read_checkpoint(const Description& description, const std::string& path);
+
 }  // namespace decant

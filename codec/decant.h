@@ -1,0 +1,84 @@
+// The public interface: pictures to .dcn bytes and back. Error (codec/error.h) is the only exception type thrown on purpose.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codec/container/container.h"
+#include "codec/image/image.h"
+#include "codec/network/description.h"
+#include "codec/network/parameters.h"
+
+namespace decant {
+
+// A trained model, read-only; may be shared by threads and codecs.
+class Model {
+public:
+    // Throws Error not_found, io, corrupt, or model_mismatch with the tensor's name and both shapes.
+    static std::shared_ptr<const Model> load(const std::string& path);
+    ~Model();
+
+    const std::string& path() const;
+    const std::string& name() const;
+    uint64_t identity() const;              // hash of everything that decoding depends on; stored in each .dcn
+    const Description& description() const;
+    const Parameters& parameters() const;
+    // Training recipe and results as written by the trainer: "steps", "seconds", "data", "results", ...
+    const std::vector<std::pair<std::string, std::string>>& metadata() const;
+
+    struct State;
+    const State& state() const { return *state_; }
+
+private:
+    explicit Model(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+struct EncodeOptions {
+    double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
+    bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
+};
+
+struct EncodeResult {
+    std::vector<uint8_t> bytes;  // a .dcn file
+    double model_bits = 0;       // entropy of the symbols by the model's own probabilities; the file is within 1 % of it
+};
+
+struct DecodeOptions {
+    uint64_t max_pixels = uint64_t{1} << 28;  // more is refused before anything is allocated
+};
+
+// Encodes and decodes with one model. A codec keeps what it built for a picture's shape, so that further pictures of that shape are
+// quicker; it may be used by one thread at a time.
+class Codec {
+public:
+    // threads: 0 = all cores. Neither the file nor the symbols in it depend on it.
+    explicit Codec(std::shared_ptr<const Model> model, int threads = 0);
+    ~Codec();
+
+    const Model& model() const;
+
+    // 8-bit gray or RGB of any size. Throws Error invalid_argument for a quality out of range or a malformed image.
+    EncodeResult encode(const Image& image, const EncodeOptions& options = {});
+
+    // Throws Error unsupported, corrupt or limit as parse_container does, model_mismatch if the file was made with another model,
+    // corrupt if the symbols do not decode.
+    Image decode(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
+
+    // The symbols alone, without the synthesis transform, as one hash: equal on every CPU and for every number of threads.
+    uint64_t symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// The identity of the model that a .dcn file needs, without decoding it. Throws what parse_container throws.
+uint64_t required_model(std::span<const uint8_t> bytes);
+
+}  // namespace decant

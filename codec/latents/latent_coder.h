@@ -1,0 +1,47 @@
+// Latents of one tile to bits and back: the hyperprior and the context networks in exact integers, the symbols through rANS.
+//
+// A stream holds, in this order,
+//   z     [zh, zw, Hz], zh = ceil(ceil(h/2)/2): position by position, with the table of each channel;
+//   y     in four steps (codec/latents/layout.h); in a step position by position, each a group of M/4 channels in rising order.
+// From z: positive and negative parts, at most 255 each, are the u8 input [zh, zw, 2·Hz] of hyper_synthesis, whose result is cut to
+// h × w positions: the features. In step k the network context<k> reads the features and (k > 0) for each channel the decoded latent
+// in multiples of 1/32 standard deviation, at most ±127, plus 128 (128 where it is not decoded yet). Of its result [h, w, 2·M], in
+// multiples of 1/1024, channel c is the mean of latent c in standard deviations and M + c the log2 of its scale likewise. With
+// U = 2^(unit/1024) quantisation steps a standard deviation (interpolated between rate points, fixed_point.h):
+//   mean   = mean·U in multiples of 1/64 step
+//   index  = (1024·log2 scale, within -14 … 6 octaves, + unit + 3261 + 64) >> 7, within 0 … kScaleCount - 1   (3261 = -1024·log2 0.11)
+//   latent = symbol·64 + mean, in multiples of 1/64 step
+// where symbol is coded with the Gaussian table of that index.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/engine/codec_weights.h"
+#include "codec/network/model_file.h"
+
+namespace decant {
+
+class LatentCoder {
+public:
+    // For tiles of h × w positions. Everything must outlive the coder.
+    LatentCoder(const ModelContents& model, CodecWeights& weights, int h, int w);
+    ~LatentCoder();
+
+    // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.
+    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits);
+
+    // Throws Error corrupt if the stream does not decode to its very end.
+    void decode(std::span<const uint8_t> stream, int quality_q8);
+
+    // After encode or decode: [h, w, M] in multiples of 1/64 quantisation step.
+    std::span<const int32_t> latents() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace decant

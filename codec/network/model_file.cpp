@@ -1,0 +1,187 @@
+#include "codec/network/model_file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <deque>
+
+#include "codec/entropy/gaussian_builder.h"
+#include "codec/error.h"
+#include "codec/network/rounding.h"
+#include "codec/network/safetensors.h"
+
+namespace decant {
+namespace {
+
+uint16_t bf16_bits(float v) {
+    uint32_t bits;
+    std::memcpy(&bits, &v, 4);
+    return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+float from_bf16_bits(uint16_t v) {
+    const uint32_t bits = uint32_t(v) << 16;
+    float f;
+    std::memcpy(&f, &bits, 4);
+    return f;
+}
+
+// A layer's name and arithmetic for each weight tensor.
+struct WeightKind {
+    std::string layer;
+    Arithmetic arithmetic;
+};
+
+std::vector<std::pair<std::string, WeightKind>> weight_kinds(const Description& d) {
+    std::vector<std::pair<std::string, WeightKind>> kinds;
+    for (const Network& n : d.networks) {
+        for (const Layer& l : n.layers) {
+            if (l.op == Operation::convolution) kinds.push_back({n.name + "." + l.name + ".weight", {n.name + "." + l.name, l.arithmetic}});
+        }
+    }
+    return kinds;
+}
+
+Arithmetic arithmetic_of(const std::vector<std::pair<std::string, WeightKind>>& kinds, const std::string& tensor) {
+    const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == tensor; });
+    return found == kinds.end() ? Arithmetic::f32 : found->second.arithmetic;
+}
+
+std::string exponent_name(const std::string& weight) { return weight.substr(0, weight.rfind('.')) + ".exponent"; }
+
+// Keeps the bytes of tensors that are made for the file.
+class TensorStore {
+public:
+    template <class T>
+    void add(const std::string& name, Dtype dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
+        const auto bytes = std::as_bytes(std::span(values));
+        stored_.emplace_back(bytes.begin(), bytes.end());
+        map_[name] = {dtype, std::move(shape), stored_.back()};
+    }
+    const TensorMap& map() const { return map_; }
+
+private:
+    std::deque<std::vector<std::byte>> stored_;
+    TensorMap map_;
+};
+
+FactorizedTables hyper_tables(const Description& d, const Parameters& parameters) {
+    constexpr int kReach = 64;
+    std::vector<std::vector<double>> probabilities;
+    std::vector<int> first;
+    for (size_t c = 0; c < size_t(d.hyper_channels); c++) {
+        const double mean = parameters["hyper_mean"][c], sigma = std::max(std::exp2(double(parameters["hyper_log2_scale"][c])), 0.11);
+        const int middle = int(std::lround(mean));
+        std::vector<double> p;
+        for (int s = -kReach; s <= kReach; s++) p.push_back(gaussian_probability(mean, sigma, middle + s));
+        probabilities.push_back(std::move(p));
+        first.push_back(middle - kReach);
+    }
+    return build_factorized_tables(probabilities, first);
+}
+
+std::vector<int16_t> unit_table(const Description& d, const Parameters& parameters) {
+    constexpr double kLargest = 14.0;  // octaves either way
+    const size_t channels = size_t(d.latent_channels);
+    std::vector<int16_t> unit(channels * size_t(d.levels()));
+    for (size_t i = 0; i < unit.size(); i++) {
+        const double log2_unit = std::log2(std::max(double(parameters["latent_std"][i % channels]), 1e-6)) + double(parameters["gain"][i]);
+        unit[i] = int16_t(std::lround(std::ldexp(std::clamp(log2_unit, -kLargest, kLargest), kUnitExponent)));
+    }
+    return unit;
+}
+
+}  // namespace
+
+void save_model(const std::string& path, const Description& d, const Parameters& parameters, const std::vector<std::pair<std::string, std::string>>& metadata) {
+    TensorStore store;
+    const auto kinds = weight_kinds(d);
+    for (const Parameter& p : parameters.list()) {
+        const auto values = parameters[p.name];
+        if (std::any_of(values.begin(), values.end(), [](float v) { return !std::isfinite(v); })) {
+            throw Error(ErrorCode::invalid_argument, path + ": parameter " + p.name + " is not finite; the model is not saved");
+        }
+        const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
+        switch (arithmetic_of(kinds, p.name)) {
+            case Arithmetic::integer: {
+                const RoundedWeights rounded = round_weights(values, p.shape[0]);
+                store.add(p.name, Dtype::I8, shape, rounded.integers);
+                store.add(exponent_name(p.name), Dtype::I8, {p.shape[0]}, rounded.exponents);
+                break;
+            }
+            case Arithmetic::compute: {
+                std::vector<uint16_t> low;
+                for (float v : values) low.push_back(bf16_bits(v));
+                store.add(p.name, Dtype::BF16, shape, low);
+                break;
+            }
+            case Arithmetic::f32: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
+        }
+    }
+    store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
+    const auto gaussian = build_gaussian_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
+    store.add("entropy.gaussian", Dtype::U16, {int64_t(gaussian.size())}, gaussian);
+    store.add("entropy.hyper", Dtype::U16, {int64_t(hyper.size())}, hyper);
+    TextMap text(metadata.begin(), metadata.end());
+    text["description"] = to_json(d);
+    save_safetensors(path, store.map(), text);
+}
+
+ModelContents load_model(const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::load(path);
+    const auto description = file.metadata().find("description");
+    if (description == file.metadata().end()) throw Error(ErrorCode::model_mismatch, path + ": not a decant model, the metadata has no \"description\"");
+    Description d = parse_description(description->second);
+    Parameters parameters(d);
+    const auto kinds = weight_kinds(d);
+    for (const Parameter& p : parameters.list()) {
+        const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
+        const auto target = parameters[p.name];
+        switch (arithmetic_of(kinds, p.name)) {
+            case Arithmetic::integer: {
+                const auto integers = file.get(p.name, {Dtype::I8}, shape).values<int8_t>();
+                const auto exponents = file.get(exponent_name(p.name), {Dtype::I8}, {p.shape[0]}).values<int8_t>();
+                const size_t per_output = p.size / size_t(p.shape[0]);
+                for (size_t o = 0; o < exponents.size(); o++) {
+                    if (exponents[o] < 0 || exponents[o] > kMaxWeightExponent) {
+                        throw Error(ErrorCode::corrupt, path + ": tensor " + exponent_name(p.name) + ": " + std::to_string(exponents[o]) + " is out of range");
+                    }
+                    const float step = std::ldexp(1.0f, -exponents[o]);
+                    for (size_t i = o * per_output; i < (o + 1) * per_output; i++) target[i] = float(integers[i]) * step;
+                }
+                break;
+            }
+            case Arithmetic::compute: {
+                const auto low = file.get(p.name, {Dtype::BF16}, shape).values<uint16_t>();
+                std::transform(low.begin(), low.end(), target.begin(), from_bf16_bits);
+                break;
+            }
+            case Arithmetic::f32: {
+                const auto values = file.get(p.name, {Dtype::F32}, shape).values<float>();
+                std::copy(values.begin(), values.end(), target.begin());
+                break;
+            }
+        }
+        if (std::any_of(target.begin(), target.end(), [](float v) { return !std::isfinite(v); })) {
+            throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
+        }
+    }
+    auto unit = file.get("unit", {Dtype::I16}, {d.levels(), d.latent_channels}).values<int16_t>();
+    if (std::any_of(unit.begin(), unit.end(), [](int16_t v) { return std::abs(v) > (14 << kUnitExponent); })) {
+        throw Error(ErrorCode::corrupt, path + ": tensor unit: a value is out of range");
+    }
+    const auto gaussian = file.get("entropy.gaussian", {Dtype::U16}).values<uint16_t>();
+    const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
+    ModelContents contents{std::move(d), std::move(parameters), std::move(unit), GaussianTables(gaussian), FactorizedTables(hyper), {}, 0};
+    if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
+        throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
+                                                   std::to_string(contents.description.hyper_channels) + " hyper-latent channels");
+    }
+    for (const auto& [key, value] : file.metadata()) {
+        if (key != "description") contents.metadata.emplace_back(key, value);
+    }
+    contents.identity = file.identity({&description->second, 1});
+    return contents;
+}
+
+}  // namespace decant

@@ -1,0 +1,44 @@
+// A model as a safetensors file: tensors by the names of codec/network/parameters.h, the description and the recipe as metadata.
+//
+//   weights of integer layers   I8 [out, in, k, k], and NETWORK.LAYER.exponent I8 [out]: the weight is w·2^-exponent
+//   weights of compute layers   BF16, as training used them; of f32 layers F32
+//   biases and everything else  F32
+//   unit                        I16 [levels, M]: log2 of the quantisation steps a standard deviation of y holds, in 1/1024
+//   entropy.gaussian            U16: the tables of codec/entropy/scale_tables.h for y
+//   entropy.hyper               U16: a table for each channel of z
+// The last three are what the decoder uses in the place of gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
+// the encoder and for further training.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codec/entropy/scale_tables.h"
+#include "codec/network/description.h"
+#include "codec/network/parameters.h"
+
+namespace decant {
+
+inline constexpr int kUnitExponent = 10;
+
+struct ModelContents {
+    Description description;
+    Parameters parameters;
+    std::vector<int16_t> unit;  // [levels, M]
+    GaussianTables gaussian;
+    FactorizedTables hyper;
+    std::vector<std::pair<std::string, std::string>> metadata;  // without the description
+    uint64_t identity = 0;  // hash of all tensors and of the description
+};
+
+// Written under a temporary name first. Throws Error io.
+void save_model(const std::string& path, const Description& description, const Parameters& parameters,
+                const std::vector<std::pair<std::string, std::string>>& metadata);
+
+// Throws Error not_found, io, corrupt (not safetensors, numbers that are not finite), model_mismatch (a tensor that is missing or of
+// another shape, by name, with both shapes; a description that does not hold together).
+ModelContents load_model(const std::string& path);
+
+}  // namespace decant

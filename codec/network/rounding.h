@@ -1,0 +1,23 @@
+// Weights of integer layers: w ≈ integer · 2^-exponent with one exponent an output. Powers of two, so that rescaling a sum is a
+// rounding shift, and at most ±63, so that CPUs without VNNI (whose pair sums saturate at 16 bits) agree with those that have it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace decant {
+
+inline constexpr int kWeightLimit = 63;
+inline constexpr int kMaxWeightExponent = 20;
+
+struct RoundedWeights {
+    std::vector<int8_t> integers;   // as many as weights
+    std::vector<int8_t> exponents;  // [outputs], 0 … kMaxWeightExponent
+};
+
+// weights: [outputs, …]. The exponent is the largest with which the row's largest weight stays within the limit. Rounding weights
+// that were rounded before changes nothing but, at most, the exponent of a row.
+RoundedWeights round_weights(std::span<const float> weights, int outputs);
+
+}  // namespace decant
