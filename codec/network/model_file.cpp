@@ -19,11 +19,24 @@ uint16_t bf16_bits(float v) {
     return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-float from_bf16_bits(uint16_t v) {
-    const uint32_t bits = uint32_t(v) << 16;
-    float f;
-    std::memcpy(&f, &bits, 4);
-    return f;
+// src: two bytes a value, not necessarily aligned.
+void from_bf16(std::span<const std::byte> src, std::span<float> dst) {
+    for (size_t i = 0; i < dst.size(); i++) {
+        uint16_t low;
+        std::memcpy(&low, src.data() + 2 * i, 2);
+        const uint32_t bits = uint32_t(low) << 16;
+        std::memcpy(&dst[i], &bits, 4);
+    }
+}
+
+bool all_finite(std::span<const float> values) {
+    uint32_t special = 0;  // exponents of all ones; without a branch, so that the loop is vectorised
+    for (const float& v : values) {
+        uint32_t bits;
+        std::memcpy(&bits, &v, 4);
+        special |= uint32_t((bits & 0x7f800000u) == 0x7f800000u);
+    }
+    return special == 0;
 }
 
 // A layer's name and arithmetic for each weight tensor.
@@ -98,7 +111,7 @@ void save_model(const std::string& path, const Description& d, const Parameters&
     const auto kinds = weight_kinds(d);
     for (const Parameter& p : parameters.list()) {
         const auto values = parameters[p.name];
-        if (std::any_of(values.begin(), values.end(), [](float v) { return !std::isfinite(v); })) {
+        if (!all_finite(values)) {
             throw Error(ErrorCode::invalid_argument, path + ": parameter " + p.name + " is not finite; the model is not saved");
         }
         const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
@@ -139,7 +152,7 @@ ModelContents load_model(const std::string& path) {
         const auto target = parameters[p.name];
         switch (arithmetic_of(kinds, p.name)) {
             case Arithmetic::integer: {
-                const auto integers = file.get(p.name, {Dtype::I8}, shape).values<int8_t>();
+                const auto integers = file.get(p.name, {Dtype::I8}, shape).data;
                 const auto exponents = file.get(exponent_name(p.name), {Dtype::I8}, {p.shape[0]}).values<int8_t>();
                 const size_t per_output = p.size / size_t(p.shape[0]);
                 for (size_t o = 0; o < exponents.size(); o++) {
@@ -147,22 +160,14 @@ ModelContents load_model(const std::string& path) {
                         throw Error(ErrorCode::corrupt, path + ": tensor " + exponent_name(p.name) + ": " + std::to_string(exponents[o]) + " is out of range");
                     }
                     const float step = std::ldexp(1.0f, -exponents[o]);
-                    for (size_t i = o * per_output; i < (o + 1) * per_output; i++) target[i] = float(integers[i]) * step;
+                    for (size_t i = o * per_output; i < (o + 1) * per_output; i++) target[i] = float(int8_t(integers[i])) * step;
                 }
-                break;
+                continue;
             }
-            case Arithmetic::compute: {
-                const auto low = file.get(p.name, {Dtype::BF16}, shape).values<uint16_t>();
-                std::transform(low.begin(), low.end(), target.begin(), from_bf16_bits);
-                break;
-            }
-            case Arithmetic::f32: {
-                const auto values = file.get(p.name, {Dtype::F32}, shape).values<float>();
-                std::copy(values.begin(), values.end(), target.begin());
-                break;
-            }
+            case Arithmetic::compute: from_bf16(file.get(p.name, {Dtype::BF16}, shape).data, target); break;
+            case Arithmetic::f32: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
         }
-        if (std::any_of(target.begin(), target.end(), [](float v) { return !std::isfinite(v); })) {
+        if (!all_finite(target)) {
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
         }
     }

@@ -18,7 +18,7 @@ RoundedWeights round_weights(std::span<const float> weights, int outputs) {
         const float scale = std::ldexp(1.0f, exponent);
         for (size_t i = 0; i < per_output; i++) {
             const float v = std::clamp(row[i] * scale, -float(kWeightLimit), float(kWeightLimit));
-            result.integers[o * per_output + i] = int8_t(std::nearbyint(v));
+            result.integers[o * per_output + i] = int8_t(std::lrint(v));
         }
     }
     return result;
