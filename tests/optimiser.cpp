@@ -1,0 +1,148 @@
+// Adam against a textbook loop in double precision, and the factors on the learning rate.
+#include "codec/train/optimiser.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "codec/train/initialise.h"
+
+using namespace decant;
+
+namespace {
+
+std::vector<float> normal_values(std::mt19937& random, size_t count, float scale) {
+    std::normal_distribution<float> normal(0.0f, scale);
+    std::vector<float> values(count);
+    for (float& v : values) v = normal(random);
+    return values;
+}
+
+// Kingma & Ba 2015, algorithm 1, with an average of the weights behind it.
+struct Textbook {
+    std::vector<double> w, m, v, average;
+
+    explicit Textbook(const std::vector<float>& weights)
+        : w(weights.begin(), weights.end()), m(w.size(), 0.0), v(w.size(), 0.0), average(w) {}
+
+    void step(const std::vector<float>& gradient, const std::vector<float>& factors, double rate, double scale, int t,
+              double keep) {
+        const AdamOptions o;
+        for (size_t i = 0; i < w.size(); i++) {
+            const double g = scale * gradient[i];
+            m[i] = o.beta1 * m[i] + (1 - double(o.beta1)) * g;
+            v[i] = o.beta2 * v[i] + (1 - double(o.beta2)) * g * g;
+            const double unbiased_m = m[i] / (1 - std::pow(double(o.beta1), t)),
+                         unbiased_v = v[i] / (1 - std::pow(double(o.beta2), t));
+            w[i] -= rate * factors[i] * unbiased_m / (std::sqrt(unbiased_v) + o.epsilon);
+            average[i] = keep * average[i] + (1 - keep) * w[i];
+        }
+    }
+};
+
+double worst_difference(const std::vector<float>& got, const std::vector<double>& want) {
+    double worst = 0;
+    for (size_t i = 0; i < got.size(); i++) worst = std::max(worst, std::abs(got[i] - want[i]));
+    return worst;
+}
+
+}  // namespace
+
+TEST_CASE("Adam step by step") {
+    constexpr size_t kCount = 1000;
+    std::mt19937 random(1);
+    std::vector<float> weights = normal_values(random, kCount, 1.0f), split = weights;
+    std::vector<float> factors(kCount, 1.0f);
+    for (size_t i = 0; i < kCount; i += 3) factors[i] = 0.25f;
+    for (size_t i = 0; i < kCount; i += 7) factors[i] = 0.0f;
+    const std::vector<float> zeros(kCount, 0.0f), start = weights;
+    OptimiserState whole_state{zeros, zeros, weights, factors}, split_state = whole_state;
+    Textbook textbook(weights);
+
+    double moved = 0;
+    for (int t = 1; t <= 40; t++) {
+        // Gradients of very different sizes, zeros among them.
+        std::vector<float> gradient = normal_values(random, kCount, 1.0f);
+        for (size_t i = 0; i < kCount; i++) gradient[i] *= i % 5 == 0 ? 0.0f : std::pow(10.0f, -float(i % 6));
+        const float rate = 0.01f / float(t), scale = t % 2 == 0 ? 1.0f : 0.3f, keep = std::min(0.9f, float(t) / float(t + 10));
+        adam_step(weights, gradient, whole_state, 0, kCount, rate, scale, t, keep);
+        for (auto [begin, end] : {std::pair(0, 333), std::pair(333, 334), std::pair(334, 1000)}) {
+            adam_step(split, gradient, split_state, size_t(begin), size_t(end), rate, scale, t, keep);
+        }
+        textbook.step(gradient, factors, rate, scale, t, keep);
+        moved = std::max(moved, worst_difference(weights, {start.begin(), start.end()}));
+        // The rounding of a weight near 4, added up over the steps, against moves of 0.01.
+        REQUIRE(worst_difference(weights, textbook.w) < 1e-5 * (1 + 0.1 * t));
+        REQUIRE(worst_difference(whole_state.average, textbook.average) < 1e-5 * (1 + 0.1 * t));
+    }
+    CHECK(moved > 0.01);
+    CHECK(split == weights);
+    CHECK(split_state.average == whole_state.average);
+    CHECK(split_state.first == whole_state.first);
+    CHECK(split_state.second == whole_state.second);
+    for (size_t i = 0; i < kCount; i += 7) CHECK(weights[i] == start[i]);
+    for (size_t i = 0; i < kCount; i += 5) CHECK(weights[i] == start[i]);
+}
+
+TEST_CASE("the first step of Adam is the learning rate") {
+    std::vector<float> weights{1, 1, 1};
+    OptimiserState state{{0, 0, 0}, {0, 0, 0}, weights, {1, 1, 0.5f}};
+    adam_step(weights, std::vector<float>{1e-3f, -100, 5}, state, 0, 3, 0.125f, 1.0f, 1, 0.75f);
+    CHECK(weights[0] == doctest::Approx(0.875));
+    CHECK(weights[1] == doctest::Approx(1.125));
+    CHECK(weights[2] == doctest::Approx(0.9375));
+    CHECK(state.average[0] == doctest::Approx(1 - 0.25 * 0.125));
+}
+
+TEST_CASE("gradients are summed in ranges") {
+    std::mt19937 random(2);
+    const std::vector<std::vector<float>> sources{normal_values(random, 100, 1), normal_values(random, 100, 1),
+                                                  normal_values(random, 100, 1)};
+    std::vector<float> sums(100, 9.0f);
+    const double norm = sum_gradients(sources, sums, 0, 37) + sum_gradients(sources, sums, 37, 90);
+    double want = 0;
+    for (size_t i = 0; i < 90; i++) {
+        CHECK(sums[i] == sources[0][i] + sources[1][i] + sources[2][i]);
+        want += double(sums[i]) * sums[i];
+    }
+    CHECK(norm == doctest::Approx(want));
+    for (size_t i = 90; i < 100; i++) CHECK(sums[i] == 9.0f);
+}
+
+TEST_CASE("factors on the learning rate") {
+    const Description d =
+        parse_description(R"({"name": "m", "latent_channels": 4, "hyper_channels": 1, "lambda": [0.01, 0.1], "networks": {"net": {
+        "channels_in": 3, "layers": [{"name": "f32", "channels": 4, "arithmetic": "f32"}, {"name": "zeros", "channels": 4, "arithmetic": "f32"},
+        {"name": "compute", "channels": 5, "kernel": 3}, {"name": "integer", "channels": 5, "arithmetic": "integer"}]}}})");
+    Parameters parameters(d);
+    std::mt19937 random(3);
+    for (const Parameter& p : parameters.list()) {
+        const auto values = normal_values(random, p.size, 1e-4f);
+        std::copy(values.begin(), values.end(), parameters[p.name].begin());
+    }
+    // Rows and columns of different sizes: weight (row, column) is their product, and so is the factor, ten times as large.
+    const std::vector<float> row{0.5f, 0.1f, 0.02f, 1e-5f}, column{1.0f, -0.5f, 0.1f};
+    for (size_t o = 0; o < 4; o++) {
+        for (size_t i = 0; i < 3; i++) parameters["net.f32.weight"][o * 3 + i] = row[o] * column[i];
+    }
+    std::fill(parameters["net.zeros.weight"].begin(), parameters["net.zeros.weight"].end(), 0.0f);
+    const std::vector<float> rates = learning_rates(d, parameters);
+    REQUIRE(rates.size() == parameters.values().size());
+    for (const Parameter& p : parameters.list()) {
+        CAPTURE(p.name);
+        for (size_t i = 0; i < p.size; i++) {
+            const float rate = rates[p.offset + i];
+            if (p.name == "net.f32.weight") {
+                CHECK(rate == doctest::Approx(std::clamp(10 * row[i / 3] * std::abs(column[i % 3]), 0.003f, 1.0f)).epsilon(1e-4));
+            } else if (p.name == "net.zeros.weight") {
+                CHECK(rate == 0.003f);
+            } else {
+                CHECK(rate == (p.trained ? 1.0f : 0.0f));
+            }
+        }
+    }
+}

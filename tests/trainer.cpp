@@ -1,0 +1,362 @@
+// Training from end to end, on a handful of small pictures: it learns, repeats itself exactly, and resumes where it stopped.
+#include "codec/train/trainer.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "codec/error.h"
+#include "codec/image/pnm.h"
+#include "codec/train/initialise.h"
+
+using namespace decant;
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kTiny = R"({
+  "name": "tiny", "latent_channels": 8, "hyper_channels": 4, "lambda": [0.001, 0.01, 0.1],
+  "networks": {
+    "analysis": {"channels_in": 3, "layers": [
+      {"name": "pixels", "op": "unshuffle", "factor": 4},
+      {"name": "klt1", "channels": 6, "arithmetic": "f32", "init": "klt"},
+      {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
+      {"name": "block1.b", "channels": 6, "kernel": 3, "add": "klt1", "init": "zero"},
+      {"name": "down", "op": "unshuffle", "factor": 4},
+      {"name": "klt2", "channels": 8, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
+      {"name": "latents", "channels": 8, "arithmetic": "f32", "init": "klt"}]},
+    "synthesis": {"channels_in": 8, "layers": [
+      {"name": "latents", "channels": 8, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
+      {"name": "klt2", "channels": 96, "arithmetic": "f32", "init": "klt"},
+      {"name": "up", "op": "shuffle", "factor": 4},
+      {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
+      {"name": "block1.b", "channels": 6, "kernel": 3, "add": "up", "init": "zero"},
+      {"name": "klt1", "channels": 48, "arithmetic": "f32", "init": "klt"},
+      {"name": "pixels", "op": "shuffle", "factor": 4}]},
+    "hyper_analysis": {"channels_in": 16, "layers": [
+      {"name": "conv1", "channels": 8, "kernel": 3, "stride": 2, "activation": "leaky_relu"},
+      {"name": "conv2", "channels": 4, "kernel": 3, "stride": 2}]},
+    "hyper_synthesis": {"channels_in": 8, "layers": [
+      {"name": "conv1", "channels": 64, "arithmetic": "integer", "activation": "relu", "input_exponent": 2},
+      {"name": "up", "op": "shuffle", "factor": 4}]},
+    "context0": {"channels_in": 4, "layers": [
+      {"name": "conv1", "channels": 8, "arithmetic": "integer", "activation": "relu", "quality_bias": true},
+      {"name": "conv2", "channels": 16, "kernel": 3, "arithmetic": "integer", "quality_bias": true, "init": "small"}]},
+    "context1": {"channels_in": 12, "layers": [
+      {"name": "conv1", "channels": 8, "arithmetic": "integer", "activation": "relu", "quality_bias": true},
+      {"name": "conv2", "channels": 16, "kernel": 3, "arithmetic": "integer", "quality_bias": true, "init": "small"}]},
+    "context2": {"channels_in": 12, "layers": [
+      {"name": "conv1", "channels": 8, "arithmetic": "integer", "activation": "relu", "quality_bias": true},
+      {"name": "conv2", "channels": 16, "kernel": 3, "arithmetic": "integer", "quality_bias": true, "init": "small"}]},
+    "context3": {"channels_in": 12, "layers": [
+      {"name": "conv1", "channels": 8, "arithmetic": "integer", "activation": "relu", "quality_bias": true},
+      {"name": "conv2", "channels": 16, "kernel": 3, "arithmetic": "integer", "quality_bias": true, "init": "small"}]}
+  }
+})";
+
+const Description& tiny() {
+    static const Description description = parse_description(kTiny);
+    return description;
+}
+
+// Pictures of waves and edges, and a place for checkpoints; removed again.
+class Pictures {
+public:
+    Pictures() : path_((fs::temp_directory_path() / "decant-trainer-XXXXXX").string()) {
+        REQUIRE(mkdtemp(path_.data()) != nullptr);
+        fs::create_directory(data());
+        // By the hash of its name, one of these is held out.
+        for (int i = 0; i < 8; i++) add("texture" + std::to_string(i), uint32_t(i));
+        for (int i = 0; nothing_held_out(); i++) add("more" + std::to_string(i), uint32_t(100 + i));
+    }
+    ~Pictures() { fs::remove_all(path_); }
+
+    std::string data() const { return path_ + "/data"; }
+    std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+private:
+    void add(const std::string& name, uint32_t seed) const {
+        std::mt19937 random(seed);
+        std::uniform_real_distribution<float> number(-1, 1);
+        Image image(256, 272, 3);
+        const float a = number(random), b = number(random), edge = number(random), slope = number(random);
+        const float colour[3] = {number(random), number(random), number(random)};
+        for (uint32_t y = 0; y < image.height; y++) {
+            for (uint32_t x = 0; x < image.width; x++) {
+                const float wave = std::sin(0.7f * (a * float(x) + b * float(y))) +
+                                   (float(x) + slope * float(y) > 128 + 60 * edge ? 1.0f : -1.0f);
+                for (uint32_t c = 0; c < 3; c++) {
+                    const float v = 128 + 40 * wave * (1 + 0.4f * colour[c]) + 20 * colour[c] + 4 * number(random);
+                    image.row(y)[3 * x + c] = uint8_t(std::clamp(v, 0.0f, 255.0f));
+                }
+            }
+        }
+        const auto bytes = write_pnm(image);
+        std::ofstream(data() + "/" + name + ".ppm", std::ios::binary)
+            .write(reinterpret_cast<const char*>(bytes.data()), std::streamsize(bytes.size()));
+    }
+
+    bool nothing_held_out() const {
+        try {
+            const Dataset d(data(), {});
+            return false;
+        } catch (const Error&) {
+            return true;
+        }
+    }
+
+    std::string path_;
+};
+
+const Pictures& pictures() {
+    static const Pictures instance;
+    return instance;
+}
+
+// The KLT of the pictures takes longer than the training here: one for all tests.
+const Parameters& start() {
+    static const Parameters parameters = initial_parameters(tiny(), Dataset(pictures().data(), {}), 1);
+    return parameters;
+}
+
+TrainOptions small_options() {
+    TrainOptions o;
+    o.data = pictures().data();
+    o.steps = 12;
+    o.batch = 2;
+    o.crop = 64;
+    o.shards = 2;
+    o.rate = 3e-3;
+    o.warm_up = 4;
+    o.hyper_warm_up = 8;
+    o.average = 0.9;
+    o.checkpoint_every = 1000;
+    o.validate_every = 1000;
+    return o;
+}
+
+bool go_on(const TrainProgress&) { return true; }
+
+TrainResult train(const TrainOptions& options) { return train_codec(tiny(), options, &start(), go_on); }
+
+bool same_validation(const TrainResult& a, const TrainResult& b) {
+    return std::equal(a.validation.begin(), a.validation.end(), b.validation.begin(), b.validation.end(),
+                      [](const RatePoint& p, const RatePoint& q) {
+                          return p.quality == q.quality && p.bpp == q.bpp && p.bpp_hyper == q.bpp_hyper && p.psnr == q.psnr;
+                      });
+}
+
+ErrorCode refused(const TrainOptions& options, const Description& description = tiny()) {
+    try {
+        train_codec(description, options, nullptr, go_on);
+    } catch (const Error& error) {
+        CHECK(std::string(error.what()) != "");
+        return error.code();
+    }
+    FAIL_CHECK("accepted");
+    return ErrorCode::internal;
+}
+
+// R + λ·255²·D of the held-out crops, over the rate points.
+double validation_loss(const std::vector<RatePoint>& points) {
+    double sum = 0;
+    for (size_t i = 0; i < points.size(); i++)
+        sum += std::log(points[i].bpp + tiny().lambda[i] * 255 * 255 * std::pow(10.0, -points[i].psnr / 10));
+    return std::exp(sum / double(points.size()));
+}
+
+}  // namespace
+
+TEST_CASE("training begins with a transform codec and learns from there") {
+    TrainOptions o = small_options();
+    o.steps = 150;
+    o.validate_every = 50;
+    std::vector<TrainProgress> reports;
+    const TrainResult result = train_codec(tiny(), o, nullptr, [&](const TrainProgress& p) {
+        if (!p.validation.empty()) reports.push_back(p);
+        return true;
+    });
+    REQUIRE(reports.size() == 3);
+    CHECK(reports.back().step == 150);
+    CHECK(result.steps == 150);
+    CHECK(result.held_out >= 1);
+    CHECK(result.pictures >= 7);
+    CHECK(result.validation.size() == 3);
+    for (float v : result.parameters.values()) REQUIRE(std::isfinite(v));
+    for (const TrainProgress& p : reports) {
+        CHECK(std::isfinite(p.loss));
+        CHECK(p.gradient_norm > 0);
+        CHECK(p.bpp > 0);
+        for (const RatePoint& point : p.validation) {
+            CHECK(point.bpp_hyper < point.bpp);
+            CHECK(point.psnr > 10);
+            CHECK(point.psnr < 60);
+        }
+    }
+    // More bits give a better picture.
+    CHECK(result.validation[0].bpp < result.validation[2].bpp);
+    CHECK(result.validation[0].psnr < result.validation[2].psnr);
+
+    TrainOptions none = small_options();
+    none.steps = 1;
+    none.rate = 1e-12;
+    const double before = validation_loss(train(none).validation), after = validation_loss(result.validation);
+    MESSAGE("loss of the held-out crop " << before << " at the start, " << after << " after " << result.steps << " steps");
+    CHECK(after < 0.8 * before);
+    CHECK(reports.back().loss < reports.front().loss);
+}
+
+TEST_CASE("the same seed gives the same numbers, another seed others") {
+    for (DataType compute : {DataType::f32, DataType::bf16}) {
+        TrainOptions o = small_options();
+        o.compute = compute;
+        const TrainResult a = train(o), b = train(o);
+        CHECK(a.parameters.values() == b.parameters.values());
+        CHECK(same_validation(a, b));
+        CHECK(a.parameters.values() != start().values());
+        o.seed = 2;
+        CHECK(train(o).parameters.values() != a.parameters.values());
+    }
+}
+
+TEST_CASE("what is not trained stays") {
+    const TrainResult result = train(small_options());
+    const auto before = start()["latent_std"];
+    const auto after = result.parameters["latent_std"];
+    CHECK(std::equal(before.begin(), before.end(), after.begin()));
+}
+
+TEST_CASE("an interrupted training ends with the same numbers") {
+    for (DataType compute : {DataType::f32, DataType::bf16}) {
+        CAPTURE(int(compute));
+        TrainOptions o = small_options();
+        o.compute = compute;
+        const TrainResult whole = train(o);
+
+        // Stopped by the caller at step 5.
+        o.checkpoint = pictures().file("stopped.ckpt");
+        fs::remove(o.checkpoint);
+        o.validate_every = 5;
+        const auto stop = [](const TrainProgress& p) { return p.step < 5; };
+        try {
+            train_codec(tiny(), o, &start(), stop);
+            FAIL("not stopped");
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::cancelled);
+        }
+        REQUIRE(fs::exists(o.checkpoint));
+        CHECK(read_checkpoint(tiny(), o.checkpoint).steps == 5);
+        o.validate_every = 1000;
+        const TrainResult resumed = train(o);
+        CHECK(resumed.steps == 12);
+        CHECK(resumed.parameters.values() == whole.parameters.values());
+        CHECK(same_validation(resumed, whole));
+
+        // The checkpoint of the end: nothing is left to do.
+        const TrainResult again = train(o);
+        CHECK(again.parameters.values() == whole.parameters.values());
+        CHECK(same_validation(again, whole));
+        CHECK(read_checkpoint(tiny(), o.checkpoint).parameters.values() == whole.parameters.values());
+    }
+}
+
+TEST_CASE("a training of half the steps goes on to the full number") {
+    // Without a decay of the learning rate inside the half, both begin alike.
+    TrainOptions o = small_options();
+    o.hold = 0.99;
+    o.steps = 8;
+    const TrainResult whole = train(o);
+    o.checkpoint = pictures().file("half.ckpt");
+    o.steps = 4;
+    train(o);
+    o.steps = 8;
+    const TrainResult resumed = train(o);
+    CHECK(resumed.parameters.values() == whole.parameters.values());
+    CHECK(same_validation(resumed, whole));
+}
+
+TEST_CASE("checkpoints are kept on the way") {
+    TrainOptions o = small_options();
+    o.checkpoint = pictures().file("way.ckpt");
+    o.checkpoint_every = 3;
+    o.validate_every = 4;
+    int64_t at_four = 0;
+    train_codec(tiny(), o, &start(), [&](const TrainProgress& p) {
+        if (p.step == 4) at_four = read_checkpoint(tiny(), o.checkpoint).steps;
+        return true;
+    });
+    CHECK(at_four == 3);
+    CHECK(read_checkpoint(tiny(), o.checkpoint).steps == 12);
+    CHECK_FALSE(fs::exists(o.checkpoint + ".new"));
+}
+
+TEST_CASE("a checkpoint that does not belong is refused") {
+    TrainOptions o = small_options();
+    o.steps = 1;
+    o.checkpoint = pictures().file("other.ckpt");
+    train(o);
+    Description other = tiny();
+    other.lambda[1] = 0.02;
+    CHECK(refused(o, other) == ErrorCode::model_mismatch);
+    CHECK_THROWS_AS(read_checkpoint(other, o.checkpoint), Error);
+
+    const auto size = fs::file_size(o.checkpoint);
+    fs::resize_file(o.checkpoint, size - 100);
+    CHECK(refused(o) == ErrorCode::corrupt);
+    std::ofstream(o.checkpoint) << "no checkpoint";
+    CHECK(refused(o) == ErrorCode::corrupt);
+    CHECK_THROWS_AS(read_checkpoint(tiny(), pictures().file("missing.ckpt")), Error);
+}
+
+TEST_CASE("options out of range are refused") {
+    const auto with = [](auto change) {
+        TrainOptions o = small_options();
+        change(o);
+        return refused(o);
+    };
+    CHECK(with([](TrainOptions& o) { o.steps = 0; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.crop = 48; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.crop = 72; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.crop = 4096; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.batch = 3; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.batch = 0; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.shards = 0; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.hold = 1; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.rate = 0; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.clip = -1; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.average = 1; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.data = pictures().file("nowhere"); }) == ErrorCode::not_found);
+}
+
+TEST_CASE("an error in the report ends the training") {
+    TrainOptions o = small_options();
+    o.validate_every = 2;
+    CHECK_THROWS_WITH_AS(
+        train_codec(tiny(), o, &start(), [](const TrainProgress&) -> bool { throw Error(ErrorCode::io, "the pipe is closed"); }),
+        "the pipe is closed", Error);
+}
+
+TEST_CASE("the KLT start reconstructs what its channels can hold") {
+    const Parameters& p = start();
+    // Analysis and synthesis of one stage are each other's inverse on the channels that are kept.
+    const auto down = p["analysis.klt1.weight"], up = p["synthesis.klt1.weight"];
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t j = 0; j < 6; j++) {
+            double sum = 0;
+            for (size_t k = 0; k < 48; k++) sum += double(down[i * 48 + k]) * up[k * 6 + j];
+            CHECK(std::abs(sum - (i == j ? 1.0 : 0.0)) < 1e-3);
+        }
+    }
+    for (float std : p["latent_std"]) CHECK(std > 0);
+    const auto gain = p["gain"], inverse = p["inverse_gain"];
+    for (size_t i = 0; i < gain.size(); i++) CHECK(gain[i] == -inverse[i]);
+    CHECK(gain[0] < gain[gain.size() - 1]);
+}
