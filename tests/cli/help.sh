@@ -2,7 +2,7 @@
 # --help and --version of the program and of each verb: on stdout, exit code 0, and complete.
 source "$(dirname "$0")/lib.bash"
 
-verbs=(encode decode denoise eval compare info train models)
+verbs=(encode decode eval compare info train models)
 
 for flag in --help -h; do
     expect_exit 0 "$DECANT" $flag
@@ -27,7 +27,7 @@ expect_options() {
 }
 
 files=(--output --output-dir --recursive --files-from --force --skip-existing)
-batch=(--threads --max-memory --max-pixels --dry-run --fail-fast --json --progress --quiet --help)
+batch=(--threads --max-pixels --dry-run --fail-fast --json --progress --quiet --help)
 for verb in "${verbs[@]}"; do
     expect_exit 0 "$DECANT" "$verb" -h
     cp "$OUT" short
@@ -36,11 +36,11 @@ for verb in "${verbs[@]}"; do
     expect_empty "$ERR"
     expect_contains "$OUT" "decant $verb"
     case $verb in
-        encode) expect_options "${files[@]}" "${batch[@]}" --model --quality --target-bpp --target-size --target-psnr --effort --denoise \
-            --metadata --skip-if-larger --verify ;;
-        decode) expect_options "${files[@]}" "${batch[@]}" --format --depth --metadata ;;
-        denoise) expect_options "${files[@]}" --sigma --strength --threads --json ;;
-        eval) expect_options --json --threads --recursive ;;
+        encode) expect_options "${files[@]}" "${batch[@]}" --model --quality --skip-if-larger --verify ;;
+        decode) expect_options "${files[@]}" "${batch[@]}" --model --format ;;
+        eval) expect_options --json --threads --recursive --model --quality --against --output-dir ;;
+        compare) expect_options --json --recursive ;;
+        train) expect_options --data --out --config --from --checkpoint --steps --seed --quiet ;;
         info | models) expect_options --json ;;
     esac
     # An entry is a line that starts with an option, and the lines below it that are indented deeper. It has words, and a default

@@ -36,6 +36,11 @@ expect_exit() {
     [[ ,$codes, == *,$code,* ]] || fail "exit code $code instead of $codes: $*"
 }
 
+# has_option VERB OPTION  for checks of options that come in later versions.
+has_option() {
+    "$DECANT" "$1" --help | grep -qE -- "(^|[[:space:],])$2( |\$)"
+}
+
 expect_contains() {  # FILE TEXT
     grep -qF -- "$2" "$1" || fail "$1 does not contain '$2'"
 }

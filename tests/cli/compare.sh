@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# compare: two pictures, or the pictures of the same name in two folders.
+source "$(dirname "$0")/lib.bash"
+
+mkdir -p one/deep two/deep
+make_png one/a.png 200 170
+make_png one/deep/b.png 180 176
+expect_exit 0 "$DECANT" encode -r one --output-dir coded
+expect_exit 0 "$DECANT" decode -r coded --output-dir two --format ppm
+
+expect_exit 0 "$DECANT" compare one/a.png one/a.png
+expect_matches "$OUT" '^one/a\.png +one/a\.png +inf +1\.00000$'
+expect_exit 0 "$DECANT" compare one/a.png two/a.ppm --json
+python3 - "$OUT" <<'PYTHON' || fail "not the expected object"
+import json, sys
+row = json.load(open(sys.argv[1]))
+assert (row["reference"], row["distorted"]) == ("one/a.png", "two/a.ppm") and 15 < row["psnr"] < 60 and 0.3 < row["ms-ssim"] < 1
+PYTHON
+
+expect_exit 0 "$DECANT" compare -r one two
+expect_matches "$OUT" '^one/a\.png +two/a\.ppm '
+expect_matches "$OUT" '^one/deep/b\.png +two/deep/b\.ppm '
+expect_matches "$OUT" '^mean '
+
+# No partner, another size, a folder with a file, nothing at all.
+make_png one/lonely.png
+expect_exit 1 "$DECANT" compare one two
+expect_matches "$ERR" '^decant: one/lonely\.png: .*two'
+expect_exit 1 "$DECANT" compare one/a.png one/lonely.png
+expect_matches "$ERR" '^decant: one/lonely\.png: .*200x170'
+expect_exit 2 "$DECANT" compare one two/a.ppm
+expect_exit 2 "$DECANT" compare one/a.png
+mkdir empty
+expect_exit 3 "$DECANT" compare empty one

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# train: a few steps give a model that encodes and decodes; Ctrl-C leaves a checkpoint that the same command goes on from.
+source "$(dirname "$0")/lib.bash"
+
+mkdir data
+for name in aa bb; do  # by its name, bb is held out
+    cp "$SAMPLES/landscape.png" data/$name.png
+done
+options=(--data data --batch 1 --shards 1 --crop 64 --validate-every 1000000)
+
+expect_exit 0 "$DECANT" train "${options[@]}" --steps 2 --out new.safetensors
+expect_only . data data/aa.png data/bb.png new.safetensors
+expect_exit 0 "$DECANT" encode -m ./new.safetensors "$SAMPLES/film_grain.png" -o grain.dcn
+expect_exit 0 "$DECANT" decode -m ./new.safetensors grain.dcn -o grain.png
+expect_exit 0 "$DECANT" info new.safetensors
+expect_matches "$OUT" '^  steps +2$'
+expect_exit 1 "$DECANT" train "${options[@]}" --steps 2 --out new.safetensors
+expect_matches "$ERR" '^decant: new\.safetensors: .'
+
+# Fine-tuning starts with the weights of another model.
+expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --from ./new.safetensors --out fine.safetensors --quiet
+expect_empty "$ERR"
+
+options+=(--from ./new.safetensors)
+python3 - "$DECANT" train "${options[@]}" --steps 1000000 --progress always --out long.safetensors <<'PYTHON' || fail "not interrupted as it should be"
+import signal, subprocess, sys
+def restore():  # a shell in the background starts its children with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+process = subprocess.Popen(sys.argv[1:], preexec_fn=restore, stderr=subprocess.PIPE, text=True)
+for line in process.stderr:
+    if line.startswith("step"):
+        break
+process.send_signal(signal.SIGINT)
+words = process.communicate(timeout=60)[1]
+assert process.returncode == 130, f"exit code {process.returncode}"
+assert "long.safetensors.checkpoint" in words, words
+PYTHON
+expect_file long.safetensors.checkpoint
+expect_no_file long.safetensors
+expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --out long.safetensors
+expect_contains "$ERR" 'going on from long.safetensors.checkpoint'
+expect_file long.safetensors
+expect_no_file long.safetensors.checkpoint
+
+# Refused before the training starts.
+expect_exit 2 "$DECANT" train --data data
+expect_exit 2 "$DECANT" train "${options[@]}" --out model.bin
+expect_exit 2 "$DECANT" train "${options[@]}" --crop 65 --out x.safetensors
+expect_exit 2 "$DECANT" train "${options[@]}" --compute f16 --out x.safetensors
+expect_exit 1 "$DECANT" train "${options[@]}" --out nowhere/x.safetensors
+mkdir empty
+expect_exit 1 "$DECANT" train --data empty --from ./new.safetensors --out x.safetensors

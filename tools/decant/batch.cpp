@@ -1,0 +1,218 @@
+#include "tools/decant/batch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "codec/io/file.h"
+#include "tools/decant/console.h"
+#include "tools/decant/interrupt.h"
+#include "tools/decant/text.h"
+
+namespace decant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// A device or a pipe is there to be written to.
+bool is_taken(const std::string& path) {
+    if (path == "-") return false;
+    std::error_code error;
+    const fs::file_type type = fs::symlink_status(path, error).type();
+    return type == fs::file_type::regular || (type == fs::file_type::symlink && !fs::is_other(path, error));
+}
+
+class Batch {
+public:
+    Batch(const std::vector<Job>& jobs, const Settings& settings) : jobs_(jobs), settings_(settings), finished_(jobs.size()) {}
+
+    ExitCode run(const MakeWorker& make_worker) {
+        const size_t budget = settings_.threads > 0 ? static_cast<size_t>(settings_.threads)
+                                                    : std::max<size_t>(1, std::thread::hardware_concurrency());
+        const size_t workers = std::min(budget, jobs_.size());
+        {
+            std::vector<std::jthread> pool;
+            for (size_t i = 0; i < workers; ++i)
+                pool.emplace_back([&] { work(make_worker, static_cast<int>(budget / workers)); });
+        }
+        clear_progress();
+        if (broken_) std::rethrow_exception(broken_);
+        // What was finished behind a job that an interruption ended.
+        for (; reported_ < jobs_.size(); ++reported_)
+            if (finished_[reported_].is_done) tell(finished_[reported_]);
+        summarise();
+        return was_cut_short() ? ExitCode::interrupted : status_.code();
+    }
+
+private:
+    struct Finished {
+        bool is_done = false;
+        FileReport report;
+        ExitCode code = ExitCode::done;
+    };
+
+    void work(const MakeWorker& make_worker, int threads) {
+        try {
+            Worker worker;  // made for the first job that needs it: not at all if everything is skipped
+            for (size_t index = 0; take(index);) {
+                Finished result = do_job(jobs_[index], [&](const Job& job, FileReport& report) {
+                    if (!worker) worker = make_worker(threads);
+                    worker(job, report);
+                });
+                finish(index, std::move(result));
+            }
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::cancelled) stop_with(std::current_exception());
+        } catch (...) {
+            stop_with(std::current_exception());
+        }
+    }
+
+    bool take(size_t& index) {
+        const std::lock_guard lock(mutex_);
+        if (stopped_ || is_interrupted() || next_ == jobs_.size()) return false;
+        index = next_++;
+        return true;
+    }
+
+    void stop_with(std::exception_ptr failure) {
+        const std::lock_guard lock(mutex_);
+        if (!broken_) broken_ = std::move(failure);
+        stopped_ = true;
+    }
+
+    Finished do_job(const Job& job, const Worker& worker) const {
+        Finished result;
+        FileReport& report = result.report;
+        report.input = job.input;
+        report.output = job.output;
+        const Clock::time_point start = Clock::now();
+        try {
+            if (job.problem) throw *job.problem;
+            if (!is_skipped(job, report)) worker(job, report);
+        } catch (...) {
+            const Failure failure = current_failure(job.input);
+            report.status = Status::failed;
+            report.error = failure.message;
+            result.code = failure.code;
+        }
+        report.seconds = seconds_since(start);
+        return result;
+    }
+
+    bool is_skipped(const Job& job, FileReport& report) const {
+        const bool exists = is_taken(job.output);
+        if (exists && settings_.skip_existing) {
+            report.reason = "it exists";
+        } else if (exists && !settings_.force) {
+            throw Error(ErrorCode::exists, job.output + ": exists already; -f overwrites, --skip-existing passes over it");
+        } else if (settings_.dry_run) {
+            report.reason = "a dry run";
+        } else {
+            return false;
+        }
+        report.status = Status::skipped;
+        return true;
+    }
+
+    // Reports what is finished in the order of the jobs.
+    void finish(size_t index, Finished result) {
+        const std::lock_guard lock(mutex_);
+        if (result.code != ExitCode::done && settings_.fail_fast) stopped_ = true;
+        finished_[index] = std::move(result);
+        finished_[index].is_done = true;
+        ++done_;
+        for (; reported_ < jobs_.size() && finished_[reported_].is_done; ++reported_) {
+            tell(finished_[reported_]);
+            finished_[reported_].report = {};
+        }
+        progress();
+    }
+
+    void tell(const Finished& result) {
+        const FileReport& report = result.report;
+        status_.add(result.code);
+        if (settings_.json) print(to_json_line(report));
+        if (report.status == Status::failed) {
+            ++failed_;
+            complain(report.error);
+            return;
+        }
+        if (report.status == Status::ok) {
+            ++succeeded_;
+            input_bytes_ += report.input_bytes.value_or(0);
+            output_bytes_ += report.output_bytes.value_or(0);
+            pixels_ += report.pixels();
+        } else {
+            ++skipped_;
+        }
+        if (settings_.dry_run || jobs_.size() == 1)
+            note(to_words(report));
+        else
+            detail(to_words(report));
+    }
+
+    void progress() const {
+        const double seconds = seconds_since(start_);
+        const double rate = static_cast<double>(done_) / std::max(seconds, 1e-9);
+        if (jobs_.size() > 1 && seconds > 0.5)
+            show_progress(std::to_string(done_) + " of " + std::to_string(jobs_.size()) + " files, " + fixed(rate, 1) +
+                          " files/s, " + duration(static_cast<double>(jobs_.size() - done_) / rate) + " left");
+    }
+
+    bool was_cut_short() const { return done_ < jobs_.size() && is_interrupted(); }
+
+    void summarise() const {
+        if (was_cut_short())
+            complain("interrupted: " + std::to_string(done_) + " of " + std::to_string(jobs_.size()) +
+                     " files were worked on; the same command with --skip-existing does the others");
+        if (jobs_.size() == 1 || settings_.dry_run) return;
+        std::string line = std::to_string(succeeded_) + " of " + count_of(jobs_.size(), "file");
+        if (succeeded_ > 0)
+            line += ": " + byte_size(input_bytes_) + " -> " + byte_size(output_bytes_) + ", " +
+                    fixed(static_cast<double>(pixels_) / 1e6, 1) + " megapixels in " + duration(seconds_since(start_));
+        if (skipped_ > 0) line += "; " + std::to_string(skipped_) + " skipped";
+        if (failed_ > 0) line += "; " + std::to_string(failed_) + " failed";
+        note(line);
+    }
+
+    const std::vector<Job>& jobs_;
+    const Settings& settings_;
+    const Clock::time_point start_ = Clock::now();
+    std::mutex mutex_;
+    std::vector<Finished> finished_;
+    size_t next_ = 0, done_ = 0, reported_ = 0, succeeded_ = 0, skipped_ = 0, failed_ = 0;
+    uint64_t input_bytes_ = 0, output_bytes_ = 0, pixels_ = 0;
+    bool stopped_ = false;
+    ExitStatus status_;
+    std::exception_ptr broken_;
+};
+
+}  // namespace
+
+ExitCode run_batch(const std::vector<Job>& jobs, const Settings& settings, const MakeWorker& make_worker) {
+    return Batch(jobs, settings).run(make_worker);
+}
+
+void write_output(const Job& job, std::span<const uint8_t> bytes, const Settings& settings) {
+    stop_if_interrupted();
+    if (!settings.output_dir.empty()) {
+        const fs::path folder = fs::path(job.output).parent_path();
+        std::error_code error;
+        fs::create_directories(folder, error);
+        if (error) throw Error(ErrorCode::io, folder.string() + ": the folder cannot be made: " + error.message());
+    }
+    FileWriteOptions options;
+    options.overwrite = settings.force;
+    options.attributes_from = job.input;
+    write_file_atomically(job.output, bytes, options);
+}
+
+}  // namespace decant::cli

@@ -1,0 +1,77 @@
+#include <unistd.h>
+
+#include <memory>
+
+#include "codec/decant.h"
+#include "codec/image/metrics.h"
+#include "tools/decant/batch.h"
+#include "tools/decant/model_finder.h"
+#include "tools/decant/pictures.h"
+#include "tools/decant/verbs.h"
+
+namespace decant::cli {
+namespace {
+
+class Encoder {
+public:
+    Encoder(std::shared_ptr<const Model> model, int threads, const Settings& settings)
+        : settings_(settings), model_(std::move(model)), codec_(model_, threads) {}
+
+    void run(const Job& job, FileReport& report) {
+        const PictureFile picture = read_picture(job.input, settings_.max_pixels);
+        const Image& image = picture.image;
+        report.model = model_->name();
+        report.input_bytes = picture.bytes;
+        report.set_shape(image.width, image.height, image.depth);
+        const std::vector<uint8_t> bytes = in_file(job.input, [&] { return codec_.encode(image, {settings_.quality}).bytes; });
+        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, bytes); });
+        if (settings_.skip_if_larger && bytes.size() >= picture.bytes) {
+            report.status = Status::skipped;
+            report.reason =
+                "it would have " + std::to_string(bytes.size()) + " bytes, the input has " + std::to_string(picture.bytes);
+            return;
+        }
+        write_output(job, bytes, settings_);
+        report.output_bytes = bytes.size();
+        report.bpp = bits_per_pixel(bytes.size(), image);
+    }
+
+private:
+    // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model, and has one thread.
+    double verify(const Image& image, std::span<const uint8_t> bytes) {
+        const DecodeOptions options{settings_.max_pixels};
+        const Image decoded = codec_.decode(bytes, options);
+        if (Codec(model_, 1).decode(bytes, options) != decoded)
+            throw Error(ErrorCode::corrupt,
+                        "--verify: two decoders give different pictures; nothing was written, please report this");
+        if (describe_shape(decoded) != describe_shape(image))
+            throw Error(ErrorCode::corrupt, "--verify: decoded to " + describe_shape(decoded) + " instead of " +
+                                                describe_shape(image) + "; nothing was written, please report this");
+        return psnr(image, decoded);
+    }
+
+    const Settings& settings_;
+    std::shared_ptr<const Model> model_;
+    Codec codec_;
+};
+
+}  // namespace
+
+ExitCode encode(const Settings& settings) {
+    const std::vector<Input> inputs = collect_inputs(settings, is_picture_name);
+    if (inputs.empty()) {
+        complain_of_no_input(settings);
+        return ExitCode::no_input;
+    }
+    const std::vector<Job> jobs = plan_jobs(inputs, settings, ".dcn");
+    if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
+        throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
+    const auto model = Model::load(find_model(settings.model));
+    return run_batch(jobs, settings, [&](int threads) -> Worker {
+        return [encoder = std::make_shared<Encoder>(model, threads, settings)](const Job& job, FileReport& report) {
+            encoder->run(job, report);
+        };
+    });
+}
+
+}  // namespace decant::cli

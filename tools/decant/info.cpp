@@ -1,0 +1,218 @@
+#include <filesystem>
+#include <functional>
+
+#include "codec/decant.h"
+#include "codec/io/file.h"
+#include "tools/decant/console.h"
+#include "tools/decant/json.h"
+#include "tools/decant/text.h"
+#include "tools/decant/verbs.h"
+
+namespace decant::cli {
+namespace {
+
+void show_container(const std::string& path, std::span<const uint8_t> bytes, const Settings& settings) {
+    // Nothing is decoded, so no number of pixels is too large.
+    const Container container = parse_container(bytes, {UINT64_MAX});
+    const Header& header = container.header;
+    const double pixels = static_cast<double>(header.width) * header.height;
+    const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
+    const double ratio = pixels * header.channels * header.depth / 8 / static_cast<double>(bytes.size());
+    if (settings.json) {
+        print(to_line({{"file", path},
+                       {"kind", "picture"},
+                       {"model", hexadecimal(header.model)},
+                       {"width", header.width},
+                       {"height", header.height},
+                       {"channels", header.channels},
+                       {"depth", header.depth},
+                       {"rate_point", static_cast<double>(header.quality) / 256},
+                       {"tiles", container.tiles.size()},
+                       {"bytes", bytes.size()},
+                       {"bpp", bpp},
+                       {"ratio", ratio}}));
+        return;
+    }
+    std::string text = path + "\n";
+    const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
+    for (const auto& [name, value] : describe_container(container)) line(name, value);
+    line("bytes", std::to_string(bytes.size()));
+    line("bits a pixel", fixed(bpp, 3));
+    line("raw : file", fixed(ratio, 1) + " : 1");
+    print(text);
+}
+
+constexpr int kSide = 64;  // of the picture that shapes are shown for; the least one that all networks divide
+
+// Which of the two directions runs a network, and at which resolution it reads.
+struct Role {
+    bool encodes = true, decodes = true;
+    int stride = kLatentStride;
+};
+
+Role role_of(const Network& network) {
+    if (network.name == "analysis") return {true, false, 1};
+    if (network.name == "synthesis") return {false, true, kLatentStride};
+    if (network.name == "hyper_analysis") return {true, false, kLatentStride};
+    if (network.name == "hyper_synthesis") return {true, true, kLatentStride * kHyperStride};
+    return {};
+}
+
+std::vector<PlannedLayer> plan_for_picture(const Network& network) {
+    const int side = kSide / role_of(network).stride;
+    return plan(network, {1, side, side, network.channels_in});
+}
+
+double kmac_per_pixel(int64_t multiplications) { return static_cast<double>(multiplications) / (kSide * kSide) / 1000; }
+
+struct Cost {
+    int64_t multiplications = 0, parameters = 0;
+};
+
+Cost cost_of(const Network& network, int levels) {
+    Cost cost;
+    for (const PlannedLayer& layer : plan_for_picture(network)) {
+        cost.multiplications += layer.multiplications();
+        cost.parameters += layer.parameters(levels);
+    }
+    return cost;
+}
+
+Cost cost_where(const Description& description, const std::function<bool(const Role&)>& wanted) {
+    Cost sum;
+    for (const Network& network : description.networks) {
+        if (!wanted(role_of(network))) continue;
+        const Cost cost = cost_of(network, description.levels());
+        sum.multiplications += cost.multiplications;
+        sum.parameters += cost.parameters;
+    }
+    return sum;
+}
+
+struct Totals {
+    Cost all, encoder, decoder;
+};
+
+Totals totals_of(const Description& description) {
+    return {cost_where(description, [](const Role&) { return true; }),
+            cost_where(description, [](const Role& role) { return role.encodes; }),
+            cost_where(description, [](const Role& role) { return role.decodes; })};
+}
+
+const char* operation_name(const Layer& layer) {
+    switch (layer.op) {
+        case Operation::convolution:
+            return "conv";
+        case Operation::unshuffle:
+            return "unshuffle";
+        case Operation::shuffle:
+            break;
+    }
+    return "shuffle";
+}
+
+// "conv 3x3 / 2", "shuffle 2".
+std::string describe(const Layer& layer) {
+    const std::string name = operation_name(layer);
+    if (layer.op != Operation::convolution) return name + " " + std::to_string(layer.factor);
+    const std::string side = std::to_string(layer.kernel);
+    return name + " " + side + "x" + side + (layer.stride > 1 ? " / " + std::to_string(layer.stride) : "");
+}
+
+std::string shape_text(const Shape& shape) {
+    return std::to_string(shape.h) + "x" + std::to_string(shape.w) + "x" + std::to_string(shape.c);
+}
+
+std::string in_kmac(int64_t multiplications) { return fixed(kmac_per_pixel(multiplications), 3); }
+
+void print_model(const Model& model) {
+    const Description& description = model.description();
+    std::string text = model.path() + "\n";
+    const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
+    std::string lambdas;
+    for (const double lambda : description.lambda) lambdas += (lambdas.empty() ? "" : ", ") + plain(lambda);
+    line("name", model.name());
+    line("identity", hexadecimal(model.identity()));
+    line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
+    line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
+                        std::to_string(description.hyper_channels) + " at 1/64");
+    for (const auto& [key, value] : model.metadata()) line(key, value);
+
+    for (const Network& network : description.networks) {
+        text += "\n";
+        Table table({network.name, "", "output for 64x64", "parameters", "kMAC/pixel"});
+        table.align_left(1);
+        for (const PlannedLayer& layer : plan_for_picture(network))
+            table.add({"  " + layer.layer->name, describe(*layer.layer), shape_text(layer.dst_shape),
+                       std::to_string(layer.parameters(description.levels())), in_kmac(layer.multiplications())});
+        const Cost cost = cost_of(network, description.levels());
+        table.add({"  sum", "", "", std::to_string(cost.parameters), in_kmac(cost.multiplications)});
+        text += table.text();
+    }
+    const Totals totals = totals_of(description);
+    Table table({"total", "parameters", "kMAC/pixel"});
+    table.add({"  encoder", std::to_string(totals.encoder.parameters), in_kmac(totals.encoder.multiplications)});
+    table.add({"  decoder", std::to_string(totals.decoder.parameters), in_kmac(totals.decoder.multiplications)});
+    table.add({"  model", std::to_string(totals.all.parameters), ""});
+    print(text + "\n" + table.text());
+}
+
+void print_model_json(const Model& model) {
+    const Description& description = model.description();
+    Json networks = Json::array();
+    for (const Network& network : description.networks) {
+        Json layers = Json::array();
+        for (const PlannedLayer& layer : plan_for_picture(network)) {
+            const Shape& shape = layer.dst_shape;
+            layers.push_back({{"name", layer.layer->name},
+                              {"operation", operation_name(*layer.layer)},
+                              {"output", {shape.h, shape.w, shape.c}},
+                              {"parameters", layer.parameters(description.levels())},
+                              {"kmac_per_pixel", kmac_per_pixel(layer.multiplications())}});
+        }
+        const Cost cost = cost_of(network, description.levels());
+        networks.push_back({{"name", network.name},
+                            {"parameters", cost.parameters},
+                            {"kmac_per_pixel", kmac_per_pixel(cost.multiplications)},
+                            {"layers", std::move(layers)}});
+    }
+    Json metadata = Json::object();
+    for (const auto& [key, value] : model.metadata()) metadata[key] = value;
+    const Totals totals = totals_of(description);
+    print(to_line({{"file", model.path()},
+                   {"kind", "model"},
+                   {"name", model.name()},
+                   {"identity", hexadecimal(model.identity())},
+                   {"lambda", description.lambda},
+                   {"latent_channels", description.latent_channels},
+                   {"hyper_channels", description.hyper_channels},
+                   {"metadata", std::move(metadata)},
+                   {"parameters", totals.all.parameters},
+                   {"encoder_kmac_per_pixel", kmac_per_pixel(totals.encoder.multiplications)},
+                   {"decoder_kmac_per_pixel", kmac_per_pixel(totals.decoder.multiplications)},
+                   {"picture_side", kSide},
+                   {"networks", std::move(networks)}}));
+}
+
+void show(const std::string& path, const Settings& settings) {
+    if (std::filesystem::path(path).extension() == ".safetensors") {
+        const auto model = Model::load(path);
+        if (settings.json)
+            print_model_json(*model);
+        else
+            print_model(*model);
+        return;
+    }
+    const std::vector<uint8_t> bytes = read_file(path);
+    in_file(path, [&] { show_container(path, bytes, settings); });
+}
+
+}  // namespace
+
+ExitCode info(const Settings& settings) {
+    ExitStatus status;
+    for (const std::string& path : settings.inputs) attempt(path, status, [&] { show(path, settings); });
+    return status.code();
+}
+
+}  // namespace decant::cli

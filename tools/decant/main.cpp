@@ -1,0 +1,80 @@
+// decant VERB ...: the verb is called here, and here alone an Error becomes an exit code.
+#include <exception>
+#include <filesystem>
+#include <new>
+
+#include "codec/engine/convolution.h"
+#include "tools/decant/console.h"
+#include "tools/decant/interrupt.h"
+#include "tools/decant/model_finder.h"
+#include "tools/decant/options.h"
+#include "tools/decant/verbs.h"
+
+namespace decant::cli {
+namespace {
+
+std::string version_text() {
+    std::string names;
+    for (const std::string& path : model_files())
+        names += (names.empty() ? "" : ", ") + std::filesystem::path(path).stem().string();
+    return "decant " DECANT_VERSION "\nmodels: " + (names.empty() ? "none" : names) + "\nengine: " + engine_version() + "\n";
+}
+
+ExitCode run_verb(Verb verb, const Settings& settings) {
+    switch (verb) {
+        case Verb::encode:
+            return encode(settings);
+        case Verb::decode:
+            return decode(settings);
+        case Verb::eval:
+            return eval(settings);
+        case Verb::compare:
+            return compare(settings);
+        case Verb::info:
+            return info(settings);
+        case Verb::train:
+            return train(settings);
+        case Verb::models:
+            return models(settings);
+    }
+    throw Error(ErrorCode::internal, "a verb without a function");
+}
+
+ExitCode run(const std::vector<std::string>& arguments) {
+    const CommandLine line = parse_command_line(arguments);
+    switch (line.action) {
+        case CommandLine::Action::help:
+            print(line.has_verb ? verb_help(line.verb) : program_help());
+            return ExitCode::done;
+        case CommandLine::Action::version:
+            print(version_text());
+            return ExitCode::done;
+        case CommandLine::Action::run:
+            break;
+    }
+    set_up_console(line.settings);
+    // A verb that writes no file has nothing to tidy up: `decant info FILE | head` may end it.
+    const bool writes_files = line.verb != Verb::info && line.verb != Verb::models && line.verb != Verb::compare;
+    if (writes_files) install_signal_handlers();
+    return run_verb(line.verb, line.settings);
+}
+
+}  // namespace
+}  // namespace decant::cli
+
+int main(int argc, char** argv) {
+    using namespace decant;
+    using namespace decant::cli;
+    ExitCode code = ExitCode::failed;
+    try {
+        code = run({argv + 1, argv + argc});
+    } catch (const Error& error) {
+        complain(error.what());
+        code = error.code() == ErrorCode::invalid_argument ? ExitCode::usage : exit_code_of(error.code());
+    } catch (const std::bad_alloc&) {
+        complain("there is not enough memory; fewer threads (-t 1) need less");
+    } catch (const std::exception& error) {
+        complain(std::string("a bug in decant: ") + error.what());
+    }
+    return static_cast<int>(code);
+}

@@ -1,0 +1,93 @@
+#include "tools/decant/model_finder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "codec/error.h"
+#include "tools/decant/text.h"
+
+namespace decant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExtension = ".safetensors";
+
+std::string folder_list() {
+    std::string list;
+    for (const std::string& folder : model_folders()) list += (list.empty() ? "" : ", ") + folder;
+    return list;
+}
+
+}  // namespace
+
+std::vector<std::string> model_folders() {
+    std::vector<std::string> folders;
+    if (const char* folder = std::getenv("DECANT_MODELS"); folder != nullptr && *folder != 0) folders.emplace_back(folder);
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+    if (!error) {
+        folders.push_back((program / "models").string());
+        folders.push_back((program.parent_path() / "share/decant/models").string());
+    }
+    return folders;
+}
+
+std::vector<std::string> model_files() {
+    std::vector<std::string> files;
+    for (const std::string& folder : model_folders()) {
+        std::vector<fs::path> found;
+        std::error_code error;
+        for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+            if (it->path().extension() == kExtension) found.push_back(it->path());
+        const auto order = [](const fs::path& path) { return std::pair(path.stem() != kDefaultModel, path); };
+        std::sort(found.begin(), found.end(), [&](const fs::path& a, const fs::path& b) { return order(a) < order(b); });
+        for (const fs::path& path : found) files.push_back(path.string());
+    }
+    return files;
+}
+
+std::string find_in_model_folders(const std::string& name) {
+    for (const std::string& folder : model_folders()) {
+        const fs::path path = fs::path(folder) / name;
+        std::error_code error;
+        if (fs::exists(path, error)) return path.string();
+    }
+    throw Error(ErrorCode::not_found,
+                name + ": is in none of the model folders (" + folder_list() + "); set DECANT_MODELS to the folder that has it");
+}
+
+std::string find_model(const std::string& name_or_file) {
+    if (name_or_file.empty()) return find_model(kDefaultModel);
+    const bool is_file = name_or_file.find('/') != std::string::npos || name_or_file.ends_with(kExtension);
+    return is_file ? name_or_file : find_in_model_folders(name_or_file + kExtension);
+}
+
+ModelLibrary::ModelLibrary(const std::string& only)
+    : unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
+    std::reverse(unread_.begin(), unread_.end());
+}
+
+std::shared_ptr<const Model> ModelLibrary::get(uint64_t identity) {
+    const std::lock_guard lock(mutex_);
+    while (!models_.contains(identity) && !unread_.empty()) {
+        const std::string path = unread_.back();
+        unread_.pop_back();
+        try {
+            auto model = Model::load(path);
+            models_.emplace(model->identity(), std::move(model));
+        } catch (const Error& error) {
+            unreadable_ += std::string("; ") + error.what();
+        }
+    }
+    if (const auto found = models_.find(identity); found != models_.end()) return found->second;
+    std::string known;
+    for (const auto& [other, model] : models_) known += (known.empty() ? "" : ", ") + model->name() + " " + hexadecimal(other);
+    throw Error(ErrorCode::model_mismatch, "made with model " + hexadecimal(identity) + ", which is not at hand (" +
+                                               (known.empty() ? "no model is" : "only " + known) + unreadable_ +
+                                               "); give its file with --model, or set DECANT_MODELS to its folder");
+}
+
+}  // namespace decant::cli

@@ -1,0 +1,46 @@
+#include "codec/decant.h"
+#include "tools/decant/console.h"
+#include "tools/decant/json.h"
+#include "tools/decant/model_finder.h"
+#include "tools/decant/text.h"
+#include "tools/decant/verbs.h"
+
+namespace decant::cli {
+namespace {
+
+std::string describe(const Model& model) {
+    const Description& description = model.description();
+    return std::to_string(description.levels()) + " rate points, " + std::to_string(description.latent_channels) +
+           " latent channels, " + fixed(static_cast<double>(model.parameters().values().size()) / 1e6, 2) + " M parameters";
+}
+
+}  // namespace
+
+ExitCode models(const Settings& settings) {
+    ExitStatus status;
+    Table table({"name", "identity", "file", "description"});
+    table.align_left(2);
+    table.align_left(3);
+    bool found = false;
+    for (const std::string& path : model_files()) {
+        attempt(path, status, [&] {
+            const auto model = Model::load(path);
+            found = true;
+            if (settings.json)
+                print(to_line({{"name", model->name()},
+                               {"identity", hexadecimal(model->identity())},
+                               {"file", path},
+                               {"description", describe(*model)}}));
+            else
+                table.add({model->name(), hexadecimal(model->identity()), path, describe(*model)});
+        });
+    }
+    if (found && !settings.json) print(table.text());
+    if (found || status.code() != ExitCode::done) return status.code();
+    std::string folders;
+    for (const std::string& folder : model_folders()) folders += "\n  " + folder;
+    complain("no model is at hand; looked for NAME.safetensors in" + folders + "\nset DECANT_MODELS to the folder that has one");
+    return ExitCode::failed;
+}
+
+}  // namespace decant::cli

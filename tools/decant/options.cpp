@@ -1,0 +1,367 @@
+#include "tools/decant/options.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "codec/error.h"
+#include "tools/decant/text.h"
+
+namespace decant::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+struct VerbText {
+    Verb verb;
+    const char *name, *arguments, *summary, *details, *examples;
+};
+
+constexpr std::array<VerbText, 7> kVerbs{{
+    {Verb::encode, "encode", "[options] INPUT...", "pictures to .dcn files",
+     "INPUT is a PNG, JPEG, WebP, TIFF, BMP, PPM or PGM file, a folder of such files, or - for standard input.\n"
+     "Each result lies beside its input, unless -o or --output-dir says otherwise.\n",
+     "  decant encode photo.png                              writes photo.dcn\n"
+     "  decant encode -q 30 photo.jpg -o small.dcn           smaller, at a lower quality\n"
+     "  decant encode -r pictures --output-dir archive       a tree of folders\n"
+     "  decant encode -r pictures --output-dir archive --skip-existing --verify\n"
+     "  decant encode - -o - <photo.png >photo.dcn           in a pipeline\n"},
+    {Verb::decode, "decode", "[options] INPUT...", ".dcn files to pictures",
+     "INPUT is a .dcn file, a folder of such files, or - for standard input.\n"
+     "Each result lies beside its input, unless -o or --output-dir says otherwise.\n",
+     "  decant decode photo.dcn                              writes photo.png\n"
+     "  decant decode photo.dcn -o photo.tif                 the extension says which format\n"
+     "  decant decode -r archive --output-dir pictures\n"
+     "  decant decode photo.dcn --format ppm -o - | other_program\n"},
+    {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
+     "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
+     "one\n"
+     "run that is not counted. Means are over pictures.\n",
+     "  decant eval pictures                                 a table\n"
+     "  decant eval -q 10,30,50,70,90 --json pictures >curve.json\n"
+     "  decant eval -q 10,30,50,70,90 --against vtm.json pictures\n"
+     "  decant eval --output-dir seen pictures               keeps the decoded pictures\n"},
+    {Verb::compare, "compare", "[options] REFERENCE DISTORTED", "PSNR and MS-SSIM of two pictures or two folders",
+     "In two folders, pictures with the same name belong together, whatever their extensions.\n",
+     "  decant compare photo.png decoded.png\n"
+     "  decant compare -r pictures decoded --json\n"},
+    {Verb::info, "info", "[options] FILE...", "what a .dcn file or a model file holds",
+     "FILE is a .dcn file or a model (.safetensors).\n",
+     "  decant info photo.dcn\n"
+     "  decant info models/photo.safetensors\n"},
+    {Verb::train, "train", "[options] --data FOLDER --out MODEL", "a model of your own pictures",
+     "Ctrl-C stops at a checkpoint; the same command goes on from there.\n",
+     "  decant train --data pictures --out mine.safetensors --steps 200000\n"
+     "  decant train --data pictures --out fine.safetensors --from photo --rate 1e-4 --steps 20000\n"
+     "  decant encode -m ./mine.safetensors photo.png\n"},
+    {Verb::models, "models", "[options]", "the models at hand",
+     "Models are looked for in the folder that the environment variable DECANT_MODELS names, in the folder models beside the\n"
+     "program, and in ../share/decant/models from there. None is ever fetched from a network.\n",
+     "  decant models\n"
+     "  DECANT_MODELS=$HOME/models decant models --json\n"},
+}};
+
+const VerbText& text_of(Verb verb) {
+    return *std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& text) { return text.verb == verb; });
+}
+
+constexpr unsigned bit(Verb verb) { return 1u << static_cast<unsigned>(verb); }
+template <class... Verbs>
+constexpr unsigned in(Verbs... verbs) {
+    return (bit(verbs) | ...);
+}
+
+// Where an option's value goes. The type says how it is read.
+using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::vector<double>*, std::string*>;
+
+template <auto Member>
+Target setting(Settings& settings) {
+    return &(settings.*Member);
+}
+template <auto Member>
+Target training(Settings& settings) {
+    return &(settings.train.*Member);
+}
+
+constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+
+struct Range {
+    double low = -kUnlimited, high = kUnlimited;
+};
+
+struct Option {
+    const char* name;
+    char letter;           // 0: none
+    const char* argument;  // "": a switch. With bars: one of these words
+    const char* meaning;
+    Range range;
+    const char* preset;  // the default in words, where the value in Settings does not say it
+    unsigned verbs;
+    Target (*target)(Settings&);
+};
+
+// clang-format off
+const Option kOptions[] = {
+    {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode), setting<&Settings::output>},
+    {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode), setting<&Settings::output_dir>},
+    {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
+    {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::eval, Verb::compare), setting<&Settings::recursive>},
+    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::files_from>},
+    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::force>},
+    {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::skip_existing>},
+
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode, Verb::eval), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
+    {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
+    {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
+    {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode), setting<&Settings::format>},
+    {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
+    {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
+    {"against", 0, "FILE", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four", {}, "none", in(Verb::eval), setting<&Settings::against>},
+
+    {"data", 0, "FOLDER", "pictures to learn from, with all folders below; one in 20 is held out for validation", {}, "none, required", in(Verb::train), training<&TrainOptions::data>},
+    {"out", 'o', "MODEL", "file for the model, NAME.safetensors", {}, "none, required", in(Verb::train), setting<&Settings::trained_model>},
+    {"force", 'f', "", "overwrite a model that exists", {}, "off", in(Verb::train), setting<&Settings::force>},
+    {"config", 0, "RECIPE", "description of the networks (JSON)", {}, "recipes/photo.json among the models", in(Verb::train), setting<&Settings::recipe>},
+    {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
+    {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
+    {"steps", 0, "N", "steps of training", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::steps>},
+    {"batch", 0, "N", "crops a step, a multiple of --shards", {1, 4096}, "", in(Verb::train), training<&TrainOptions::batch>},
+    {"crop", 0, "N", "side of a crop in pixels, a multiple of 16", {64, 2048}, "", in(Verb::train), training<&TrainOptions::crop>},
+    {"shards", 0, "N", "parts of a batch, each on a thread of its own; the result depends on it", {1, 1024}, "", in(Verb::train), training<&TrainOptions::shards>},
+    {"rate", 0, "X", "learning rate at its height", {1e-9, 1}, "", in(Verb::train), training<&TrainOptions::rate>},
+    {"warm-up", 0, "N", "steps in which the learning rate rises", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::warm_up>},
+    {"hold", 0, "X", "share of the steps before the learning rate falls", {0, 0.999}, "", in(Verb::train), training<&TrainOptions::hold>},
+    {"clip", 0, "X", "largest norm of a gradient", {1e-6, kUnlimited}, "", in(Verb::train), training<&TrainOptions::clip>},
+    {"average", 0, "X", "what the average of the weights keeps a step", {0, 0.999999}, "", in(Verb::train), training<&TrainOptions::average>},
+    {"balance", 0, "X", "losses are multiplied by lambda to the power of -X", {0, 1}, "", in(Verb::train), training<&TrainOptions::balance>},
+    {"hyper-warm-up", 0, "N", "steps until the bits of the hyper-latents count in full", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::hyper_warm_up>},
+    {"seed", 0, "N", "start of the random numbers", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::seed>},
+    {"compute", 0, "bf16|f32", "arithmetic; bf16 is faster where the CPU has it", {}, "", in(Verb::train), setting<&Settings::compute>},
+    {"checkpoint-every", 0, "N", "steps between checkpoints", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::checkpoint_every>},
+    {"validate-every", 0, "N", "steps between validations", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::validate_every>},
+    {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},
+
+    {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::threads>},
+    {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::eval, Verb::compare), setting<&Settings::max_pixels>},
+    {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::dry_run>},
+    {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode), setting<&Settings::fail_fast>},
+    {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::compare, Verb::info, Verb::models), setting<&Settings::json>},
+    {"json", 0, "", "one report on standard output, a value a quality", {}, "off", in(Verb::eval), setting<&Settings::json>},
+    {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::eval, Verb::train), setting<&Settings::progress>},
+    {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::eval, Verb::train), setting<&Settings::quiet>},
+    {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::verbose>},
+};
+// clang-format on
+
+std::vector<const Option*> options_of(Verb verb) {
+    std::vector<const Option*> result;
+    for (const Option& option : kOptions)
+        if (option.verbs & bit(verb)) result.push_back(&option);
+    return result;
+}
+
+bool is_switch(const Option& option) { return *option.argument == 0; }
+
+std::vector<std::string> choices_of(const Option& option) {
+    const std::string_view argument = option.argument;
+    return argument.find('|') == argument.npos ? std::vector<std::string>{} : split(argument, '|');
+}
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
+
+std::string range_text(const Range& range) {
+    if (range.low == -kUnlimited) return "";
+    return range.high == kUnlimited ? "at least " + plain(range.low) : plain(range.low) + " to " + plain(range.high);
+}
+
+template <class Number>
+Number parse_number(const Option& option, std::string_view text) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    // Written so that "nan", which is a number to from_chars, is out of every range.
+    const bool is_good = error == std::errc{} && end == text.data() + text.size() &&
+                         static_cast<double>(value) >= option.range.low && static_cast<double>(value) <= option.range.high &&
+                         std::isfinite(static_cast<double>(value));
+    if (!is_good)
+        refuse("--" + std::string(option.name) + " " + std::string(text) + ": a" +
+               (std::is_integral_v<Number> ? " whole number, " : " number, ") + range_text(option.range) + ", is needed");
+    return value;
+}
+
+void set(const Option& option, const std::string& text, Settings& settings) {
+    std::visit(
+        [&]<class T>(T* target) {
+            if constexpr (std::is_same_v<T, bool>) {
+                *target = true;
+            } else if constexpr (std::is_same_v<T, std::string>) {
+                const auto choices = choices_of(option);
+                if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end())
+                    refuse("--" + std::string(option.name) + " " + text + ": one of " + option.argument + " is needed");
+                if (text.empty()) refuse("--" + std::string(option.name) + ": the name is empty");
+                *target = text;
+            } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+                target->clear();
+                for (const std::string& part : split(text, ',')) target->push_back(parse_number<double>(option, part));
+            } else {
+                *target = parse_number<T>(option, text);
+            }
+        },
+        option.target(settings));
+}
+
+std::string default_text(const Option& option) {
+    if (*option.preset != 0) return option.preset;
+    Settings defaults;
+    return std::visit(
+        []<class T>(const T* value) -> std::string {
+            if constexpr (std::is_same_v<T, std::string>)
+                return *value;
+            else if constexpr (std::is_same_v<T, std::vector<double>>)
+                return plain(value->front());
+            else
+                return plain(static_cast<double>(*value));
+        },
+        option.target(defaults));
+}
+
+std::string help_entry(const std::string& flags, const std::string& text) {
+    constexpr size_t kIndent = 30, kWidth = 110;
+    std::string entry = "  " + flags;
+    if (entry.size() + 2 > kIndent)
+        entry += "\n" + std::string(kIndent, ' ');
+    else
+        entry.resize(kIndent, ' ');
+    return entry + wrap(text, kWidth - kIndent, kIndent) + "\n";
+}
+
+std::string help_entry(const Option& option) {
+    std::string flags = option.letter ? std::string("-") + option.letter + ", " : "    ";
+    flags += std::string("--") + option.name;
+    if (!is_switch(option)) flags += std::string(" ") + option.argument;
+    const std::string range = range_text(option.range);
+    return help_entry(flags,
+                      std::string(option.meaning) + (range.empty() ? "" : "; " + range) + "; default: " + default_text(option));
+}
+
+std::optional<Verb> verb_named(const std::string& name) {
+    for (const VerbText& text : kVerbs)
+        if (name == text.name) return text.verb;
+    return std::nullopt;
+}
+
+// The options and arguments in the order in which they came. Errors of Boost become ours.
+std::vector<po::option> parse_with_boost(Verb verb, const std::vector<std::string>& arguments) {
+    po::options_description known;
+    const auto add = [&](const Option& option) {
+        const std::string name = std::string(option.name) + (option.letter ? std::string(",") + option.letter : "");
+        if (is_switch(option))
+            known.add_options()(name.c_str(), "");
+        else
+            known.add_options()(name.c_str(), po::value<std::string>(), "");
+    };
+    for (const Option* option : options_of(verb)) add(*option);
+    known.add_options()("help,h", "")("version,V", "")("input", po::value<std::vector<std::string>>(), "");
+    po::positional_options_description positions;
+    positions.add("input", -1);
+    using namespace po::command_line_style;
+    constexpr int kStyle = allow_long | long_allow_adjacent | long_allow_next | allow_short | allow_dash_for_short |
+                           short_allow_adjacent | short_allow_next | allow_sticky;
+    try {
+        return po::command_line_parser(arguments).options(known).positional(positions).style(kStyle).run().options;
+    } catch (const po::error& error) {
+        const std::string name = text_of(verb).name;
+        refuse(name + ": " + error.what() + "; decant " + name + " --help lists the options");
+    }
+}
+
+void check_together(Verb verb, const Settings& s) {
+    const std::string name = text_of(verb).name;
+    if (!s.output.empty() && !s.output_dir.empty()) refuse(name + ": --output and --output-dir exclude each other");
+    if (s.json && s.output == "-") refuse(name + ": --json and --output - would mix on standard output");
+    if (s.quiet && s.verbose) refuse(name + ": --quiet and --verbose exclude each other");
+    const bool takes_inputs = verb == Verb::encode || verb == Verb::decode || verb == Verb::eval || verb == Verb::info;
+    if (takes_inputs && s.inputs.empty() && s.files_from.empty())
+        refuse(name + ": no input is given; usage: decant " + name + " " + text_of(verb).arguments);
+    if (verb == Verb::compare && s.inputs.size() != 2)
+        refuse("compare: two pictures or two folders are needed, " + std::to_string(s.inputs.size()) + " given");
+    if ((verb == Verb::train || verb == Verb::models) && !s.inputs.empty())
+        refuse(name + ": takes no argument without an option, \"" + s.inputs.front() + "\" is given");
+    if (verb == Verb::eval && !s.against.empty() && s.qualities.size() < 2)
+        refuse("eval: --against compares curves; give two or more qualities, better four, such as -q 10,30,50,70,90");
+    if (verb == Verb::train && (s.train.data.empty() || s.trained_model.empty()))
+        refuse("train: --data and --out are needed; usage: decant train " + std::string(text_of(verb).arguments));
+    if (!s.start_model.empty() && !s.recipe.empty())
+        refuse("train: --from brings its own description of the networks, --config another; give one of them");
+}
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments) {
+    CommandLine line;
+    if (arguments.empty()) refuse("no verb is given; decant --help lists them");
+    const std::string& first = arguments.front();
+    if (first == "-h" || first == "--help") {
+        line.action = CommandLine::Action::help;
+        return line;
+    }
+    if (first == "-V" || first == "--version") {
+        line.action = CommandLine::Action::version;
+        return line;
+    }
+    const auto verb = verb_named(first);
+    if (!verb) refuse("\"" + first + "\" is no verb; decant --help lists them");
+    line.verb = *verb;
+    line.has_verb = true;
+
+    const auto options = options_of(line.verb);
+    for (const po::option& parsed : parse_with_boost(line.verb, {arguments.begin() + 1, arguments.end()})) {
+        if (parsed.string_key == "help" || parsed.string_key == "version") {
+            line.action = parsed.string_key == "help" ? CommandLine::Action::help : CommandLine::Action::version;
+            return line;
+        }
+        if (parsed.string_key == "input") {
+            line.settings.inputs.insert(line.settings.inputs.end(), parsed.value.begin(), parsed.value.end());
+            continue;
+        }
+        // Boost gives a short option its long name.
+        const auto option =
+            std::find_if(options.begin(), options.end(), [&](const Option* o) { return o->name == parsed.string_key; });
+        if (option == options.end()) throw Error(ErrorCode::internal, "option --" + parsed.string_key + " is not in the table");
+        set(**option, parsed.value.empty() ? "" : parsed.value.front(), line.settings);
+    }
+    check_together(line.verb, line.settings);
+    return line;
+}
+
+std::string program_help() {
+    std::string help = "decant: learned image compression for x86 CPUs\n\nUsage: decant VERB [options] ...\n\n";
+    for (const VerbText& text : kVerbs) help += "  " + left(text.name, 10) + text.summary + "\n";
+    help +=
+        "\ndecant VERB --help lists the options of a verb. -V, --version names the version, the models and the engine.\n"
+        "\nExit codes: 0 all done, or skipped as asked; 1 a file failed, the others were done; 2 usage; 3 no input matched;\n"
+        "4 a damaged .dcn file, a missing model, or a failed --verify; 130 interrupted.\n"
+        "\nExamples:\n"
+        "  decant encode photo.png                 writes photo.dcn\n"
+        "  decant decode photo.dcn -o back.png\n"
+        "  decant eval -q 30,50,70 pictures        rate, quality and speed\n";
+    return help;
+}
+
+std::string verb_help(Verb verb) {
+    const VerbText& text = text_of(verb);
+    std::string help = std::string("decant ") + text.name + ": " + text.summary + "\n\nUsage: decant " + text.name + " " +
+                       text.arguments + "\n\n" + text.details + "\nOptions:\n";
+    for (const Option* option : options_of(verb)) help += help_entry(*option);
+    help += help_entry("-h, --help", "this text") + help_entry("-V, --version", "version, models and engine");
+    return help + "\nExamples:\n" + text.examples;
+}
+
+}  // namespace decant::cli

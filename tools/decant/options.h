@@ -1,0 +1,53 @@
+// The command line: one table of options, from which both the parser and the help texts are made.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "codec/train/trainer.h"
+
+namespace decant::cli {
+
+enum class Verb { encode, decode, eval, compare, info, train, models };
+
+// What the options say. Each verb uses the part that the table gives it.
+struct Settings {
+    std::vector<std::string> inputs;
+
+    std::string output, output_dir, files_from;
+    bool recursive = false, force = false, skip_existing = false, dry_run = false, fail_fast = false;
+
+    std::string model;  // name or file; empty: the verb's default
+    double quality = 50;
+    std::vector<double> qualities = {50};
+    std::string format;
+    bool skip_if_larger = false, verify = false;
+    int threads = 0;  // 0: all cores
+    uint64_t max_pixels = uint64_t{1} << 28;
+
+    bool json = false, quiet = false, verbose = false;
+    std::string progress = "auto";
+
+    std::string against;
+
+    TrainOptions train;
+    std::string trained_model, recipe, start_model, compute = "bf16";
+};
+
+struct CommandLine {
+    enum class Action { run, help, version };
+    Action action = Action::run;
+    Verb verb = Verb::encode;
+    bool has_verb = false;
+    Settings settings;
+};
+
+// Throws Error invalid_argument for whatever is not in the table or out of its range.
+CommandLine parse_command_line(const std::vector<std::string>& arguments);
+
+// The texts of --help: of the program, and of one verb.
+std::string program_help();
+std::string verb_help(Verb verb);
+
+}  // namespace decant::cli

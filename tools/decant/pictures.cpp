@@ -1,0 +1,36 @@
+#include "tools/decant/pictures.h"
+
+#include <limits>
+#include <vector>
+
+#include "codec/image/metrics.h"
+#include "codec/image/reader.h"
+#include "codec/io/file.h"
+#include "tools/decant/failure.h"
+
+namespace decant::cli {
+
+PictureFile read_picture(const std::string& path, uint64_t max_pixels) {
+    const std::vector<uint8_t> bytes = read_file(path);
+    try {
+        return {read_image(bytes, input_name(path), {max_pixels}), bytes.size()};
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
+        throw;
+    }
+}
+
+double bits_per_pixel(uint64_t bytes, const Image& image) {
+    return static_cast<double>(bytes) * 8 / static_cast<double>(image.pixel_count());
+}
+
+double ms_ssim_or_nan(const Image& a, const Image& b) {
+    try {
+        return ms_ssim(a, b);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::unsupported) return std::numeric_limits<double>::quiet_NaN();
+        throw;
+    }
+}
+
+}  // namespace decant::cli

@@ -1,0 +1,25 @@
+// Picture files as the verbs read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "codec/image/image.h"
+
+namespace decant::cli {
+
+struct PictureFile {
+    Image image;
+    uint64_t bytes = 0;  // of the file
+};
+
+// Throws what read_file and read_image throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
+PictureFile read_picture(const std::string& path, uint64_t max_pixels);
+
+// Bits a pixel of a file of this size.
+double bits_per_pixel(uint64_t bytes, const Image& image);
+
+// MS-SSIM; NaN where the pictures are too small for it.
+double ms_ssim_or_nan(const Image& a, const Image& b);
+
+}  // namespace decant::cli

@@ -1,0 +1,123 @@
+#include "codec/train/trainer.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "codec/decant.h"
+#include "codec/io/file.h"
+#include "codec/network/model_file.h"
+#include "tools/decant/console.h"
+#include "tools/decant/interrupt.h"
+#include "tools/decant/json.h"
+#include "tools/decant/model_finder.h"
+#include "tools/decant/text.h"
+#include "tools/decant/verbs.h"
+
+namespace decant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Description read_recipe(const std::string& path) {
+    const std::vector<uint8_t> bytes = read_file(path);
+    return in_file(path, [&] { return parse_description({bytes.begin(), bytes.end()}); });
+}
+
+// Better now than after days of training.
+void check_output(const Settings& settings) {
+    const fs::path path = settings.trained_model;
+    const std::string name = path.string();
+    std::error_code error;
+    if (path.extension() != ".safetensors")
+        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
+    if (fs::exists(path, error) && !settings.force)
+        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    if (!fs::is_directory(folder, error))
+        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
+}
+
+std::string rate_points_text(const std::vector<RatePoint>& points) {
+    std::string text;
+    for (const RatePoint& point : points)
+        text += (text.empty() ? "" : ", ") + fixed(point.bpp, 3) + " bpp " + fixed(point.psnr, 2) + " dB";
+    return text;
+}
+
+void show(const TrainProgress& p) {
+    show_progress("step " + std::to_string(p.step) + " of " + std::to_string(p.steps) + "  loss " + fixed(p.loss, 3) + "  " +
+                  fixed(p.bpp, 3) + " bpp  " + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) + " crops/s  " +
+                  duration(p.seconds_left) + " left");
+    if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + rate_points_text(p.validation));
+}
+
+// Everything that the result depends on, beside the pictures.
+Json recipe_json(const TrainOptions& o, const std::string& compute) {
+    return {{"steps", o.steps},
+            {"batch", o.batch},
+            {"crop", o.crop},
+            {"shards", o.shards},
+            {"rate", o.rate},
+            {"warm_up", o.warm_up},
+            {"hold", o.hold},
+            {"clip", o.clip},
+            {"average", o.average},
+            {"balance", o.balance},
+            {"hyper_warm_up", o.hyper_warm_up},
+            {"seed", o.seed},
+            {"compute", compute}};
+}
+
+std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& result, const TrainOptions& options,
+                                                             const Settings& settings, const Model* start) {
+    Json points = Json::array();
+    for (const RatePoint& p : result.validation)
+        points.push_back({{"level", p.quality}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}, {"psnr", p.psnr}});
+    std::vector<std::pair<std::string, std::string>> metadata{
+        {"program", "decant " DECANT_VERSION},
+        {"recipe", recipe_json(options, settings.compute).dump()},
+        {"steps", std::to_string(result.steps)},
+        {"seconds", fixed(result.seconds, 0)},
+        {"data", std::to_string(result.pictures) + " pictures to learn from, " + std::to_string(result.held_out) + " held out"},
+        {"results", points.dump()}};
+    if (start != nullptr) metadata.emplace_back("start", start->name() + " " + hexadecimal(start->identity()));
+    return metadata;
+}
+
+}  // namespace
+
+ExitCode train(const Settings& settings) {
+    check_output(settings);
+    std::shared_ptr<const Model> start;
+    if (!settings.start_model.empty()) start = Model::load(find_model(settings.start_model));
+    const Description description =
+        start ? start->description()
+              : read_recipe(settings.recipe.empty() ? find_in_model_folders("recipes/photo.json") : settings.recipe);
+
+    TrainOptions options = settings.train;
+    options.compute = settings.compute == "f32" ? DataType::f32 : DataType::bf16;
+    const bool keeps_checkpoint = !options.checkpoint.empty();
+    if (!keeps_checkpoint) options.checkpoint = settings.trained_model + ".checkpoint";
+    std::error_code error;
+    if (fs::exists(options.checkpoint, error)) note("going on from " + options.checkpoint);
+
+    TrainResult result;
+    try {
+        result = train_codec(description, options, start ? &start->parameters() : nullptr, [](const TrainProgress& progress) {
+            show(progress);
+            return !is_interrupted();
+        });
+    } catch (const Error& stop) {
+        if (stop.code() != ErrorCode::cancelled) throw;
+        throw Error(ErrorCode::cancelled, std::string(stop.what()) + "; the same command goes on from " + options.checkpoint);
+    }
+    clear_progress();
+    save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, settings, start.get()));
+    if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
+    note(settings.trained_model + ": " + std::to_string(result.steps) + " steps in " + duration(result.seconds) +
+         ", held out: " + rate_points_text(result.validation));
+    return ExitCode::done;
+}
+
+}  // namespace decant::cli
