@@ -225,6 +225,18 @@ TEST_CASE("branches") {
         {1, 6, 6, 3});
 }
 
+TEST_CASE("a layer adds the very layer that it reads") {
+    check_network(
+        R"({"name": "a", "channels": 8, "arithmetic": "f32"}, {"name": "b", "channels": 8, "kernel": 3, "arithmetic": "f32", "add": "a"},
+                     {"name": "c", "channels": 8, "kernel": 3, "add": "b"})",
+        {1, 9, 8, 3});
+}
+
+TEST_CASE("a quality bias inside a network in bf16") {
+    check_network(R"({"name": "a", "channels": 8, "kernel": 3, "quality_bias": true}, {"name": "b", "channels": 8, "kernel": 3})",
+                  {2, 9, 8, 3});
+}
+
 TEST_CASE("networks as in the photo codec") {
     check_network(R"({"name": "pixels", "op": "unshuffle", "factor": 4}, {"name": "klt1", "channels": 12, "arithmetic": "f32"},
                      {"name": "b1", "channels": 10, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 12, "kernel": 3, "add": "klt1"},

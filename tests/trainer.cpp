@@ -333,6 +333,8 @@ TEST_CASE("options out of range are refused") {
     CHECK(with([](TrainOptions& o) { o.rate = 0; }) == ErrorCode::invalid_argument);
     CHECK(with([](TrainOptions& o) { o.clip = -1; }) == ErrorCode::invalid_argument);
     CHECK(with([](TrainOptions& o) { o.average = 1; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.checkpoint_every = 0; }) == ErrorCode::invalid_argument);
+    CHECK(with([](TrainOptions& o) { o.validate_every = 0; }) == ErrorCode::invalid_argument);
     CHECK(with([](TrainOptions& o) { o.data = pictures().file("nowhere"); }) == ErrorCode::not_found);
 }
 

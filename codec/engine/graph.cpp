@@ -115,7 +115,7 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         DataType type = source_type(*p.layer);
         if (p.layer->arithmetic == Arithmetic::integer) {
             if (p.layer->activation == Activation::none) type = training ? DataType::f32 : DataType::s32;
-        } else if (node.add >= 0 || node.last) {
+        } else if (node.add >= 0 || node.last || p.layer->quality_bias) {
             type = DataType::f32;
         }
         node.value = {p.dst_shape, type, nullptr};
@@ -194,7 +194,7 @@ void Graph::allocate() {
     for (int i = 0; i < count; i++) {
         Node& node = nodes_[size_t(i)];
         const size_t bytes = node.value.bytes();
-        node.add_in_place = !training && node.add > 0 && last_use[size_t(node.add)] == i;
+        node.add_in_place = !training && node.add > 0 && node.add != node.src && last_use[size_t(node.add)] == i;
         if (node.add_in_place) {
             value_block[size_t(i)] = value_block[size_t(node.add)];
             blocks[value_block[size_t(i)]].free_from = last_use[size_t(i)] + 1;

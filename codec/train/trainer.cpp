@@ -83,6 +83,7 @@ void check(const TrainOptions& o) {
     require(o.steps >= 1, "steps must be at least 1");
     require(o.crop >= 64 && o.crop <= 2048 && o.crop % kLatentStride == 0, "crop must be a multiple of 16 from 64 to 2048");
     require(o.shards >= 1 && o.batch >= o.shards && o.batch % o.shards == 0, "batch must be a multiple of shards");
+    require(o.checkpoint_every >= 1 && o.validate_every >= 1, "checkpoint_every and validate_every must be at least 1");
     require(o.hold >= 0 && o.hold < 1, "hold must be in 0 … 1, without 1");
     require(o.rate > 0 && o.clip > 0, "rate and clip must be positive");
     require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
