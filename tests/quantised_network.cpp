@@ -183,6 +183,24 @@ TEST_CASE("between levels the integer bias is the rounded mixture") {
         }
     }
     CHECK(run_integers(weights, {1, 1, 1, 1}, {0}, 256 * (kLevels - 1)) == std::vector<int32_t>{-2048, 8192});
+
+    // Large weights leave whole numbers for the bias: the mixture is rounded half up to one of them.
+    const Description coarse =
+        with_network(1, R"({"name": "a", "channels": 2, "arithmetic": "integer", "quality_bias": true, "input_exponent": 0})");
+    Parameters whole(coarse);
+    std::fill(whole["net.a.weight"].begin(), whole["net.a.weight"].end(), 63.0f);
+    const std::vector<float> numbers{0, 1, 1, -2, 3, 5, -2, 8};
+    std::copy(numbers.begin(), numbers.end(), whole["net.a.quality"].begin());
+    NetworkWeights coarse_weights(coarse.network("net"), whole);
+    for (int q = 0; q <= 256 * (kLevels - 1); q += 32) {
+        const size_t level = size_t(std::min(q / 256, kLevels - 2));
+        const double upper = double(q) / 256 - double(level);
+        const auto result = run_integers(coarse_weights, {1, 1, 1, 1}, {0}, q);
+        for (size_t c = 0; c < 2; c++) {
+            CHECK(result[c] ==
+                  1024 * int(std::floor(numbers[level * 2 + c] * (1 - upper) + numbers[level * 2 + 2 + c] * upper + 0.5)));
+        }
+    }
 }
 
 TEST_CASE("weights are integers of six bits times a power of two a row") {
