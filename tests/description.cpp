@@ -131,6 +131,10 @@ TEST_CASE("errors of a layer name network, layer and key") {
     layer(R"("name": 7, "channels": 4)", {"net.layers[1].name", "wrong kind"});
     layer(R"("name": "x", "channels": 4, "quality_bias": 1)", {"net.layers[1].quality_bias", "wrong kind"});
     layer(R"("name": "x", "channels": 4, "add": null)", {"net.layers[1].add", "wrong kind"});
+    for (const char* number : {"3.9", "true", "4294967299", "1e30"}) {
+        layer(R"("name": "x", "channels": )" + std::string(number), {"net.layers[1].channels", "wrong kind"});
+    }
+    layer(R"("name": "x", "channels": 4, "slope": true)", {"net.layers[1].slope", "wrong kind"});
     layer(R"("name": "x", "channels": [4])", {"net.layers[1].channels", "wrong kind"});
     layer(R"("name": "x", "op": "pool")", {"net.layers[1].op", "\"pool\"", "known values"});
     layer(R"("name": "x", "channels": 4, "activation": 3)", {"net.layers[1].activation", "3", "known values"});

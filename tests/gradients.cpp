@@ -263,7 +263,11 @@ TEST_CASE("gradients in bf16 are close to those in f32") {
          R"({"name": "a", "channels": 24, "arithmetic": "f32"}, {"name": "b", "channels": 17, "kernel": 3, "activation": "leaky_relu", "slope": 0.5},
              {"name": "c", "channels": 24, "kernel": 3, "add": "a"}, {"name": "d", "op": "shuffle", "factor": 2})",
          R"({"name": "a", "channels": 24, "kernel": 3}, {"name": "b", "channels": 12, "input": "a"}, {"name": "c", "channels": 12, "input": "a", "kernel": 3},
-             {"name": "d", "channels": 12, "input": "c", "add": "b", "arithmetic": "f32"})"}) {
+             {"name": "d", "channels": 12, "input": "c", "add": "b", "arithmetic": "f32"})",
+         // A value in bf16 that is read in f32 and in bf16, and added.
+         R"({"name": "a", "channels": 12, "kernel": 3}, {"name": "b", "channels": 12, "input": "a", "arithmetic": "f32"},
+             {"name": "c", "channels": 12, "input": "a", "kernel": 3}, {"name": "d", "channels": 12, "input": "c", "add": "b", "quality_bias": true},
+             {"name": "e", "channels": 12, "add": "a"})"}) {
         CAPTURE(layers);
         const Problem p(layers, {2, 9, 8, 20});
         const auto exact = p.backward(DataType::f32), low = p.backward(DataType::bf16);

@@ -237,6 +237,24 @@ TEST_CASE("a quality bias inside a network in bf16") {
                   {2, 9, 8, 3});
 }
 
+TEST_CASE("sums of layers in bf16") {
+    check_network(
+        R"({"name": "a", "channels": 8, "kernel": 3, "activation": "leaky_relu"}, {"name": "b", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
+                     {"name": "c", "channels": 8, "kernel": 3, "add": "a"})",
+        {1, 9, 8, 3});
+    check_network(R"({"name": "a", "channels": 3, "kernel": 3, "add": "input"})", {1, 9, 8, 3}, DataType::bf16);
+}
+
+TEST_CASE("unrounded integer layers are refused in bf16") {
+    const Description d = with_network(3, R"({"name": "a", "channels": 4, "arithmetic": "integer", "activation": "relu"})");
+    NetworkWeights weights(d.network("net"), Parameters(d), false);
+    GraphOptions options;
+    options.use = Convolution::Use::training;
+    options.compute = options.input_type = DataType::bf16;
+    options.round = false;
+    CHECK_THROWS_WITH_AS(Graph(weights, {1, 4, 4, 3}, options), doctest::Contains("net.a"), Error);
+}
+
 TEST_CASE("networks as in the photo codec") {
     check_network(R"({"name": "pixels", "op": "unshuffle", "factor": 4}, {"name": "klt1", "channels": 12, "arithmetic": "f32"},
                      {"name": "b1", "channels": 10, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 12, "kernel": 3, "add": "klt1"},

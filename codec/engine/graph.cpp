@@ -114,6 +114,9 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         }
         DataType type = source_type(*p.layer);
         if (p.layer->arithmetic == Arithmetic::integer) {
+            if (!options.round && type == DataType::bf16) {
+                throw Error(ErrorCode::internal, weights.network().name + "." + p.layer->name + ": an unrounded integer layer needs f32");
+            }
             if (p.layer->activation == Activation::none) type = training ? DataType::f32 : DataType::s32;
         } else if (node.add >= 0 || node.last || p.layer->quality_bias) {
             type = DataType::f32;
@@ -194,7 +197,8 @@ void Graph::allocate() {
     for (int i = 0; i < count; i++) {
         Node& node = nodes_[size_t(i)];
         const size_t bytes = node.value.bytes();
-        node.add_in_place = !training && node.add > 0 && node.add != node.src && last_use[size_t(node.add)] == i;
+        node.add_in_place = !training && node.add > 0 && node.add != node.src && last_use[size_t(node.add)] == i &&
+                            nodes_[size_t(node.add)].value.type == node.value.type;
         if (node.add_in_place) {
             value_block[size_t(i)] = value_block[size_t(node.add)];
             blocks[value_block[size_t(i)]].free_from = last_use[size_t(i)] + 1;
@@ -259,7 +263,14 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
     auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(temporary_.grow(pixels * size_t(channels) * 4)) : node.value.data);
-    if (node.add >= 0 && !node.add_in_place) std::memcpy(dst, nodes_[size_t(node.add)].value.data, node.value.bytes());
+    if (node.add >= 0 && !node.add_in_place) {
+        const TensorRef& addend = nodes_[size_t(node.add)].value;
+        if (addend.type == node.value.type) {
+            std::memcpy(dst, addend.data, node.value.bytes());
+        } else {
+            convert(addend, node.value);
+        }
+    }
     node.convolution->forward(src.data, w.bias.data(), dst, scratch_);
     if (layer.quality_bias) {
         const int samples = node.value.shape.n, levels = int(w.quality.size()) / channels;
@@ -342,6 +353,8 @@ void Graph::accumulate_gradient(Node& node, const TensorRef& gradient) {
         } else {
             convert(gradient, node.gradient);
         }
+    } else if (node.gradient.type == DataType::bf16 && gradient.type == DataType::f32) {
+        kernels::accumulate(gradient.as<float>(), node.gradient.as<bf16>(), count);
     } else if (node.gradient.type == DataType::bf16) {
         kernels::accumulate(gradient.as<bf16>(), node.gradient.as<bf16>(), count);
     } else if (gradient.type == DataType::bf16) {

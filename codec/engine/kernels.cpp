@@ -63,6 +63,7 @@ DECANT_VECTORISED void convert(const bf16* src, float* dst, size_t count) {
 DECANT_VECTORISED void accumulate(const float* src, float* dst, size_t count) { accumulate_run(src, dst, count); }
 DECANT_VECTORISED void accumulate(const bf16* src, float* dst, size_t count) { accumulate_run(src, dst, count); }
 DECANT_VECTORISED void accumulate(const bf16* src, bf16* dst, size_t count) { accumulate_run(src, dst, count); }
+DECANT_VECTORISED void accumulate(const float* src, bf16* dst, size_t count) { accumulate_run(src, dst, count); }
 
 DECANT_VECTORISED void add_row(const float* row, float* dst, size_t pixels, int channels) {
     for (size_t p = 0; p < pixels; p++) {

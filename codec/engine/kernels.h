@@ -13,6 +13,7 @@ void convert(const bf16* src, float* dst, size_t count);
 void accumulate(const float* src, float* dst, size_t count);  // dst += src
 void accumulate(const bf16* src, float* dst, size_t count);
 void accumulate(const bf16* src, bf16* dst, size_t count);
+void accumulate(const float* src, bf16* dst, size_t count);
 
 // dst[p, c] += row[c] for `pixels` positions of `channels`.
 void add_row(const float* row, float* dst, size_t pixels, int channels);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -68,6 +69,10 @@ void read_value(const json& value, T& member, const std::string& where) {
         }
         fail(where + ": " + value.dump() + " is not one of the known values");
     } else {
+        // The JSON library would turn 3.9, true and 2^32 + 3 into a 3 or a 1.
+        constexpr bool integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+        if (integer && (!value.is_number_integer() || std::abs(value.get<double>()) > 1e9)) fail(where + ": " + value.dump() + " is of the wrong kind");
+        if (std::is_floating_point_v<T> && !value.is_number()) fail(where + ": " + value.dump() + " is of the wrong kind");
         try {
             value.get_to(member);
         } catch (const json::exception&) {
@@ -178,6 +183,16 @@ std::string to_json(const Description& d) {
     return root.dump();
 }
 
+namespace {
+
+// Does the value of layer `index` come from an integer layer, directly or through (un)shuffles?
+bool reads_integer_layer(const std::vector<PlannedLayer>& layers, int index) {
+    while (index >= 0 && layers[size_t(index)].layer->op != Operation::convolution) index = layers[size_t(index)].src;
+    return index >= 0 && layers[size_t(index)].layer->arithmetic == Arithmetic::integer;
+}
+
+}  // namespace
+
 std::vector<PlannedLayer> plan(const Network& network, Shape input) {
     constexpr int kMaxChannels = 1 << 14;
     if (input.c != network.channels_in) {
@@ -205,6 +220,11 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
                 if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ": input_exponent must be 0 to 8");
                 if (layer.arithmetic == Arithmetic::integer && layer.activation == Activation::leaky_relu) {
                     fail(where + ": an integer layer has u8 results, so its activation is relu or none");
+                }
+                if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ": slope must be 0 to 1");
+                if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ": init_scale must be above 0, up to 100");
+                if (layer.arithmetic == Arithmetic::integer && layer.input_exponent != kActivationExponent && reads_integer_layer(result, p.src)) {
+                    fail(where + ": input_exponent must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
                 }
                 if (layer.quality_bias && layer.arithmetic != Arithmetic::integer && layer.activation != Activation::none) {
                     fail(where + ": quality_bias goes with an integer layer or with activation none");

@@ -54,24 +54,34 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) {
     if (error) throw Error(ErrorCode::not_found, folder + ": cannot list the folder: " + error.message());
     std::sort(paths.begin(), paths.end());
 
+    // Threads decode a stretch of names at a time; what fits is decided in the order of the names, so that it does not depend on them.
+    constexpr size_t kStretch = 64;
     std::vector<std::optional<Image>> images(paths.size());
-    std::atomic<size_t> next{0};
-    std::atomic<uint64_t> bytes{0};
-    const auto load = [&] {
-        for (size_t i; (i = next++) < paths.size();) {
-            try {
-                Image image = as_rgb(read_image(read_file(paths[i].string()), paths[i].string()));
-                if (int64_t(std::min(image.width, image.height)) < options.min_side) continue;
-                if ((bytes += image.samples.size()) > options.max_bytes) continue;
-                images[i] = std::move(image);
-            } catch (const Error&) {
-                // Whatever is no picture is counted as left out.
+    uint64_t bytes = 0;
+    for (size_t first = 0; first < paths.size() && bytes < options.max_bytes; first += kStretch) {
+        const size_t end = std::min(paths.size(), first + kStretch);
+        std::atomic<size_t> next{first};
+        const auto load = [&] {
+            for (size_t i; (i = next++) < end;) {
+                try {
+                    images[i] = as_rgb(read_image(read_file(paths[i].string()), paths[i].string()));
+                } catch (const Error&) {
+                    // Whatever is no picture is counted as left out.
+                }
             }
-        }
-    };
-    {
+        };
         std::vector<std::jthread> threads;
         for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); t++) threads.emplace_back(load);
+        threads.clear();
+        for (size_t i = first; i < end; i++) {
+            if (!images[i]) continue;
+            const uint64_t size = images[i]->samples.size();
+            if (int64_t(std::min(images[i]->width, images[i]->height)) < options.min_side || bytes + size > options.max_bytes) {
+                images[i].reset();
+            } else {
+                bytes += size;
+            }
+        }
     }
     for (size_t i = 0; i < images.size(); i++) {
         if (!images[i]) {
