@@ -1,0 +1,37 @@
+// Decoding for a coverage-guided fuzzer, with the small model of the tests:
+//   clang++ -std=c++20 -g -O1 -fopenmp -fsanitize=fuzzer,address,undefined -I. -I/usr/include/eigen3 -DDECANT_SOURCE_DIR='"."' \
+//       tests/fuzz/decode.cpp tests/tiny_model.cpp $(find codec -name '*.cpp' ! -name opencv_module.cpp) \
+//       -ldnnl -lpng -lz -lxxhash -ldl -o /tmp/fuzz_decode && /tmp/fuzz_decode
+// The input is tried as a file, and as the stream of a file whose header and checksums are right.
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codec/decant.h"
+#include "codec/error.h"
+#include "tests/image_samples.h"
+#include "tests/tiny_model.h"
+
+namespace {
+
+using namespace decant;
+
+void try_decoding(Codec& codec, std::span<const uint8_t> bytes) {
+    try {
+        codec.decode(bytes, {uint64_t{1} << 16});
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::internal || error.code() == ErrorCode::invalid_argument) throw;
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    static Codec codec(test::tiny_model(), 1);
+    static const std::vector<uint8_t> file = codec.encode(test::mixed_image(40, 24, 3)).bytes;
+    try_decoding(codec, {data, size});
+    Container container = parse_container(file);
+    container.tiles[0] = {data, size};
+    try_decoding(codec, write_container(container));
+    return 0;
+}
