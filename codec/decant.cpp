@@ -19,6 +19,7 @@ namespace decant {
 namespace {
 
 constexpr int kTile = 64;           // latents a side that the encoder puts into one stream
+constexpr int kLargestTile = 256;   // that a decoder takes: memory for a tile is asked for before its stream can prove itself
 constexpr size_t kCoderLimit = 8;   // tile shapes kept; a picture has at most four
 
 // Lets OpenMP use a number of threads while a call lasts.
@@ -115,6 +116,9 @@ struct Codec::State {
             throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hex(c.header.model) + ", this one is " + hex(contents.identity) + " (" +
                                                        contents.description.name + ")");
         }
+        if (c.header.tile > kLargestTile) {
+            throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(c.header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
+        }
         if (c.header.quality > (contents.description.levels() - 1) * 256) throw Error(ErrorCode::corrupt, "the header's quality is beyond the model's range");
         return c;
     }
@@ -185,9 +189,12 @@ Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options
     const float quality = float(header.quality) / 256.0f;
     std::vector<float> step = s.gains("inverse_gain", quality);
     for (float& v : step) v *= 1.0f / float(1 << kSymbolExponent);
-    LatentPlane plane(int((uint64_t(header.height) + kLatentStride - 1) / kLatentStride), int((uint64_t(header.width) + kLatentStride - 1) / kLatentStride),
-                      s.contents.description.latent_channels);
+    LatentPlane plane;
     s.decode_tiles(container, [&](const TileArea& area, std::span<const int32_t> latents) {
+        if (plane.values.empty()) {  // a stream that decodes comes before memory for a whole picture
+            plane = LatentPlane(int((uint64_t(header.height) + kLatentStride - 1) / kLatentStride), int((uint64_t(header.width) + kLatentStride - 1) / kLatentStride),
+                                s.contents.description.latent_channels);
+        }
         const size_t channels = step.size();
         parallel_for(size_t(area.h), 1, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; r++) {

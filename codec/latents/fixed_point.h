@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace decant {
@@ -27,7 +28,7 @@ static_assert(kExp2[0] == 32768 && kExp2[512] == 46341 && kExp2[1023] == 65492);
 
 }  // namespace detail
 
-// v · 2^(log2_factor/1024) · 2^-shift, rounded half up. |v| < 2^40, -20 < log2_factor/1024 < 20, shift up to 40.
+// v · 2^(log2_factor/1024) · 2^-shift, rounded half up. |v| < 2^40, -20 ≤ log2_factor/1024 < 20, shift 0 … 28.
 constexpr int64_t scale_by_exp2(int64_t v, int log2_factor, int shift) {
     const int octave = log2_factor >> kLogExponent;
     const int64_t product = v * detail::kExp2[size_t(log2_factor & ((1 << kLogExponent) - 1))];

@@ -104,6 +104,20 @@ std::vector<int16_t> unit_table(const Description& d, const Parameters& paramete
     return unit;
 }
 
+// Refuses a description that asks for more parameters than the file can hold, before memory is taken for them.
+void check_size(const Description& d, const SafetensorsFile& file, const std::string& path) {
+    int64_t parameters = 0;
+    uint64_t bytes = 0;
+    for (const Network& n : d.networks) {
+        for (const PlannedLayer& p : plan(n, {1, 64, 64, n.channels_in})) parameters += p.parameters(d.levels());
+    }
+    for (const auto& entry : file.tensors()) bytes += entry.second.data.size();
+    if (uint64_t(parameters) > bytes) {
+        throw Error(ErrorCode::model_mismatch, path + ": the description asks for " + std::to_string(parameters) + " parameters, the tensors hold " +
+                                                   std::to_string(bytes) + " bytes");
+    }
+}
+
 }  // namespace
 
 void save_model(const std::string& path, const Description& d, const Parameters& parameters, const std::vector<std::pair<std::string, std::string>>& metadata) {
@@ -145,6 +159,7 @@ ModelContents load_model(const std::string& path) {
     const auto description = file.metadata().find("description");
     if (description == file.metadata().end()) throw Error(ErrorCode::model_mismatch, path + ": not a decant model, the metadata has no \"description\"");
     Description d = parse_description(description->second);
+    check_size(d, file, path);
     Parameters parameters(d);
     const auto kinds = weight_kinds(d);
     for (const Parameter& p : parameters.list()) {
@@ -158,6 +173,17 @@ ModelContents load_model(const std::string& path) {
                 for (size_t o = 0; o < exponents.size(); o++) {
                     if (exponents[o] < 0 || exponents[o] > kMaxWeightExponent) {
                         throw Error(ErrorCode::corrupt, path + ": tensor " + exponent_name(p.name) + ": " + std::to_string(exponents[o]) + " is out of range");
+                    }
+                    const auto row = integers.subspan(o * per_output, per_output);
+                    int64_t sum = 0;
+                    for (const std::byte w : row) {
+                        const int magnitude = std::abs(int(int8_t(w)));
+                        if (magnitude > kWeightLimit) throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + ": a value is out of range");
+                        sum += magnitude;
+                    }
+                    if (sum > kRowLimit) {
+                        throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + ": the weights of output " + std::to_string(o) + " sum to " +
+                                                            std::to_string(sum) + ", more than " + std::to_string(kRowLimit));
                     }
                     const float step = std::ldexp(1.0f, -exponents[o]);
                     for (size_t i = o * per_output; i < (o + 1) * per_output; i++) target[i] = float(int8_t(integers[i])) * step;

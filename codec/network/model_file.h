@@ -37,7 +37,7 @@ struct ModelContents {
 void save_model(const std::string& path, const Description& description, const Parameters& parameters,
                 const std::vector<std::pair<std::string, std::string>>& metadata);
 
-// Throws Error not_found, io, corrupt (not safetensors, numbers that are not finite), model_mismatch (a tensor that is missing or of
+// Throws Error not_found, io, corrupt (not safetensors, numbers that are not finite or out of range), model_mismatch (a tensor that is missing or of
 // another shape, by name, with both shapes; a description that does not hold together).
 ModelContents load_model(const std::string& path);
 

@@ -10,6 +10,9 @@ namespace decant {
 
 inline constexpr int kWeightLimit = 63;
 inline constexpr int kMaxWeightExponent = 20;
+// Of the magnitudes of an output's weights: with inputs up to 255 sums stay below 2^24, since oneDNN's kernels for CPUs without VNNI
+// pass them through floats. Only a model file that was made for it can exceed this.
+inline constexpr int kRowLimit = (1 << 24) / 255;
 
 struct RoundedWeights {
     std::vector<int8_t> integers;   // as many as weights
