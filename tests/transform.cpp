@@ -17,8 +17,20 @@ using namespace decant::test;
 
 namespace {
 
-struct Workshop {
+// With `precise` the transforms are in f32 throughout, so that results are the same but for the last bits.
+ModelContents contents(bool precise) {
     ModelContents model = tiny_contents();
+    for (Network& network : model.description.networks) {
+        if (!precise || (network.name != "analysis" && network.name != "synthesis")) continue;
+        for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::f32;
+    }
+    return model;
+}
+
+struct Workshop {
+    explicit Workshop(bool precise = false) : model(contents(precise)) {}
+
+    ModelContents model;
     CodecWeights weights{model.description, model.parameters};
     Transform transform{model.description, weights};
 };
@@ -30,7 +42,7 @@ GraphOptions transform_options() {
 }
 
 // The sums of a whole picture and of a window may differ in their last bit, which a rounding to bf16 turns into one of 2^-9.
-double tolerance() { return has_fast_bf16() ? 4e-3 : 1e-4; }
+double tolerance(bool precise) { return precise ? 1e-5 : has_fast_bf16() ? 4e-3 : 1e-4; }
 
 int round_up(uint32_t v) { return int((v + 15) / 16 * 16); }
 
@@ -128,8 +140,9 @@ TEST_CASE("margins are how far the networks see") {
 
 TEST_CASE("windows give what the whole picture gives") {
     const ThreadCount one(1);
-    Workshop shop;
-    for (const float quality : {0.0f, 1.3f}) {
+    for (const bool precise : {true, false}) {
+        Workshop shop(precise);
+        const float quality = precise ? 1.3f : 0.0f;
         const Image image = mixed_image(1100, 1060, 3);
         const LatentPlane plane = shop.transform.analyse(image, quality);
         CHECK(plane.w == 69);
@@ -138,7 +151,7 @@ TEST_CASE("windows give what the whole picture gives") {
         const double difference = largest_difference(plane.values, whole);
         CAPTURE(difference);
         CHECK(largest_value(whole) > 0.5);
-        CHECK(difference <= tolerance());
+        CHECK(difference <= tolerance(precise));
 
         const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, quality);
         const Image result = shop.transform.synthesise(plane, image.width, image.height, 3, quality);
@@ -155,26 +168,26 @@ TEST_CASE("windows give what the whole picture gives") {
                 clipped += v < 0 || v > 255 ? 1 : 0;
             }
         }
-        CHECK(different < result.samples.size() / 1000);
+        CHECK(different < result.samples.size() / (precise ? 10000 : 1000));
         CHECK(clipped < result.samples.size() / 2);
     }
 }
 
 TEST_CASE("windows of long and narrow pictures") {
     const ThreadCount one(1);
-    Workshop shop;
+    Workshop shop(true);
     for (const auto& [w, h] : {std::pair<uint32_t, uint32_t>{2500, 20}, {9, 2100}, {1025, 1}, {1024, 16}}) {
         CAPTURE(w);
         CAPTURE(h);
         const Image image = mixed_image(w, h, 3);
         const LatentPlane plane = shop.transform.analyse(image, 1);
-        CHECK(largest_difference(plane.values, analyse_whole(shop, image, 1)) <= tolerance());
+        CHECK(largest_difference(plane.values, analyse_whole(shop, image, 1)) <= tolerance(true));
         const Image result = shop.transform.synthesise(plane, w, h, 3, 1);
         const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, 1);
         for (size_t y = 0; y < h; y++) {
             for (size_t i = 0; i < image.row_size(); i++) {
                 const float want = std::clamp((pixels[y * size_t(plane.w) * 48 + i] + 0.5f) * 255.0f, 0.0f, 255.0f);
-                REQUIRE(std::abs(want - float(result.row(uint32_t(y))[i])) <= 0.52f);
+                REQUIRE(std::abs(want - float(result.row(uint32_t(y))[i])) <= 0.505f);
             }
         }
     }
@@ -193,7 +206,7 @@ TEST_CASE("pictures are continued by reflection") {
             CHECK(plane.h == int(h + 15) / 16);
             CHECK(plane.w == int(w + 15) / 16);
             CHECK(plane.values == shop.transform.analyse(padded(image), 0.5f).values);
-            CHECK(largest_difference(plane.values, analyse_whole(shop, image, 0.5f)) <= tolerance());
+            CHECK(largest_difference(plane.values, analyse_whole(shop, image, 0.5f)) <= tolerance(false));
         }
     }
     // The walk to and fro is the reflection without repeated edges.
