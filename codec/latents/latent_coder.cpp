@@ -31,6 +31,19 @@ int scale_index(int log_scale) { return std::clamp((log_scale + kScaleBias) >> k
 // What the network's probabilities predict, before scales are rounded to table indices.
 double predicted_bits(double mean, double sigma, int symbol) { return -std::log2(std::max(gaussian_probability(mean, std::max(sigma, 0.11), symbol), 1e-9)); }
 
+int32_t choose_symbol(const GaussianTables& tables, int index, float deviation, Quantiser quantiser) {
+    constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20, 30 and 40 on training pictures
+    constexpr float kLimit = float(1 << 20);
+    const auto nearest = int32_t(std::floor(std::clamp(deviation, -kLimit, kLimit) + 0.5f));
+    if (nearest == 0 || quantiser == Quantiser::nearest) return nearest;
+    const int32_t lower = nearest > 0 ? nearest - 1 : nearest + 1;
+    const auto cost = [&](int32_t symbol) {
+        const double error = double(deviation) - symbol;
+        return tables.cost_bits(index, symbol) + kErrorBits * error * error;
+    };
+    return cost(lower) < cost(nearest) ? lower : nearest;
+}
+
 }  // namespace
 
 struct LatentCoder::State {
@@ -190,7 +203,7 @@ LatentCoder::~LatentCoder() = default;
 
 std::span<const int32_t> LatentCoder::latents() const { return state_->latents; }
 
-std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits) {
+std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser) {
     State& s = *state_;
     s.set_quality(quality_q8);
     s.analyse_hyper(y, quality_q8);
@@ -205,9 +218,7 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
     s.each_latent(quality_q8, [&](size_t at, int32_t mean, int log_scale) {
         const int index = scale_index(log_scale);
         if (index < kFirstCodedScale) return 0;
-        const float deviation = y[at] - float(mean) / float(1 << kSymbolExponent);
-        const float limit = float(1 << 20);
-        const auto symbol = int32_t(std::floor(std::clamp(deviation, -limit, limit) + 0.5f));
+        const int32_t symbol = choose_symbol(s.model.gaussian, index, y[at] - float(mean) / float(1 << kSymbolExponent), quantiser);
         s.model.gaussian.encode_symbol(encoder, index, symbol);
         if (model_bits != nullptr) bits += predicted_bits(0.0, std::exp2(double(log_scale) / (1 << kLogExponent)), symbol);
         return symbol;

@@ -24,6 +24,11 @@
 
 namespace decant {
 
+enum class Quantiser {
+    nearest,         // to the nearest integer
+    rate_distortion  // or one step nearer to the mean, where that saves more bits than the error is worth
+};
+
 class LatentCoder {
 public:
     // For tiles of h × w positions. Everything must outlive the coder.
@@ -31,7 +36,7 @@ public:
     ~LatentCoder();
 
     // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.
-    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits);
+    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser = Quantiser::rate_distortion);
 
     // Throws Error corrupt if the stream does not decode to its very end.
     void decode(std::span<const uint8_t> stream, int quality_q8);

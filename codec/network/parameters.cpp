@@ -21,13 +21,14 @@ Parameters::Parameters(const Description& d) {
     add("latent_std", {d.latent_channels}, false);
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
+    values_.resize(list_.back().offset + list_.back().size, 0.0f);
 }
 
 void Parameters::add(const std::string& name, std::vector<int> shape, bool trained) {
     size_t size = 1;
     for (int extent : shape) size *= size_t(extent);
-    list_.push_back({name, std::move(shape), values_.size(), size, trained});
-    values_.resize(values_.size() + size, 0.0f);
+    const size_t offset = list_.empty() ? 0 : list_.back().offset + list_.back().size;
+    list_.push_back({name, std::move(shape), offset, size, trained});
 }
 
 bool Parameters::contains(std::string_view name) const {

@@ -27,8 +27,8 @@ public:
     explicit Parameters(const Description& description);
 
     const std::vector<Parameter>& list() const { return list_; }
-    std::vector<float>& values() { return values_; }
-    const std::vector<float>& values() const { return values_; }
+    FloatVector& values() { return values_; }
+    const FloatVector& values() const { return values_; }
 
     const Parameter& find(std::string_view name) const;  // Error internal if there is none
     bool contains(std::string_view name) const;
@@ -39,7 +39,7 @@ private:
     void add(const std::string& name, std::vector<int> shape, bool trained = true);
 
     std::vector<Parameter> list_;
-    std::vector<float> values_;
+    FloatVector values_;
 };
 
 }  // namespace decant

@@ -203,15 +203,15 @@ uint64_t tensors_identity(const TensorMap& tensors, std::span<const std::string>
     return hash.digest();
 }
 
-SafetensorsFile::SafetensorsFile(std::unique_ptr<std::byte[]> bytes, std::size_t size, const std::string& source)
+SafetensorsFile::SafetensorsFile(AlignedBuffer bytes, const std::string& source)
     : bytes_(std::move(bytes)), source_(source) {
-    const std::span<const std::byte> file(bytes_.get(), size);
+    const std::span<const std::byte> file(bytes_.data(), bytes_.size());
     uint64_t header_size = 0;
-    if (size < sizeof header_size)
+    if (file.size() < sizeof header_size)
         throw Error(ErrorCode::corrupt,
-                    source + ": truncated, " + std::to_string(size) + " bytes are too few for a safetensors file");
+                    source + ": truncated, " + std::to_string(file.size()) + " bytes are too few for a safetensors file");
     std::memcpy(&header_size, file.data(), sizeof header_size);
-    const std::size_t rest = size - sizeof header_size;
+    const std::size_t rest = file.size() - sizeof header_size;
     if (header_size > rest)
         throw Error(ErrorCode::corrupt, source + ": truncated or not a safetensors file, it announces a header of " +
                                             std::to_string(header_size) + " bytes and " + std::to_string(rest) + " are left");
@@ -236,9 +236,9 @@ SafetensorsFile::SafetensorsFile(std::unique_ptr<std::byte[]> bytes, std::size_t
 }
 
 SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, const std::string& source) {
-    auto copy = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), copy.get());
-    return SafetensorsFile(std::move(copy), bytes.size(), source);
+    AlignedBuffer copy(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), copy.data());
+    return SafetensorsFile(std::move(copy), source);
 }
 
 SafetensorsFile SafetensorsFile::load(const std::filesystem::path& path) {
@@ -247,10 +247,10 @@ SafetensorsFile SafetensorsFile::load(const std::filesystem::path& path) {
     std::error_code status;
     const std::uintmax_t size = std::filesystem::file_size(path, status);
     if (status) throw_io(path, "has no size", status.value());
-    auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
-    if (std::fread(bytes.get(), 1, size, file.get()) != size)
+    AlignedBuffer bytes(size);
+    if (std::fread(bytes.data(), 1, size, file.get()) != size)
         throw Error(ErrorCode::io, path.string() + ": reading " + std::to_string(size) + " bytes failed");
-    return SafetensorsFile(std::move(bytes), size, path.string());
+    return SafetensorsFile(std::move(bytes), path.string());
 }
 
 const TensorView& SafetensorsFile::get(const std::string& name) const {

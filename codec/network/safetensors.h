@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "codec/tensor/tensor.h"
+
 namespace decant {
 
 enum class Dtype { F32, F16, BF16, I8, U8, I16, U16, I32, I64 };
@@ -72,9 +74,9 @@ public:
     uint64_t identity(std::span<const std::string> extra = {}) const { return tensors_identity(tensors_, extra); }
 
 private:
-    SafetensorsFile(std::unique_ptr<std::byte[]> bytes, std::size_t size, const std::string& source);
+    SafetensorsFile(AlignedBuffer bytes, const std::string& source);
 
-    std::unique_ptr<std::byte[]> bytes_;
+    AlignedBuffer bytes_;
     std::string source_;
     TensorMap tensors_;
     TextMap metadata_;

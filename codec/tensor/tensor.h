@@ -4,10 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string>
+#include <vector>
 
 namespace decant {
 
@@ -37,14 +38,17 @@ inline std::string to_string(const Shape& s) {
     return "[" + std::to_string(s.n) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ", " + std::to_string(s.c) + "]";
 }
 
-// Memory aligned to a cache line, as the convolution kernels like it; contents are not initialised.
+// To be freed with std::free. Throws std::bad_alloc.
+void* allocate_aligned(size_t bytes);
+
+// Memory aligned to a cache line, as the convolution kernels like it; contents are not initialised. Large buffers lie on large pages
+// where the system has them: touching new memory page by page costs more than what small pictures are computed in.
 class AlignedBuffer {
 public:
     static constexpr size_t kAlignment = 64;
 
     AlignedBuffer() = default;
-    explicit AlignedBuffer(size_t bytes)
-        : data_(bytes == 0 ? nullptr : static_cast<std::byte*>(::operator new(bytes, std::align_val_t(kAlignment)))), size_(bytes) {}
+    explicit AlignedBuffer(size_t bytes) : data_(bytes == 0 ? nullptr : static_cast<std::byte*>(allocate_aligned(bytes))), size_(bytes) {}
 
     std::byte* data() { return data_.get(); }
     const std::byte* data() const { return data_.get(); }
@@ -58,11 +62,25 @@ public:
 
 private:
     struct Free {
-        void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t(kAlignment)); }
+        void operator()(std::byte* p) const { std::free(p); }
     };
     std::unique_ptr<std::byte, Free> data_;
     size_t size_ = 0;
 };
+
+// For vectors that are as large: new T[count] on large pages.
+template <class T>
+struct LargePageAllocator {
+    using value_type = T;
+
+    LargePageAllocator() = default;
+    template <class U>
+    LargePageAllocator(const LargePageAllocator<U>&) {}
+    T* allocate(size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
+    void deallocate(T* p, size_t) { std::free(p); }
+    bool operator==(const LargePageAllocator&) const { return true; }
+};
+using FloatVector = std::vector<float, LargePageAllocator<float>>;
 
 // A typed view of memory that somebody else owns.
 struct TensorRef {

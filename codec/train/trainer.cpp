@@ -44,11 +44,13 @@ struct State {
     double seconds = 0;
 };
 
+void assign(Parameters& parameters, std::span<const float> values) { parameters.values().assign(values.begin(), values.end()); }
+
 void save_state(const State& s, const Description& d, const std::string& path) {
-    const std::vector<std::pair<std::string, const std::vector<float>*>> arrays{
-        {"weights", &s.parameters.values()}, {"first", &s.optimiser.first}, {"second", &s.optimiser.second}, {"average", &s.optimiser.average}, {"rate", &s.optimiser.rate}};
+    const std::vector<std::pair<std::string, std::span<const float>>> arrays{
+        {"weights", s.parameters.values()}, {"first", s.optimiser.first}, {"second", s.optimiser.second}, {"average", s.optimiser.average}, {"rate", s.optimiser.rate}};
     TensorMap tensors;
-    for (const auto& [name, values] : arrays) tensors[name] = {Dtype::F32, {int64_t(values->size())}, std::as_bytes(std::span(*values))};
+    for (const auto& [name, values] : arrays) tensors[name] = {Dtype::F32, {int64_t(values.size())}, std::as_bytes(values)};
     const std::string temporary = path + ".new";
     save_safetensors(temporary, tensors,
                      {{"description", to_json(d)}, {"step", std::to_string(s.step)}, {"seconds", std::to_string(s.seconds)}});
@@ -66,7 +68,7 @@ void load_state(State& s, const Description& d, const std::string& path) {
     s.parameters = Parameters(d);
     const std::vector<int64_t> shape{int64_t(s.parameters.values().size())};
     const auto read = [&](const char* name) { return file.get(name, {Dtype::F32}, shape).values<float>(); };
-    s.parameters.values() = read("weights");
+    assign(s.parameters, read("weights"));
     s.optimiser = {read("first"), read("second"), read("average"), read("rate")};
     try {
         s.step = std::stoll(text("step"));
@@ -160,7 +162,8 @@ public:
         } else {
             state_.parameters = start != nullptr ? *start : initial_parameters(d, dataset_, o.seed);
             const size_t count = state_.parameters.values().size();
-            state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), state_.parameters.values(), learning_rates(d, state_.parameters)};
+            const auto& weights = state_.parameters.values();
+            state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), {weights.begin(), weights.end()}, learning_rates(d, state_.parameters)};
         }
         weights_ = std::make_unique<CodecWeights>(d, state_.parameters);
         gradients_.assign(size_t(o.shards), std::vector<float>(state_.parameters.values().size(), 0.0f));
@@ -182,7 +185,7 @@ public:
         if (failure_) std::rethrow_exception(failure_);
         TrainResult result;
         result.parameters = state_.parameters;
-        result.parameters.values() = state_.optimiser.average;
+        assign(result.parameters, state_.optimiser.average);
         result.validation = validation_->measure(result.parameters);
         result.seconds = state_.seconds;
         result.steps = state_.step;
@@ -281,7 +284,7 @@ private:
             p.seconds_left = double(options_.steps - state_.step) * options_.batch / std::max(p.crops_per_second, 1e-9);
             if (validate) {
                 Parameters averaged = state_.parameters;
-                averaged.values() = state_.optimiser.average;
+                assign(averaged, state_.optimiser.average);
                 p.validation = validation_->measure(averaged);
             }
             sum_loss_ = sum_bpp_ = sum_psnr_ = sum_norm_ = 0;
@@ -324,7 +327,7 @@ TrainResult read_checkpoint(const Description& description, const std::string& p
     load_state(state, description, path);
     TrainResult result;
     result.parameters = std::move(state.parameters);
-    result.parameters.values() = std::move(state.optimiser.average);
+    assign(result.parameters, state.optimiser.average);
     result.seconds = state.seconds;
     result.steps = state.step;
     return result;
