@@ -132,7 +132,7 @@ double worst_error(ConvolutionShape variant, Convolution::Use use, double result
         const Reference want = convolve(s, src, weights, bias, addend);
 
         PackedWeights packed(s.dst.c, s.src.c, s.kernel);
-        packed.set(weights, {});
+        packed.set(weights);
         const Convolution convolution(s, packed, use);
         const Tensor input = tensor_of(s.src, s.src_type, src);
         Tensor output = s.add ? tensor_of(s.dst, s.dst_type, addend) : Tensor(s.dst, s.dst_type);
@@ -206,12 +206,10 @@ TEST_CASE("convolution in integers is exact") {
             const size_t per_output = integers.size() / exponents.size();
             for (float& v : integers) v = float(int(random() % 127) - 63);
             for (size_t i = 0; i < integers.size() && extreme; i++) integers[i] = (i / per_output) % 2 == 0 ? 63.0f : -63.0f;
-            std::vector<float> weights = integers;
             for (int8_t& e : exponents) e = int8_t(random() % 21);
-            for (size_t i = 0; i < weights.size(); i++) weights[i] = std::ldexp(weights[i], -exponents[i / per_output]);
 
             PackedWeights packed(s.dst.c, s.src.c, s.kernel);
-            packed.set(weights, exponents);
+            packed.set(RoundedWeights{{integers.begin(), integers.end()}, exponents});
             const Convolution convolution(s, packed, Convolution::Use::inference);
             const Tensor input = tensor_of(s.src, DataType::u8, src);
             Tensor output(s.dst, DataType::s32);
@@ -240,7 +238,7 @@ TEST_CASE("new weights reach every layout that was asked for") {
     const Convolution before(small, packed, Convolution::Use::training);  // made before there are weights
     for (int round = 0; round < 2; round++) {
         const auto weights = random_values(random, count, true);
-        packed.set(weights, {});
+        packed.set(weights);
         const std::vector<float> bias(19, 0.5f);
         const auto check = [&](const Convolution& convolution, const ConvolutionShape& s) {
             const auto src = random_values(random, s.src.elements(), true);

@@ -141,9 +141,8 @@ TEST_CASE("integer networks have the same weights and biases before and after th
             if (network.layers[l].op != Operation::convolution) continue;
             const auto &a = before[name].layer(int(l)), &b = after[name].layer(int(l));
             CAPTURE(a.prefix);
-            CHECK(std::equal(a.packed.values().begin(), a.packed.values().end(), b.packed.values().begin(),
-                             b.packed.values().end()));
-            CHECK(a.exponents == b.exponents);
+            CHECK(a.packed.rounded().integers == b.packed.rounded().integers);
+            CHECK(a.packed.rounded().exponents == b.packed.rounded().exponents);
             CHECK(a.bias == b.bias);
             CHECK(a.quality == b.quality);
         }

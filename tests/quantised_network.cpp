@@ -212,12 +212,12 @@ TEST_CASE("weights are integers of six bits times a power of two a row") {
         auto& layer = weights.layer(l);
         const Parameter& p = parameters.find(layer.prefix + ".weight");
         const auto original = parameters[p.name];
-        const auto rounded = layer.packed.values();
+        const auto rounded = rounded_values(layer.packed.rounded());
         const size_t per_output = p.size / size_t(p.shape[0]);
-        REQUIRE(layer.exponents.size() == size_t(p.shape[0]));
+        REQUIRE(layer.packed.rounded().exponents.size() == size_t(p.shape[0]));
         REQUIRE(rounded.size() == p.size);
         for (size_t o = 0; o < size_t(p.shape[0]); o++) {
-            const int e = layer.exponents[o];
+            const int e = layer.packed.rounded().exponents[o];
             float top = 0;
             for (size_t i = o * per_output; i < (o + 1) * per_output; i++) {
                 const float integer = std::ldexp(rounded[i], e);
@@ -249,9 +249,9 @@ TEST_CASE("weights out of range are clipped, tiny ones vanish") {
     const std::vector<float> w{1000.0f, -100.0f, 1e-9f, -1e-9f, 63.0f, -62.6f};
     std::copy(w.begin(), w.end(), parameters["net.a.weight"].begin());
     NetworkWeights weights(d.network("net"), parameters);
-    const auto rounded = weights.layer(0).packed.values();
+    const auto rounded = rounded_values(weights.layer(0).packed.rounded());
     CHECK(std::vector<float>(rounded.begin(), rounded.end()) == std::vector<float>{63, -63, 0, 0, 63, -63});
-    CHECK(weights.layer(0).exponents == std::vector<int8_t>{0, 20, 0});
+    CHECK(weights.layer(0).packed.rounded().exponents == std::vector<int8_t>{0, 20, 0});
 }
 
 TEST_CASE("results do not depend on the number of threads") {

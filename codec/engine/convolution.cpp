@@ -48,9 +48,9 @@ struct PackedWeights::State {
     };
 
     int outputs, inputs, kernel;
-    std::vector<float> floats;  // the layer's weights, oihw
-    std::vector<int8_t> bytes;  // the same as integers, where a layout of s8 was asked for
-    std::vector<int8_t> exponents;
+    std::span<const float> floats;  // the layer's weights, oihw; or
+    RoundedWeights rounded;         // the same as integers
+    bool is_set = false;
     std::vector<std::unique_ptr<Layout>> layouts;
     std::mutex mutex;
 
@@ -60,17 +60,23 @@ struct PackedWeights::State {
 
     void fill(Layout& layout) {
         dnnl::stream stream(engine());
+        const auto reorder = [&](dnnl::memory::data_type type, const void* data) {
+            dnnl::memory source(plain(type), engine(), const_cast<void*>(data));
+            layout.reorder.execute(stream, source, layout.memory);
+            stream.wait();
+        };
         if (layout.memory.get_desc().data_type() == dnnl::memory::data_type::s8) {
-            const size_t per_output = floats.size() / outputs;
-            bytes.resize(floats.size());
-            for (size_t i = 0; i < floats.size(); i++) bytes[i] = int8_t(std::lround(std::ldexp(floats[i], exponents[i / per_output])));
-            dnnl::memory source(plain(dnnl::memory::data_type::s8), engine(), bytes.data());
-            layout.reorder.execute(stream, source, layout.memory);
+            reorder(dnnl::memory::data_type::s8, rounded.integers.data());
+        } else if (rounded.integers.empty()) {
+            reorder(dnnl::memory::data_type::f32, floats.data());
         } else {
-            dnnl::memory source(plain(dnnl::memory::data_type::f32), engine(), floats.data());
-            layout.reorder.execute(stream, source, layout.memory);
+            reorder(dnnl::memory::data_type::f32, rounded_values(rounded).data());
         }
-        stream.wait();
+    }
+
+    void fill_all() {
+        is_set = true;
+        for (const auto& l : layouts) fill(*l);
     }
 
     const dnnl::memory& layout(const dnnl::memory::desc& wanted) {
@@ -82,7 +88,7 @@ struct PackedWeights::State {
         made->memory = dnnl::memory(wanted, engine());
         const auto source_type = wanted.data_type() == dnnl::memory::data_type::s8 ? dnnl::memory::data_type::s8 : dnnl::memory::data_type::f32;
         made->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), plain(source_type), engine(), wanted));
-        if (!floats.empty()) fill(*made);
+        if (is_set) fill(*made);
         layouts.push_back(std::move(made));
         return layouts.back()->memory;
     }
@@ -96,16 +102,25 @@ PackedWeights::PackedWeights(int outputs, int inputs, int kernel) : state_(std::
 PackedWeights::~PackedWeights() = default;
 PackedWeights::PackedWeights(PackedWeights&&) noexcept = default;
 
-void PackedWeights::set(std::span<const float> oihw, std::span<const int8_t> exponents) {
+void PackedWeights::set(std::span<const float> oihw) {
     guarded("packing weights", [&] {
         std::lock_guard lock(state_->mutex);
-        state_->floats.assign(oihw.begin(), oihw.end());
-        state_->exponents.assign(exponents.begin(), exponents.end());
-        for (const auto& l : state_->layouts) state_->fill(*l);
+        state_->floats = oihw;
+        state_->rounded = {};
+        state_->fill_all();
     });
 }
 
-std::span<const float> PackedWeights::values() const { return state_->floats; }
+void PackedWeights::set(RoundedWeights weights) {
+    guarded("packing weights", [&] {
+        std::lock_guard lock(state_->mutex);
+        state_->floats = {};
+        state_->rounded = std::move(weights);
+        state_->fill_all();
+    });
+}
+
+const RoundedWeights& PackedWeights::rounded() const { return state_->rounded; }
 
 struct Convolution::State {
     ConvolutionShape shape;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/network/rounding.h"
 #include "codec/tensor/tensor.h"
 
 namespace decant {
@@ -29,10 +30,13 @@ public:
     ~PackedWeights();
     PackedWeights(PackedWeights&&) noexcept;
 
-    // oihw holds outputs · inputs · kernel² values; for s8 layouts they are divided by 2^-exponent[o], which must give integers.
-    // Every layout asked for so far is refreshed; later ones are made on request.
-    void set(std::span<const float> oihw, std::span<const int8_t> exponents);
-    std::span<const float> values() const;  // as set
+    // oihw: outputs · inputs · kernel² values, which must stay where they are until the next call: layouts are made of them on request.
+    // Every layout that was asked for so far is refreshed.
+    void set(std::span<const float> oihw);
+    // The same for weights integers·2^-exponent[output]; layouts of s8 hold the integers, the others the values.
+    void set(RoundedWeights weights);
+
+    const RoundedWeights& rounded() const;  // as set; empty after the first kind of set
 
 private:
     friend class Convolution;

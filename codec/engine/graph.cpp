@@ -42,7 +42,7 @@ NetworkWeights::NetworkWeights(const Network& network, const Parameters& paramet
             continue;
         }
         layers_.push_back(std::make_unique<LayerWeights>(
-            LayerWeights{PackedWeights(p.layer->channels, p.src_shape.c, p.layer->kernel), {}, {}, {}, network.name + "." + p.layer->name}));
+            LayerWeights{PackedWeights(p.layer->channels, p.src_shape.c, p.layer->kernel), {}, {}, network.name + "." + p.layer->name}));
     }
     update(parameters);
 }
@@ -60,23 +60,17 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             w.quality.assign(quality.begin(), quality.end());
         }
         if (layer.arithmetic != Arithmetic::integer || !round_) {
-            w.exponents.assign(size_t(layer.channels), 0);
-            w.packed.set(weight, w.exponents);
+            w.packed.set(weight);
             continue;
         }
-        const RoundedWeights integers = round_weights(weight, layer.channels);
-        w.exponents = integers.exponents;
-        std::vector<float> rounded(weight.size());
-        const size_t per_output = weight.size() / size_t(layer.channels);
+        w.packed.set(round_weights(weight, layer.channels));
         for (size_t o = 0; o < size_t(layer.channels); o++) {
-            const float step = std::ldexp(1.0f, -w.exponents[o]);
-            for (size_t j = o * per_output; j < (o + 1) * per_output; j++) rounded[j] = float(integers.integers[j]) * step;
-            const int grid = w.exponents[o] + layer.input_exponent;
-            const auto round_bias = [&](float v) { return std::ldexp(std::clamp(std::nearbyint(std::ldexp(v, grid)), -0x1p28f, 0x1p28f), -grid); };
+            const int grid = w.packed.rounded().exponents[o] + layer.input_exponent;
+            const float scale = std::ldexp(1.0f, grid), step = std::ldexp(1.0f, -grid);
+            const auto round_bias = [&](float v) { return std::clamp(std::nearbyint(v * scale), -0x1p28f, 0x1p28f) * step; };
             w.bias[o] = round_bias(w.bias[o]);
             for (size_t j = o; j < w.quality.size(); j += size_t(layer.channels)) w.quality[j] = round_bias(w.quality[j]);
         }
-        w.packed.set(rounded, w.exponents);
     }
 }
 
@@ -157,9 +151,9 @@ void Graph::set_offset(Node& node) const {
     if (node.layer->kernel != 1) throw Error(ErrorCode::model_mismatch, weights_->network().name + ": only a 1×1 layer reads signed values");
     const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
     for (int o = 0; o < node.layer->channels; o++) {
-        float sum = 0.0f;  // of integers times a power of two: exact
-        for (int i = options_.signed_from; i < src.c; i++) sum += w.packed.values()[size_t(o) * size_t(src.c) + size_t(i)];
-        node.offset.push_back(-kInputZero * int32_t(std::ldexp(sum, w.exponents[size_t(o)])));
+        int32_t sum = 0;
+        for (int i = options_.signed_from; i < src.c; i++) sum += w.packed.rounded().integers[size_t(o) * size_t(src.c) + size_t(i)];
+        node.offset.push_back(-kInputZero * sum);
     }
 }
 
@@ -311,13 +305,13 @@ void Graph::run_integer(Node& node, int quality_q8) {
     std::vector<int32_t> bias(size_t(channels), 0);
     std::vector<int8_t> shift(size_t(channels), 0);
     for (size_t c = 0; c < size_t(channels); c++) {
-        // Exact: both biases are multiples of 2^-grid.
-        const int grid = w.exponents[c] + layer.input_exponent;
-        bias[c] = int32_t(std::ldexp(w.bias[c], grid)) + (node.offset.empty() ? 0 : node.offset[c]);
+        const int grid = w.packed.rounded().exponents[c] + layer.input_exponent;
+        const float scale = std::ldexp(1.0f, grid);  // both biases are multiples of its inverse, so that this is exact
+        bias[c] = int32_t(w.bias[c] * scale) + (node.offset.empty() ? 0 : node.offset[c]);
         if (layer.quality_bias) {
             const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
             const int64_t upper = quality_q8 - level * 256;
-            const auto of = [&](int l) { return int64_t(std::ldexp(w.quality[size_t(l) * size_t(channels) + c], grid)); };
+            const auto of = [&](int l) { return int64_t(w.quality[size_t(l) * size_t(channels) + c] * scale); };
             bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
         }
         shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));

@@ -20,10 +20,10 @@ public:
         PackedWeights packed;
         std::vector<float> bias;
         std::vector<float> quality;     // [levels, outputs], empty without quality_bias
-        std::vector<int8_t> exponents;  // of integer layers
         std::string prefix;             // of the parameter names
     };
 
+    // The parameters must stay where they are until the next update.
     // round = false leaves integer layers unrounded (to check gradients, which rounding does not have).
     NetworkWeights(const Network& network, const Parameters& parameters, bool round = true);
     // Takes new values of all layers, or (to share the work) of every `of`-th layer from `first` on.

@@ -28,11 +28,15 @@ int ceil_half(int v) { return (v + 1) / 2; }
 
 int scale_index(int log_scale) { return std::clamp((log_scale + kScaleBias) >> kScaleShift, 0, kScaleCount - 1); }
 
-// What the network's probabilities predict, before scales are rounded to table indices.
-double predicted_bits(double mean, double sigma, int symbol) { return -std::log2(std::max(gaussian_probability(mean, std::max(sigma, 0.11), symbol), 1e-9)); }
+// What the network's probabilities predict, before scales are rounded to table indices. For symbols that are rarer than tables can
+// say, the escape code is the model: they take what it takes.
+double predicted_bits(double mean, double sigma, int symbol, double coded_bits) {
+    const double p = gaussian_probability(mean, std::max(sigma, 0.11), symbol);
+    return p < 1.0 / kProbabilityScale ? coded_bits : -std::log2(p);
+}
 
 int32_t choose_symbol(const GaussianTables& tables, int index, float deviation, Quantiser quantiser) {
-    constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20, 30 and 40 on training pictures
+    constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20 and 40 on training pictures
     constexpr float kLimit = float(1 << 20);
     const auto nearest = int32_t(std::floor(std::clamp(deviation, -kLimit, kLimit) + 0.5f));
     if (nearest == 0 || quantiser == Quantiser::nearest) return nearest;
@@ -212,7 +216,9 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
     double bits = 0;
     for (size_t i = 0; i < s.hyper.size(); i++) {
         s.model.hyper.encode_symbol(encoder, i % size_t(s.Hz), s.hyper[i]);
-        if (model_bits != nullptr) bits += predicted_bits(hyper_mean[i % size_t(s.Hz)], std::exp2(hyper_scale[i % size_t(s.Hz)]), s.hyper[i]);
+        if (model_bits == nullptr) continue;
+        const size_t c = i % size_t(s.Hz);
+        bits += predicted_bits(hyper_mean[c], std::exp2(hyper_scale[c]), s.hyper[i], s.model.hyper.cost_bits(c, s.hyper[i]));
     }
     s.run_hyper_synthesis(quality_q8);
     s.each_latent(quality_q8, [&](size_t at, int32_t mean, int log_scale) {
@@ -220,7 +226,9 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
         if (index < kFirstCodedScale) return 0;
         const int32_t symbol = choose_symbol(s.model.gaussian, index, y[at] - float(mean) / float(1 << kSymbolExponent), quantiser);
         s.model.gaussian.encode_symbol(encoder, index, symbol);
-        if (model_bits != nullptr) bits += predicted_bits(0.0, std::exp2(double(log_scale) / (1 << kLogExponent)), symbol);
+        if (model_bits != nullptr) {
+            bits += predicted_bits(0.0, std::exp2(double(log_scale) / (1 << kLogExponent)), symbol, s.model.gaussian.cost_bits(index, symbol));
+        }
         return symbol;
     });
     if (model_bits != nullptr) *model_bits += bits;

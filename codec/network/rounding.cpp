@@ -12,8 +12,9 @@ RoundedWeights round_weights(std::span<const float> weights, int outputs) {
         const auto row = weights.subspan(o * per_output, per_output);
         float largest = 0.0f;
         for (float v : row) largest = std::max(largest, std::abs(v));
-        int exponent = 0;
-        while (exponent < kMaxWeightExponent && std::ldexp(largest, exponent + 1) <= float(kWeightLimit)) exponent++;
+        int octave = 0;  // largest = fraction · 2^octave, with a fraction in [1/2, 1)
+        const float fraction = std::frexp(largest, &octave), limit = float(kWeightLimit) / 64.0f;
+        const int exponent = largest > 0.0f ? std::clamp((fraction <= limit ? 6 : 5) - octave, 0, kMaxWeightExponent) : kMaxWeightExponent;
         result.exponents[o] = int8_t(exponent);
         const float scale = std::ldexp(1.0f, exponent);
         for (size_t i = 0; i < per_output; i++) {
@@ -22,6 +23,16 @@ RoundedWeights round_weights(std::span<const float> weights, int outputs) {
         }
     }
     return result;
+}
+
+std::vector<float> rounded_values(const RoundedWeights& weights) {
+    std::vector<float> values(weights.integers.size());
+    const size_t per_output = values.size() / weights.exponents.size();
+    for (size_t o = 0; o < weights.exponents.size(); o++) {
+        const float step = std::ldexp(1.0f, -weights.exponents[o]);
+        for (size_t i = o * per_output; i < (o + 1) * per_output; i++) values[i] = float(weights.integers[i]) * step;
+    }
+    return values;
 }
 
 }  // namespace decant

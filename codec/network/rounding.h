@@ -23,4 +23,7 @@ struct RoundedWeights {
 // that were rounded before changes nothing but, at most, the exponent of a row.
 RoundedWeights round_weights(std::span<const float> weights, int outputs);
 
+// The weights that they stand for.
+std::vector<float> rounded_values(const RoundedWeights& weights);
+
 }  // namespace decant

@@ -29,17 +29,35 @@ DECANT_VECTORISED void adam_range(const AdamRange& r, size_t count, float rate, 
     }
 }
 
-DECANT_VECTORISED void add_range(const float* src, float* dst, size_t count) {
-    for (size_t i = 0; i < count; i++) dst[i] += src[i];
+// sums = a + b (b may be null); returns Σ sums², in lanes so that it is vectorised.
+DECANT_VECTORISED double add_range(const float* a, const float* b, float* sums, size_t count) {
+    constexpr size_t kLanes = 16;
+    double lanes[kLanes] = {};
+    size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+#pragma GCC ivdep
+        for (size_t l = 0; l < kLanes; l++) {
+            const float v = b == nullptr ? a[i + l] : a[i + l] + b[i + l];
+            sums[i + l] = v;
+            lanes[l] += double(v) * double(v);
+        }
+    }
+    double total = 0;
+    for (double lane : lanes) total += lane;
+    for (; i < count; i++) {
+        sums[i] = b == nullptr ? a[i] : a[i] + b[i];
+        total += double(sums[i]) * double(sums[i]);
+    }
+    return total;
 }
 
 }  // namespace
 
 double sum_gradients(std::span<const std::vector<float>> sources, std::span<float> sums, size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) sums[i] = sources[0][i];
-    for (size_t s = 1; s < sources.size(); s++) add_range(sources[s].data() + begin, sums.data() + begin, end - begin);
-    double total = 0;
-    for (size_t i = begin; i < end; i++) total += double(sums[i]) * sums[i];
+    const size_t count = end - begin;
+    const float* second = sources.size() > 1 ? sources[1].data() + begin : nullptr;
+    double total = add_range(sources[0].data() + begin, second, sums.data() + begin, count);
+    for (size_t s = 2; s < sources.size(); s++) total = add_range(sums.data() + begin, sources[s].data() + begin, sums.data() + begin, count);
     return total;
 }
 

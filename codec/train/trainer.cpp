@@ -97,7 +97,8 @@ public:
     Validation(const Description& d, const Parameters& parameters, const Dataset& dataset, const TrainOptions& o) : description_(d) {
         side_ = kValidationSide;
         const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
-        weights_ = std::make_unique<CodecWeights>(d, parameters);
+        parameters_ = parameters;
+        weights_ = std::make_unique<CodecWeights>(d, parameters_);
         crops_.resize(count);
         for (size_t i = 0; i < count; i++) {
             crops_[i].resize(size_t(side_) * size_t(side_) * 3);
@@ -109,7 +110,8 @@ public:
     }
 
     std::vector<RatePoint> measure(const Parameters& parameters) {
-        weights_->update(parameters);
+        parameters_ = parameters;
+        weights_->update(parameters_);
         std::vector<RatePoint> points;
         const int levels = description_.levels();
         for (int level = 0; level < levels; level++) points.push_back({double(level), 0, 0, 0});
@@ -123,7 +125,7 @@ public:
             try {
                 for (size_t j; (j = next++) < jobs;) {
                     const float quality = float(j / crops_.size()), weight = 1.0f;
-                    results[j] = step.run({crops_[j % crops_.size()], {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters, {});
+                    results[j] = step.run({crops_[j % crops_.size()], {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters_, {});
                 }
             } catch (...) {
                 std::lock_guard lock(mutex);
@@ -148,6 +150,7 @@ public:
 private:
     const Description& description_;
     int side_;
+    Parameters parameters_;
     std::unique_ptr<CodecWeights> weights_;
     std::vector<std::vector<uint8_t>> crops_;
     std::vector<std::unique_ptr<CodecStep>> steps_;
