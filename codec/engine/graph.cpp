@@ -203,15 +203,23 @@ void Graph::allocate() {
         if (node.low.shape.elements() != 0) low_block[size_t(i)] = take(node.low.bytes(), i, last_use[size_t(i)] + 1);
         if (node.wants_gradient) gradient_block[size_t(i)] = take(bytes, i, count + 1);
     }
+    std::vector<size_t> offset;
     for (const Block& b : blocks) {
-        buffers_.emplace_back(std::max<size_t>(b.bytes, 1));
-        memory_ += b.bytes;
+        offset.push_back(memory_);
+        memory_ += (b.bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment;
     }
+    for (size_t i = 0; i < nodes_.size(); i++) places_.push_back({offset[value_block[i]], offset[low_block[i]], offset[gradient_block[i]]});
+    if (options_.borrows_memory) return;
+    buffer_ = AlignedBuffer(memory_);
+    bind(buffer_.data());
+}
+
+void Graph::bind(std::byte* memory) {
     for (size_t i = 0; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
-        node.value.data = buffers_[value_block[i]].data();
-        if (node.low.shape.elements() != 0) node.low.data = buffers_[low_block[i]].data();
-        if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, buffers_[gradient_block[i]].data()};
+        node.value.data = memory + places_[i].value;
+        if (node.low.shape.elements() != 0) node.low.data = memory + places_[i].low;
+        if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, memory + places_[i].gradient};
     }
 }
 

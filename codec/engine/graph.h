@@ -49,6 +49,8 @@ struct GraphOptions {
     bool input_gradient = true;             // training: is the gradient of the input wanted?
     // Integer inference: input channels from this one on are signed and come with kInputZero added. Only 1×1 layers may read them.
     int signed_from = std::numeric_limits<int>::max();
+    // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
+    bool borrows_memory = false;
 };
 
 // Types: f32 layers and sums are f32, `compute` layers options.compute. Integer layers are u8 (the last one s32 in multiples of
@@ -71,6 +73,8 @@ public:
     TensorRef input_gradient() { return nodes_[0].gradient; }
 
     size_t memory() const { return memory_; }  // bytes of activations and gradients
+    // memory() bytes, aligned like an AlignedBuffer, for the graph alone until its output was read.
+    void bind(std::byte* memory);
 
 private:
     struct Node {
@@ -97,7 +101,11 @@ private:
     NetworkWeights* weights_;
     GraphOptions options_;
     std::vector<Node> nodes_;
-    std::vector<AlignedBuffer> buffers_;
+    struct Place {
+        size_t value, low, gradient;  // offsets in the memory
+    };
+    std::vector<Place> places_;
+    AlignedBuffer buffer_;
     AlignedBuffer scratch_, temporary_, low_gradient_;
     std::vector<float> row_;
     size_t memory_ = 0;

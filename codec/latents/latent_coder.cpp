@@ -57,6 +57,7 @@ struct LatentCoder::State {
     Graph hyper_synthesis;
     std::unique_ptr<Graph> hyper_analysis;  // of the encoder
     std::array<std::unique_ptr<Graph>, kContextSteps> context;
+    AlignedBuffer context_memory;    // for one step at a time
     std::vector<int> unit;           // [M] at the current quality, log2 in 1/1024
     std::vector<int32_t> hyper;      // z
     std::vector<int32_t> mean;       // of a step: [h, w, M/4]
@@ -81,6 +82,7 @@ struct LatentCoder::State {
         for (int k = 0; k < kContextSteps; k++) {
             GraphOptions o = integer_options();
             o.signed_from = features;
+            o.borrows_memory = true;
             auto& graph = context[size_t(k)];
             graph = std::make_unique<Graph>(cw["context" + std::to_string(k)], Shape{1, h, w, features + (k == 0 ? 0 : M)}, o);
             if (graph->output().shape != Shape{1, h, w, 2 * M} || graph->output().type != DataType::s32) {
@@ -142,6 +144,7 @@ struct LatentCoder::State {
 
     // Means and scale indices of the latents that `step` codes.
     void predict(int step, int quality_q8) {
+        context[size_t(step)]->bind(context_memory.grow(context[size_t(step)]->memory()));
         fill_context(step);
         context[size_t(step)]->forward_integer(quality_q8);
         const auto* result = context[size_t(step)]->output().as<int32_t>();

@@ -74,8 +74,10 @@ Graph& Transform::graph(const char* network, Shape input) {
         }
         GraphOptions o;
         o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+        o.borrows_memory = true;
         slot = std::make_unique<Graph>(weights_[network], input, o);
     }
+    slot->bind(memory_.grow(slot->memory()));
     return *slot;
 }
 

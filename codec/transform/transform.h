@@ -38,12 +38,13 @@ public:
     Image synthesise(const LatentPlane& latents, uint32_t width, uint32_t height, int channels, float quality);
 
 private:
-    Graph& graph(const char* network, Shape input);
+    Graph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
     CodecWeights& weights_;
     int analysis_margin_, synthesis_margin_;  // latents
     std::map<std::pair<std::string, Shape>, std::unique_ptr<Graph>> graphs_;
+    AlignedBuffer memory_;
 };
 
 }  // namespace decant
