@@ -24,7 +24,7 @@
 //   u8           channels: 1 or 3
 //   u8           depth: bits per sample, 8
 //   u16          quality: the rate point of the model, in 1/256
-//   u16          tile: edge of a tile in latents, at least 1
+//   u16          tile: edge of a tile in latents, at least 1; a decoder may refuse more than 256
 //   u16          flags: 0
 //   u32          ancillary: length in bytes of the sections between HEAD and the tiles
 //   u32 × tiles  length in bytes of each tile's data
