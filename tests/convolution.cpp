@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 #include "codec/error.h"
 
 using namespace decant;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "codec/engine/graph.h"
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 
 using namespace decant;
 

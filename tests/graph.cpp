@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 #include "codec/error.h"
 
 using namespace decant;

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant::kernels {
 

@@ -4,28 +4,23 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <map>
 
 #include "codec/entropy/gaussian_builder.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
 #include "codec/network/safetensors.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 namespace {
 
-uint16_t bf16_bits(float v) {
-    uint32_t bits;
-    std::memcpy(&bits, &v, 4);
-    return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 // src: two bytes a value, not necessarily aligned.
 void from_bf16(std::span<const std::byte> src, std::span<float> dst) {
     for (size_t i = 0; i < dst.size(); i++) {
-        uint16_t low;
-        std::memcpy(&low, src.data() + 2 * i, 2);
-        const uint32_t bits = uint32_t(low) << 16;
-        std::memcpy(&dst[i], &bits, 4);
+        bf16 low;
+        std::memcpy(&low, src.data() + 2 * i, sizeof low);
+        dst[i] = to_float(low);
     }
 }
 
@@ -39,25 +34,23 @@ bool all_finite(std::span<const float> values) {
     return special == 0;
 }
 
-// A layer's name and arithmetic for each weight tensor.
-struct WeightKind {
-    std::string layer;
-    Arithmetic arithmetic;
-};
+// By the names of weight tensors.
+using ArithmeticMap = std::map<std::string, Arithmetic>;
 
-std::vector<std::pair<std::string, WeightKind>> weight_kinds(const Description& d) {
-    std::vector<std::pair<std::string, WeightKind>> kinds;
+ArithmeticMap weight_arithmetic(const Description& d) {
+    ArithmeticMap result;
     for (const Network& n : d.networks) {
         for (const Layer& l : n.layers) {
-            if (l.op == Operation::convolution) kinds.push_back({n.name + "." + l.name + ".weight", {n.name + "." + l.name, l.arithmetic}});
+            if (l.op == Operation::convolution) result[n.name + "." + l.name + ".weight"] = l.arithmetic;
         }
     }
-    return kinds;
+    return result;
 }
 
-Arithmetic arithmetic_of(const std::vector<std::pair<std::string, WeightKind>>& kinds, const std::string& tensor) {
-    const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == tensor; });
-    return found == kinds.end() ? Arithmetic::f32 : found->second.arithmetic;
+// How a tensor is stored: biases and the rest like the weights of f32 layers.
+Arithmetic arithmetic_of(const ArithmeticMap& weights, const std::string& tensor) {
+    const auto found = weights.find(tensor);
+    return found == weights.end() ? Arithmetic::f32 : found->second;
 }
 
 std::string exponent_name(const std::string& weight) { return weight.substr(0, weight.rfind('.')) + ".exponent"; }
@@ -122,7 +115,7 @@ void check_size(const Description& d, const SafetensorsFile& file, const std::st
 
 void save_model(const std::string& path, const Description& d, const Parameters& parameters, const std::vector<std::pair<std::string, std::string>>& metadata) {
     TensorStore store;
-    const auto kinds = weight_kinds(d);
+    const ArithmeticMap kinds = weight_arithmetic(d);
     for (const Parameter& p : parameters.list()) {
         const auto values = parameters[p.name];
         if (!all_finite(values)) {
@@ -137,8 +130,8 @@ void save_model(const std::string& path, const Description& d, const Parameters&
                 break;
             }
             case Arithmetic::compute: {
-                std::vector<uint16_t> low;
-                for (float v : values) low.push_back(bf16_bits(v));
+                std::vector<bf16> low;
+                for (float v : values) low.push_back(to_bf16(v));
                 store.add(p.name, Dtype::BF16, shape, low);
                 break;
             }
@@ -161,7 +154,7 @@ ModelContents load_model(const std::string& path) {
     Description d = parse_description(description->second);
     check_size(d, file, path);
     Parameters parameters(d);
-    const auto kinds = weight_kinds(d);
+    const ArithmeticMap kinds = weight_arithmetic(d);
     for (const Parameter& p : parameters.list()) {
         const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
         const auto target = parameters[p.name];

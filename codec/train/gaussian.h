@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 namespace {

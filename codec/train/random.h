@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "codec/engine/vectorised.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 
