@@ -10,9 +10,11 @@
 
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
+#include "codec/image/metrics.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/latent_coder.h"
 #include "codec/network/model_file.h"
+#include "codec/target/target.h"
 #include "codec/transform/transform.h"
 
 namespace decant {
@@ -110,6 +112,42 @@ struct Codec::State {
         return result;
     }
 
+    EncodeResult encode(const Image& image, int quality_q8, const EncodeOptions& options) {
+        Container container;
+        Header& header = container.header;
+        header.model = contents.identity;
+        header.width = image.width;
+        header.height = image.height;
+        header.channels = uint8_t(image.channels);
+        header.quality = uint16_t(quality_q8);
+        header.tile = kTile;
+
+        const float quality = float(header.quality) / 256.0f;
+        LatentPlane plane = transform.analyse(image, quality);
+        const std::vector<float> gain = gains("gain", quality);
+        const size_t channels = gain.size();
+        parallel_for(size_t(plane.h) * size_t(plane.w), 16, [&](size_t begin, size_t end) {
+            for (size_t p = begin; p < end; p++) {
+                for (size_t c = 0; c < channels; c++) plane.values[p * channels + c] *= gain[c];
+            }
+        });
+
+        EncodeResult result;
+        result.quality_q8 = quality_q8;
+        std::vector<std::vector<uint8_t>> streams;
+        for (uint64_t i = 0; i < tile_grid(header).count(); i++) {
+            const TileArea area = tile_area(header, i);
+            std::vector<float> y(size_t(area.h) * size_t(area.w) * channels);
+            for (int r = 0; r < area.h; r++) {
+                std::copy_n(plane.at(area.y + r, area.x), size_t(area.w) * channels, y.begin() + std::ptrdiff_t(size_t(r) * size_t(area.w) * channels));
+            }
+            streams.push_back(coder(area.h, area.w).encode(y, header.quality, options.predict_bits ? &result.model_bits : nullptr));
+        }
+        container.tiles.assign(streams.begin(), streams.end());
+        result.bytes = write_container(container);
+        return result;
+    }
+
     Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) const {
         Container c = parse_container(bytes, {options.max_pixels});
         if (c.header.model != contents.identity) {
@@ -147,37 +185,19 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     }
     State& s = *state_;
     const ThreadBudget budget(s.threads);
-    Container container;
-    Header& header = container.header;
-    header.model = s.contents.identity;
-    header.width = image.width;
-    header.height = image.height;
-    header.channels = uint8_t(image.channels);
-    header.quality = uint16_t(std::lround(options.quality / 100.0 * (s.contents.description.levels() - 1) * 256.0));
-    header.tile = kTile;
-
-    const float quality = float(header.quality) / 256.0f;
-    LatentPlane plane = s.transform.analyse(image, quality);
-    const std::vector<float> gain = s.gains("gain", quality);
-    const size_t channels = gain.size();
-    parallel_for(size_t(plane.h) * size_t(plane.w), 16, [&](size_t begin, size_t end) {
-        for (size_t p = begin; p < end; p++) {
-            for (size_t c = 0; c < channels; c++) plane.values[p * channels + c] *= gain[c];
-        }
-    });
-
+    const int last = (s.contents.description.levels() - 1) * 256;
     EncodeResult result;
-    std::vector<std::vector<uint8_t>> streams;
-    for (uint64_t i = 0; i < tile_grid(header).count(); i++) {
-        const TileArea area = tile_area(header, i);
-        std::vector<float> y(size_t(area.h) * size_t(area.w) * channels);
-        for (int r = 0; r < area.h; r++) {
-            std::copy_n(plane.at(area.y + r, area.x), size_t(area.w) * channels, y.begin() + std::ptrdiff_t(size_t(r) * size_t(area.w) * channels));
-        }
-        streams.push_back(s.coder(area.h, area.w).encode(y, header.quality, options.predict_bits ? &result.model_bits : nullptr));
+    if (options.target.kind == EncodeTarget::Kind::none) {
+        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options);
+    } else {
+        TargetEncoder encoder;
+        encoder.pixels = image.pixel_count();
+        encoder.last_quality = last;
+        encoder.encode = [&](int quality_q8, int) { return s.encode(image, quality_q8, options); };
+        encoder.psnr = [&](const EncodeResult& r) { return psnr(image, decode(r.bytes, {image.pixel_count()})); };
+        result = encode_to_target(options.target, 1, encoder);
     }
-    container.tiles.assign(streams.begin(), streams.end());
-    result.bytes = write_container(container);
+    result.quality = 100.0 * result.quality_q8 / last;
     return result;
 }
 

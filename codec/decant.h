@@ -39,14 +39,30 @@ private:
     std::unique_ptr<State> state_;
 };
 
+// What a file is to have, in the place of a quality. A size is a limit: met from 1 % below it up to it. A PSNR is met from it up to
+// 0.05 dB above it. Where qualities are too coarse for that, as with tiny pictures, the nearest result on the good side is taken, and
+// where the range of qualities ends, its end.
+struct EncodeTarget {
+    enum class Kind { none, bytes, bits_per_pixel, psnr };
+    Kind kind = Kind::none;
+    double value = 0;  // above 0; PSNR in dB, over all samples
+};
+
 struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
     bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
+    EncodeTarget target = {};   // unless none, `quality` is not looked at
 };
 
 struct EncodeResult {
     std::vector<uint8_t> bytes;  // a .dcn file
     double model_bits = 0;       // entropy of the symbols by the model's own probabilities; the file is within 1 % of it
+    int quality_q8 = 0;          // as the file states it: the model's rate point in 1/256
+    double quality = 0;          // the same in 0 … 100
+    // With a target:
+    bool target_met = true;
+    double psnr = 0;  // of the decoded picture, if that was the target
+    int passes = 1;   // encodings that the search took
 };
 
 struct DecodeOptions {

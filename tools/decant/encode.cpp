@@ -5,8 +5,10 @@
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
+#include "tools/decant/console.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
+#include "tools/decant/text.h"
 #include "tools/decant/verbs.h"
 
 namespace decant::cli {
@@ -23,7 +25,10 @@ public:
         report.model = model_->name();
         report.input_bytes = picture.bytes;
         report.set_shape(image.width, image.height, image.depth);
-        const std::vector<uint8_t> bytes = in_file(job.input, [&] { return codec_.encode(image, {settings_.quality}).bytes; });
+        const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
+        const std::vector<uint8_t>& bytes = result.bytes;
+        report.quality = result.quality;
+        if (settings_.target_psnr > 0) report.psnr = result.psnr;
         if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, bytes); });
         if (settings_.skip_if_larger && bytes.size() >= picture.bytes) {
             report.status = Status::skipped;
@@ -34,9 +39,30 @@ public:
         write_output(job, bytes, settings_);
         report.output_bytes = bytes.size();
         report.bpp = bits_per_pixel(bytes.size(), image);
+        if (!result.target_met) note(input_name(job.input) + ": " + missed_target(result, *report.bpp));
     }
 
 private:
+    EncodeOptions options() const {
+        using Kind = EncodeTarget::Kind;
+        EncodeOptions options;
+        options.quality = settings_.quality;
+        if (settings_.target_bpp > 0) options.target = {Kind::bits_per_pixel, settings_.target_bpp};
+        if (settings_.target_size.value > 0) options.target = {Kind::bytes, static_cast<double>(settings_.target_size.value)};
+        if (settings_.target_psnr > 0) options.target = {Kind::psnr, settings_.target_psnr};
+        return options;
+    }
+
+    std::string missed_target(const EncodeResult& result, double bpp) const {
+        const std::string wanted =
+            settings_.target_bpp > 0    ? "--target-bpp " + plain(settings_.target_bpp)
+            : settings_.target_psnr > 0 ? "--target-psnr " + plain(settings_.target_psnr)
+                                        : "--target-size " + std::to_string(settings_.target_size.value);
+        return wanted + " is not to be had of this picture; the nearest is quality " + fixed(result.quality, 2) + " with " +
+               std::to_string(result.bytes.size()) + " bytes, " + fixed(bpp, 3) + " bpp" +
+               (settings_.target_psnr > 0 ? ", " + fixed(result.psnr, 2) + " dB" : "");
+    }
+
     // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model, and has one thread.
     double verify(const Image& image, std::span<const uint8_t> bytes) {
         const DecodeOptions options{settings_.max_pixels};

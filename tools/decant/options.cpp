@@ -30,6 +30,7 @@ constexpr std::array<VerbText, 7> kVerbs{{
      "Each result lies beside its input, unless -o or --output-dir says otherwise.\n",
      "  decant encode photo.png                              writes photo.dcn\n"
      "  decant encode -q 30 photo.jpg -o small.dcn           smaller, at a lower quality\n"
+     "  decant encode --target-size 20K photo.png            at most 20,000 bytes, and not much less\n"
      "  decant encode -r pictures --output-dir archive       a tree of folders\n"
      "  decant encode -r pictures --output-dir archive --skip-existing --verify\n"
      "  decant encode - -o - <photo.png >photo.dcn           in a pipeline\n"},
@@ -79,7 +80,7 @@ constexpr unsigned in(Verbs... verbs) {
 }
 
 // Where an option's value goes. The type says how it is read.
-using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::vector<double>*, std::string*>;
+using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::string*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -121,6 +122,9 @@ const Option kOptions[] = {
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
+    {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
+    {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
+    {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode), setting<&Settings::format>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
@@ -196,6 +200,20 @@ Number parse_number(const Option& option, std::string_view text) {
     return value;
 }
 
+// A number of bytes, with a decimal unit: 500, 20K, 1.5M.
+uint64_t parse_bytes(const Option& option, const std::string& text) {
+    const char unit = text.empty() ? '\0' : text.back();
+    const double factor = unit == 'K' ? 1e3 : unit == 'M' ? 1e6 : 1.0;
+    double number = 0;
+    const char* last = text.data() + text.size() - (factor == 1.0 ? 0 : 1);
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    const double bytes = std::floor(number * factor + 0.5);
+    if (error != std::errc{} || end != last || !(bytes >= option.range.low && bytes <= 0x1p53))
+        refuse("--" + std::string(option.name) + " " + text + ": a number of bytes, " + range_text(option.range) +
+               ", is needed; K and M behind it mean thousands and millions");
+    return static_cast<uint64_t>(bytes);
+}
+
 void set(const Option& option, const std::string& text, Settings& settings) {
     std::visit(
         [&]<class T>(T* target) {
@@ -207,6 +225,8 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                     refuse("--" + std::string(option.name) + " " + text + ": one of " + option.argument + " is needed");
                 if (text.empty()) refuse("--" + std::string(option.name) + ": the name is empty");
                 *target = text;
+            } else if constexpr (std::is_same_v<T, ByteCount>) {
+                target->value = parse_bytes(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
                 target->clear();
                 for (const std::string& part : split(text, ',')) target->push_back(parse_number<double>(option, part));
@@ -226,6 +246,8 @@ std::string default_text(const Option& option) {
                 return *value;
             else if constexpr (std::is_same_v<T, std::vector<double>>)
                 return plain(value->front());
+            else if constexpr (std::is_same_v<T, ByteCount>)
+                return plain(static_cast<double>(value->value));
             else
                 return plain(static_cast<double>(*value));
         },
@@ -322,6 +344,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     line.has_verb = true;
 
     const auto options = options_of(line.verb);
+    std::string rate_option;  // of those that say how large a file becomes
     for (const po::option& parsed : parse_with_boost(line.verb, {arguments.begin() + 1, arguments.end()})) {
         if (parsed.string_key == "help" || parsed.string_key == "version") {
             line.action = parsed.string_key == "help" ? CommandLine::Action::help : CommandLine::Action::version;
@@ -335,6 +358,12 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
         const auto option =
             std::find_if(options.begin(), options.end(), [&](const Option* o) { return o->name == parsed.string_key; });
         if (option == options.end()) throw Error(ErrorCode::internal, "option --" + parsed.string_key + " is not in the table");
+        if (parsed.string_key == "quality" || parsed.string_key.starts_with("target-")) {
+            if (!rate_option.empty() && rate_option != parsed.string_key)
+                refuse(text_of(line.verb).name + std::string(": --") + rate_option + " and --" + parsed.string_key +
+                       " exclude each other");
+            rate_option = parsed.string_key;
+        }
         set(**option, parsed.value.empty() ? "" : parsed.value.front(), line.settings);
     }
     check_together(line.verb, line.settings);

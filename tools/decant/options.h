@@ -11,6 +11,10 @@ namespace decant::cli {
 
 enum class Verb { encode, decode, eval, compare, info, train, models };
 
+struct ByteCount {
+    uint64_t value = 0;
+};
+
 // What the options say. Each verb uses the part that the table gives it.
 struct Settings {
     std::vector<std::string> inputs;
@@ -20,6 +24,8 @@ struct Settings {
 
     std::string model;  // name or file; empty: the verb's default
     double quality = 50;
+    double target_bpp = 0, target_psnr = 0;  // 0: none
+    ByteCount target_size;
     std::vector<double> qualities = {50};
     std::string format;
     bool skip_if_larger = false, verify = false;

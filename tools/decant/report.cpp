@@ -36,6 +36,7 @@ std::string to_json_line(const FileReport& r) {
                     {"width", or_null(r.width)},
                     {"height", or_null(r.height)},
                     {"depth", or_null(r.depth)},
+                    {"quality", or_null(r.quality)},
                     {"bpp", or_null(r.bpp)},
                     {"psnr", or_null(r.psnr)},
                     {"seconds", or_null(r.seconds)},
@@ -48,6 +49,7 @@ std::string to_words(const FileReport& r) {
     if (r.status == Status::skipped) return line + "skipped, " + r.reason;
     line += std::to_string(r.width.value_or(0)) + "x" + std::to_string(r.height.value_or(0));
     line += ", " + byte_size(r.output_bytes.value_or(0));
+    if (r.quality) line += ", quality " + fixed(*r.quality, 2);
     if (r.bpp) line += ", " + fixed(*r.bpp, 3) + " bpp";
     if (r.psnr) line += ", " + fixed(*r.psnr, 2) + " dB";
     return line + ", " + duration(r.seconds.value_or(0));

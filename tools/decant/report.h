@@ -15,7 +15,7 @@ struct FileReport {
     std::optional<uint64_t> input_bytes, output_bytes;
     std::optional<uint32_t> width, height;
     std::optional<int> depth;
-    std::optional<double> bpp, psnr, seconds;
+    std::optional<double> quality, bpp, psnr, seconds;
     std::string model;
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one
@@ -31,7 +31,7 @@ struct FileReport {
 // A line, with the keys of the contract; null is what is not known.
 std::string to_json_line(const FileReport& report);
 
-// "a.png -> a.dcn: 768x512, 24.1 kB, 0.491 bpp, 0.12 s"
+// "a.png -> a.dcn: 768x512, 24.1 kB, quality 50.00, 0.491 bpp, 0.12 s"
 std::string to_words(const FileReport& report);
 
 }  // namespace decant::cli
