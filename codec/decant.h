@@ -13,6 +13,8 @@
 #include "codec/image/image.h"
 #include "codec/network/description.h"
 #include "codec/network/parameters.h"
+#include "codec/pipeline/supervision.h"
+#include "codec/pipeline/worker_pool.h"
 
 namespace decant {
 
@@ -52,6 +54,7 @@ struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
     bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
     EncodeTarget target = {};   // unless none, `quality` is not looked at
+    Supervision supervision = {};  // to cancel, and to see where the time goes
 };
 
 struct EncodeResult {
@@ -67,14 +70,18 @@ struct EncodeResult {
 
 struct DecodeOptions {
     uint64_t max_pixels = uint64_t{1} << 28;  // more is refused before anything is allocated
+    Supervision supervision = {};
 };
 
 // Encodes and decodes with one model. A codec keeps what it built for a picture's shape, so that further pictures of that shape are
-// quicker; it may be used by one thread at a time.
+// quicker. Several threads may use one at once: large pictures are cut into tiles for all threads of its budget, small ones run
+// side by side.
 class Codec {
 public:
     // threads: 0 = all cores. Neither the file nor the symbols in it depend on it.
     explicit Codec(std::shared_ptr<const Model> model, int threads = 0);
+    // With a budget of threads that is shared with other codecs, and with the caller's own work.
+    Codec(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads);
     ~Codec();
 
     const Model& model() const;

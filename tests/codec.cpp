@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -165,6 +166,65 @@ TEST_CASE("files, symbols and pixels do not depend on the number of threads") {
     const Image decoded = one.decode(bytes);
     CHECK(largest_difference(two.decode(bytes), decoded) <= 1);
     CHECK(largest_difference(three.decode(bytes), decoded) <= 1);
+}
+
+TEST_CASE("pictures of many windows and tiles, of any shape, with any number of threads") {
+    Codec one(tiny(), 1), four(tiny(), 4);
+    for (const auto& [w, h] : {std::pair<uint32_t, uint32_t>{2300, 40}, {17, 2200}, {1200, 1100}, {1090, 1090}}) {
+        CAPTURE(w);
+        const Image image = mixed_image(w, h, 3);
+        const auto bytes = one.encode(image, {60}).bytes;
+        CHECK(four.encode(image, {60}).bytes == bytes);
+        CHECK(largest_difference(four.decode(bytes), one.decode(bytes)) <= 1);
+    }
+}
+
+TEST_CASE("one codec serves several threads at once, within one budget") {
+    const auto pool = std::make_shared<WorkerPool>(2);
+    Codec codec(tiny(), pool);
+    std::vector<Image> images;
+    for (uint32_t i = 0; i < 5; i++) images.push_back(mixed_image(100 + 300 * i, 90, 3, i));
+    std::vector<std::vector<uint8_t>> files(images.size());
+    std::vector<Image> decoded(images.size());
+    {
+        std::vector<std::jthread> threads;
+        for (size_t i = 0; i < images.size(); i++) {
+            threads.emplace_back([&, i] {
+                files[i] = codec.encode(images[i]).bytes;
+                decoded[i] = codec.decode(files[i]);
+            });
+        }
+    }
+    Codec other(tiny(), 1);
+    for (size_t i = 0; i < images.size(); i++) {
+        CHECK(files[i] == other.encode(images[i]).bytes);
+        CHECK(largest_difference(decoded[i], other.decode(files[i])) <= 1);
+    }
+}
+
+TEST_CASE("a call can be cancelled, and says where its time went") {
+    Codec codec(tiny(), 2);
+    const Image image = mixed_image(1100, 1100, 3);
+    StageSeconds seconds;
+    EncodeOptions options;
+    options.supervision.seconds = &seconds;
+    const auto bytes = codec.encode(image, options).bytes;
+    CHECK(seconds.analysis > 0);
+    CHECK(seconds.entropy_encoding > 0);
+    CHECK(seconds.entropy_decoding + seconds.synthesis == 0);
+    DecodeOptions decode_options;
+    decode_options.supervision.seconds = &seconds;
+    codec.decode(bytes, decode_options);
+    CHECK(seconds.entropy_decoding > 0);
+    CHECK(seconds.synthesis > 0);
+    for (const int calls : {0, 1, 3}) {
+        std::atomic<int> asked{0};
+        options.supervision.is_cancelled = decode_options.supervision.is_cancelled = [&] { return asked++ >= calls; };
+        CHECK(error_of([&] { codec.encode(image, options); }) == ErrorCode::cancelled);
+        asked = 0;
+        CHECK(error_of([&] { codec.decode(bytes, decode_options); }) == ErrorCode::cancelled);
+    }
+    CHECK(codec.encode(image).bytes == bytes);
 }
 
 TEST_CASE("encoding and decoding again give the same, also between other pictures") {

@@ -28,10 +28,12 @@ constexpr int kTop = 512;  // the last of three rate points
 // A model with its networks; coders refer to both.
 struct Workshop {
     ModelContents model;
-    CodecWeights weights;
+    CodecWeights weights{model.description, model.parameters};
+    LatentWeights latent_weights{model, weights};
+    SharedMemory memory;
     size_t channels = size_t(model.description.latent_channels);
 
-    explicit Workshop(ModelContents contents) : model(std::move(contents)), weights(model.description, model.parameters) {}
+    explicit Workshop(ModelContents contents) : model(std::move(contents)) {}
 };
 
 Workshop& workshop() {
@@ -188,7 +190,7 @@ TEST_CASE("every size and rate point comes back") {
     Workshop& shop = workshop();
     size_t bytes = 0;
     for (const auto& [h, w] : {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 5}, {8, 8}, {17, 9}}) {
-        LatentCoder writer(shop.model, shop.weights, h, w), reader(shop.model, shop.weights, h, w);
+        LatentCoder writer(shop.latent_weights, shop.memory, h, w), reader(shop.latent_weights, shop.memory, h, w);
         for (const int quality : {0, 1, 100, 256, 300, 511, kTop}) {
             CAPTURE(h);
             CAPTURE(w);
@@ -212,7 +214,7 @@ TEST_CASE("streams are what the format's description says") {
     const ThreadCount one(1);
     Workshop& shop = workshop();
     for (const auto& [h, w] : {std::pair{1, 1}, {3, 5}, {6, 4}}) {
-        LatentCoder coder(shop.model, shop.weights, h, w);
+        LatentCoder coder(shop.latent_weights, shop.memory, h, w);
         for (const int quality : {0, 77, 256, 400, kTop}) {
             for (const float scale : {0.3f, 5.0f, 400.0f}) {
                 CAPTURE(h);
@@ -230,7 +232,7 @@ TEST_CASE("extreme latents come back") {
     const ThreadCount one(1);
     Workshop& shop = workshop();
     const int h = 6, w = 5;
-    LatentCoder writer(shop.model, shop.weights, h, w), reader(shop.model, shop.weights, h, w);
+    LatentCoder writer(shop.latent_weights, shop.memory, h, w), reader(shop.latent_weights, shop.memory, h, w);
     const size_t count = size_t(h * w) * shop.channels;
     for (const float extreme : {0.0f, 1e6f, -1e6f, 1e9f, -1e30f}) {
         for (const int quality : {0, kTop}) {
@@ -251,7 +253,7 @@ TEST_CASE("latents that are no numbers are an error or come back, and the coder 
     const ThreadCount one(1);
     Workshop& shop = workshop();
     const int h = 3, w = 4;
-    LatentCoder writer(shop.model, shop.weights, h, w), reader(shop.model, shop.weights, h, w);
+    LatentCoder writer(shop.latent_weights, shop.memory, h, w), reader(shop.latent_weights, shop.memory, h, w);
     const auto good = random_latents(size_t(h * w) * shop.channels, 2, 1);
     const auto expected = writer.encode(good, 256, nullptr);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
@@ -279,14 +281,14 @@ TEST_CASE("streams and latents do not depend on the number of threads") {
         for (const int threads : {1, 2, 3}) {
             const ThreadCount thread_count(threads);
             Workshop shop(tiny_contents());
-            LatentCoder coder(shop.model, shop.weights, h, w);
+            LatentCoder coder(shop.latent_weights, shop.memory, h, w);
             const auto encoded = coder.encode(y, 333, nullptr);
             if (threads == 1) {
                 stream = encoded;
                 latents = copy_latents(coder);
             }
             CHECK(encoded == stream);
-            LatentCoder reader(shop.model, shop.weights, h, w);
+            LatentCoder reader(shop.latent_weights, shop.memory, h, w);
             reader.decode(stream, 333);
             CHECK(copy_latents(reader) == latents);
         }
@@ -297,11 +299,11 @@ TEST_CASE("a coder carries nothing over from one tile to the next") {
     const ThreadCount one(1);
     Workshop& shop = workshop();
     const int h = 5, w = 6;
-    LatentCoder used(shop.model, shop.weights, h, w);
+    LatentCoder used(shop.latent_weights, shop.memory, h, w);
     for (uint32_t seed = 1; seed <= 3; seed++) {
         const auto y = random_latents(size_t(h * w) * shop.channels, 3, seed);
         const int quality = int(seed) * 150;
-        LatentCoder fresh(shop.model, shop.weights, h, w);
+        LatentCoder fresh(shop.latent_weights, shop.memory, h, w);
         CHECK(used.encode(y, quality, nullptr) == fresh.encode(y, quality, nullptr));
         CHECK(copy_latents(used) == copy_latents(fresh));
     }
@@ -338,7 +340,7 @@ TEST_CASE("files are as large as the model's probabilities say") {
                 mix_fixed(shop.model.unit.data(), shop.model.description.levels(), int(shop.channels), int(c), quality) / 1024.0);
             y[i] = float(unit * (double(bias[c]) + std::exp2(double(bias[c + shop.channels])) * normal(random)));
         }
-        LatentCoder coder(shop.model, shop.weights, h, w);
+        LatentCoder coder(shop.latent_weights, shop.memory, h, w);
         double bits = 100;
         const auto stream = coder.encode(y, quality, &bits, Quantiser::nearest);
         bits -= 100;  // it is added to
@@ -377,7 +379,7 @@ TEST_CASE("a stream that is cut, continued or of another rate point does not dec
     const ThreadCount one(1);
     Workshop& shop = workshop();
     const int h = 3, w = 3;
-    LatentCoder coder(shop.model, shop.weights, h, w);
+    LatentCoder coder(shop.latent_weights, shop.memory, h, w);
     const auto stream = coder.encode(random_latents(size_t(h * w) * shop.channels, 3, 4), 256, nullptr);
     const auto latents = copy_latents(coder);
     REQUIRE(stream.size() > 50);
@@ -392,7 +394,7 @@ TEST_CASE("a stream that is cut, continued or of another rate point does not dec
         CHECK(decode_error(coder, longer, 256) == ErrorCode::corrupt);
     }
     for (const int quality : {0, 128, kTop}) CHECK(decode_error(coder, stream, quality) == ErrorCode::corrupt);
-    LatentCoder wide(shop.model, shop.weights, h, w + 1), narrow(shop.model, shop.weights, h, w - 1);
+    LatentCoder wide(shop.latent_weights, shop.memory, h, w + 1), narrow(shop.latent_weights, shop.memory, h, w - 1);
     CHECK(decode_error(wide, stream, 256) == ErrorCode::corrupt);
     CHECK(decode_error(narrow, stream, 256) == ErrorCode::corrupt);
     CHECK(decode_error(coder, stream, 256) == std::nullopt);
@@ -408,9 +410,9 @@ TEST_CASE("networks that do not fit together are refused by name") {
             }
         }
         contents.parameters = tiny_parameters(contents.description);
-        Workshop shop(std::move(contents));
         try {
-            LatentCoder coder(shop.model, shop.weights, 2, 2);
+            Workshop shop(std::move(contents));
+            LatentCoder coder(shop.latent_weights, shop.memory, 2, 2);
             coder.encode(std::vector<float>(4 * shop.channels), 0, nullptr);
         } catch (const Error& error) {
             return error.code() == ErrorCode::model_mismatch && std::string(error.what()).find(network) != std::string::npos;

@@ -32,8 +32,44 @@ struct Workshop {
 
     ModelContents model;
     CodecWeights weights{model.description, model.parameters};
-    Transform transform{model.description, weights};
+    SharedMemory memory;
+    Transform transform{model.description, weights, memory};
 };
+
+// The latents of a picture, [h, w, channels].
+struct LatentPlane {
+    int h, w, channels;
+    std::vector<float> values;
+
+    float* at(int y, int x) { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
+    const float* at(int y, int x) const { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
+};
+
+constexpr int kWindow = 40;
+
+template <class F>
+void each_window(const Area& whole, F&& f) {
+    for (int y = 0; y < whole.h; y += kWindow) {
+        for (int x = 0; x < whole.w; x += kWindow) f(Area{y, x, std::min(kWindow, whole.h - y), std::min(kWindow, whole.w - x)});
+    }
+}
+
+LatentPlane analyse(Workshop& shop, const Image& image, float quality) {
+    const Area whole = latent_area(image.width, image.height);
+    const int channels = shop.model.description.latent_channels;
+    LatentPlane plane{whole.h, whole.w, channels, std::vector<float>(size_t(whole.h) * size_t(whole.w) * size_t(channels))};
+    each_window(whole, [&](const Area& window) {
+        shop.transform.analyse(image, window, quality, plane.at(window.y, window.x), size_t(whole.w) * size_t(channels));
+    });
+    return plane;
+}
+
+Image synthesise(Workshop& shop, const LatentPlane& plane, uint32_t width, uint32_t height, int channels, float quality) {
+    Image image(width, height, channels);
+    const auto read = [&](int y, int x, int count, float* dst) { std::copy_n(plane.at(y, x), size_t(count) * size_t(plane.channels), dst); };
+    each_window(latent_area(width, height), [&](const Area& window) { shop.transform.synthesise(read, window, quality, image); });
+    return image;
+}
 
 GraphOptions transform_options() {
     GraphOptions options;
@@ -144,7 +180,7 @@ TEST_CASE("windows give what the whole picture gives") {
         Workshop shop(precise);
         const float quality = precise ? 1.3f : 0.0f;
         const Image image = mixed_image(1100, 1060, 3);
-        const LatentPlane plane = shop.transform.analyse(image, quality);
+        const LatentPlane plane = analyse(shop, image, quality);
         CHECK(plane.w == 69);
         CHECK(plane.h == 67);
         const auto whole = analyse_whole(shop, image, quality);
@@ -154,7 +190,7 @@ TEST_CASE("windows give what the whole picture gives") {
         CHECK(difference <= tolerance(precise));
 
         const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, quality);
-        const Image result = shop.transform.synthesise(plane, image.width, image.height, 3, quality);
+        const Image result = synthesise(shop, plane, image.width, image.height, 3, quality);
         REQUIRE(result.width == image.width);
         REQUIRE(result.height == image.height);
         size_t different = 0, clipped = 0;
@@ -180,9 +216,9 @@ TEST_CASE("windows of long and narrow pictures") {
         CAPTURE(w);
         CAPTURE(h);
         const Image image = mixed_image(w, h, 3);
-        const LatentPlane plane = shop.transform.analyse(image, 1);
+        const LatentPlane plane = analyse(shop, image, 1);
         CHECK(largest_difference(plane.values, analyse_whole(shop, image, 1)) <= tolerance(true));
-        const Image result = shop.transform.synthesise(plane, w, h, 3, 1);
+        const Image result = synthesise(shop, plane, w, h, 3, 1);
         const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, 1);
         for (size_t y = 0; y < h; y++) {
             for (size_t i = 0; i < image.row_size(); i++) {
@@ -202,10 +238,10 @@ TEST_CASE("pictures are continued by reflection") {
             CAPTURE(w);
             CAPTURE(h);
             const Image image = noise_image(w, h, channels, w * 100 + h);
-            const LatentPlane plane = shop.transform.analyse(image, 0.5f);
+            const LatentPlane plane = analyse(shop, image, 0.5f);
             CHECK(plane.h == int(h + 15) / 16);
             CHECK(plane.w == int(w + 15) / 16);
-            CHECK(plane.values == shop.transform.analyse(padded(image), 0.5f).values);
+            CHECK(plane.values == analyse(shop, padded(image), 0.5f).values);
             CHECK(largest_difference(plane.values, analyse_whole(shop, image, 0.5f)) <= tolerance(false));
         }
     }
@@ -221,10 +257,10 @@ TEST_CASE("gray is R = G = B on the way in and their mean on the way out") {
     const Image gray = mixed_image(50, 37, 1);
     Image colour(50, 37, 3);
     for (size_t i = 0; i < colour.samples.size(); i++) colour.samples[i] = gray.samples[i / 3];
-    const LatentPlane plane = shop.transform.analyse(gray, 1);
-    CHECK(plane.values == shop.transform.analyse(colour, 1).values);
+    const LatentPlane plane = analyse(shop, gray, 1);
+    CHECK(plane.values == analyse(shop, colour, 1).values);
 
-    const Image out = shop.transform.synthesise(plane, 50, 37, 1, 1);
+    const Image out = synthesise(shop, plane, 50, 37, 1, 1);
     CHECK(out.channels == 1);
     const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, 1);
     for (size_t y = 0; y < 37; y++) {
@@ -240,7 +276,7 @@ TEST_CASE("the rate point matters, and in-between ones are in between") {
     const ThreadCount one(1);
     Workshop shop;
     const Image image = mixed_image(64, 64, 3);
-    const auto low = shop.transform.analyse(image, 0).values, high = shop.transform.analyse(image, 1).values;
+    const auto low = analyse(shop, image, 0).values, high = analyse(shop, image, 1).values;
     CHECK(largest_difference(low, high) > 1e-3);
-    CHECK(largest_difference(low, shop.transform.analyse(image, 1e-6f).values) < 1e-3);
+    CHECK(largest_difference(low, analyse(shop, image, 1e-6f).values) < 1e-3);
 }

@@ -264,7 +264,7 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     }
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
-    auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(temporary_.grow(pixels * size_t(channels) * 4)) : node.value.data);
+    auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(scratch().sums.grow(pixels * size_t(channels) * 4)) : node.value.data);
     if (node.add >= 0 && !node.add_in_place) {
         const TensorRef& addend = nodes_[size_t(node.add)].value;
         if (addend.type == node.value.type) {
@@ -273,7 +273,7 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
             convert(addend, node.value);
         }
     }
-    node.convolution->forward(src.data, w.bias.data(), dst, scratch_);
+    node.convolution->forward(src.data, w.bias.data(), dst, scratch().primitives);
     if (layer.quality_bias) {
         const int samples = node.value.shape.n, levels = int(w.quality.size()) / channels;
         if (int(quality.size()) != samples) throw Error(ErrorCode::internal, weights_->network().name + ": a quality is needed for each sample");
@@ -307,8 +307,8 @@ void Graph::run_integer(Node& node, int quality_q8) {
     const size_t pixels = node.value.shape.pixels();
     const int channels = node.value.shape.c;
     const bool keep = layer.activation == Activation::none;
-    auto* sums = static_cast<int32_t*>(keep ? node.value.data : temporary_.grow(pixels * size_t(channels) * 4));
-    node.convolution->forward(source(node).data, nullptr, sums, scratch_);
+    auto* sums = static_cast<int32_t*>(keep ? node.value.data : scratch().sums.grow(pixels * size_t(channels) * 4));
+    node.convolution->forward(source(node).data, nullptr, sums, scratch().primitives);
 
     std::vector<int32_t> bias(size_t(channels), 0);
     std::vector<int8_t> shift(size_t(channels), 0);

@@ -41,6 +41,11 @@ private:
 
 inline constexpr int kInputZero = 128;
 
+// What a graph needs while it runs forward and not afterwards.
+struct GraphScratch {
+    AlignedBuffer primitives, sums;
+};
+
 struct GraphOptions {
     Convolution::Use use = Convolution::Use::inference;
     DataType compute = DataType::f32;       // f32 or bf16, for Arithmetic::compute
@@ -51,6 +56,13 @@ struct GraphOptions {
     int signed_from = std::numeric_limits<int>::max();
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
+    GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
+};
+
+// Memory for graphs that run one after the other: what `borrows_memory` and `scratch` refer to.
+struct SharedMemory {
+    AlignedBuffer activations;
+    GraphScratch scratch;
 };
 
 // Types: f32 layers and sums are f32, `compute` layers options.compute. Integer layers are u8 (the last one s32 in multiples of
@@ -106,6 +118,9 @@ private:
     };
     std::vector<Place> places_;
     AlignedBuffer buffer_;
+    GraphScratch& scratch() { return options_.scratch != nullptr ? *options_.scratch : own_scratch_; }
+
+    GraphScratch own_scratch_;
     AlignedBuffer scratch_, temporary_, low_gradient_;
     std::vector<float> row_;
     size_t memory_ = 0;

@@ -6,10 +6,10 @@
 #include <cstring>
 #include <string>
 
-#include "codec/engine/parallel.h"
 #include "codec/entropy/gaussian_builder.h"
 #include "codec/error.h"
 #include "codec/latents/fixed_point.h"
+#include "codec/latents/latent_kernels.h"
 #include "codec/latents/layout.h"
 
 namespace decant {
@@ -17,16 +17,9 @@ namespace {
 
 static_assert(kLogExponent == kUnitExponent && kLogExponent == kParameterExponent);
 
-constexpr int kScaleBias = 3261 + 64;  // -1024·log2(0.11), and half a table's width for rounding
-constexpr int kScaleShift = 7;         // 1024 / kScalesPerOctave
-static_assert(kScalesPerOctave << kScaleShift == 1 << kLogExponent);
-constexpr int kMinLogScale = -14 * (1 << kLogExponent), kMaxLogScale = 6 * (1 << kLogExponent);
-constexpr int64_t kMeanLimit = int64_t(1) << 24;  // of means in 1/64 steps; symbols are far below it
 constexpr int32_t kHyperLimit = 255;
 
 int ceil_half(int v) { return (v + 1) / 2; }
-
-int scale_index(int log_scale) { return std::clamp((log_scale + kScaleBias) >> kScaleShift, 0, kScaleCount - 1); }
 
 // What the network's probabilities predict, before scales are rounded to table indices. For symbols that are rarer than tables can
 // say, the escape code is the model: they take what it takes.
@@ -35,7 +28,7 @@ double predicted_bits(double mean, double sigma, int symbol, double coded_bits) 
     return p < 1.0 / kProbabilityScale ? coded_bits : -std::log2(p);
 }
 
-int32_t choose_symbol(const GaussianTables& tables, int index, float deviation, Quantiser quantiser) {
+int32_t choose_symbol(const LatentWeights& weights, int index, float deviation, Quantiser quantiser) {
     constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20 and 40 on training pictures
     constexpr float kLimit = float(1 << 20);
     const auto nearest = int32_t(std::floor(std::clamp(deviation, -kLimit, kLimit) + 0.5f));
@@ -43,7 +36,7 @@ int32_t choose_symbol(const GaussianTables& tables, int index, float deviation, 
     const int32_t lower = nearest > 0 ? nearest - 1 : nearest + 1;
     const auto cost = [&](int32_t symbol) {
         const double error = double(deviation) - symbol;
-        return tables.cost_bits(index, symbol) + kErrorBits * error * error;
+        return weights.cost_bits(index, symbol) + kErrorBits * error * error;
     };
     return cost(lower) < cost(nearest) ? lower : nearest;
 }
@@ -51,62 +44,96 @@ int32_t choose_symbol(const GaussianTables& tables, int index, float deviation, 
 }  // namespace
 
 struct LatentCoder::State {
+    // The positions of the same place in their 2×2 cell code the same group of channels in a step.
+    static constexpr int kPlaces = 4;
+    static constexpr int place_y(int place) { return place >> 1; }
+    static constexpr int place_x(int place) { return place & 1; }
+
+    struct Step {
+        std::unique_ptr<Graph> trunk;
+        std::array<std::unique_ptr<Graph>, kPlaces> head;  // null where a tile has no such positions
+    };
+
+    LatentWeights& weights;
     const ModelContents& model;
-    CodecWeights& weights;
-    int h, w, M, Hz, zh, zw, features;
+    SharedMemory& memory;
+    int h, w, M, Hz, zh, zw, feature_count;
+    size_t group;  // channels of a group
     Graph hyper_synthesis;
     std::unique_ptr<Graph> hyper_analysis;  // of the encoder
-    std::array<std::unique_ptr<Graph>, kContextSteps> context;
-    AlignedBuffer context_memory;    // for one step at a time
-    std::vector<int> unit;           // [M] at the current quality, log2 in 1/1024
+    std::array<Step, kContextSteps> steps;
+    std::vector<int> unit;  // [M] at the current quality, log2 in 1/1024
+    latent_kernels::Scaling to_steps, to_deviations;  // of means, and of latents for the context
     std::vector<int32_t> hyper;      // z
+    std::vector<uint8_t> features;   // of the hyper-synthesis, [h, w, feature_count]
     std::vector<int32_t> mean;       // of a step: [h, w, M/4]
     std::vector<int16_t> log_scale;  // of a step: log2 of the scale in steps, in 1/1024
-    std::vector<int32_t> latents;
+    std::vector<uint8_t> index;      // of a step: the scale's table
+    std::vector<int32_t> latents;    // [h, w, M]
+    std::vector<uint8_t> known;      // latents as the context sees them, [h, w, M]
 
-    State(const ModelContents& m, CodecWeights& cw, int height, int width)
-        : model(m),
-          weights(cw),
+    State(LatentWeights& shared, SharedMemory& lent, int height, int width)
+        : weights(shared),
+          model(shared.model()),
+          memory(lent),
           h(height),
           w(width),
-          M(m.description.latent_channels),
-          Hz(m.description.hyper_channels),
+          M(model.description.latent_channels),
+          Hz(model.description.hyper_channels),
           zh(ceil_half(ceil_half(height))),
           zw(ceil_half(ceil_half(width))),
-          hyper_synthesis(cw["hyper_synthesis"], {1, zh, zw, 2 * Hz}, integer_options()) {
-        features = hyper_synthesis.output().shape.c;
+          group(size_t(M / kContextSteps)),
+          hyper_synthesis(shared.hyper_synthesis(), {1, zh, zw, 2 * Hz}, options(DataType::u8)) {
+        feature_count = hyper_synthesis.output().shape.c;
         const Shape f = hyper_synthesis.output().shape;
         if (f.h != kHyperStride * zh || f.w != kHyperStride * zw || hyper_synthesis.output().type != DataType::u8) {
             throw Error(ErrorCode::model_mismatch, "hyper_synthesis: the result must be four times as large as its input and of 8 bits");
         }
-        for (int k = 0; k < kContextSteps; k++) {
-            GraphOptions o = integer_options();
-            o.signed_from = features;
-            o.borrows_memory = true;
-            auto& graph = context[size_t(k)];
-            graph = std::make_unique<Graph>(cw["context" + std::to_string(k)], Shape{1, h, w, features + (k == 0 ? 0 : M)}, o);
-            if (graph->output().shape != Shape{1, h, w, 2 * M} || graph->output().type != DataType::s32) {
-                throw Error(ErrorCode::model_mismatch, "context" + std::to_string(k) + ": the result must have " + std::to_string(2 * M) + " channels and no activation");
-            }
-        }
+        for (int k = 0; k < kContextSteps; k++) prepare_step(k);
         unit.resize(size_t(M));
         hyper.resize(size_t(zh) * zw * Hz);
-        mean.resize(size_t(h) * w * (M / kContextSteps));
+        features.resize(size_t(h) * w * feature_count);
+        mean.resize(size_t(h) * w * group);
         log_scale.resize(mean.size());
+        index.resize(mean.size());
         latents.resize(size_t(h) * w * M);
+        known.resize(latents.size());
     }
 
-    static GraphOptions integer_options() {
+    GraphOptions options(DataType input) const {
         GraphOptions o;
-        o.input_type = DataType::u8;
+        o.input_type = input;
+        o.borrows_memory = true;
+        o.scratch = &memory.scratch;
         return o;
+    }
+
+    void prepare_step(int k) {
+        const GraphOptions o = options(DataType::u8);
+        GraphOptions trunk_options = o;
+        trunk_options.signed_from = feature_count;
+        Step& step = steps[size_t(k)];
+        step.trunk = std::make_unique<Graph>(weights.context_trunk(k), Shape{1, h, w, feature_count + (k == 0 ? 0 : M)}, trunk_options);
+        const TensorRef middle = step.trunk->output();
+        if (middle.shape.h != h || middle.shape.w != w || middle.type != DataType::u8) {
+            throw Error(ErrorCode::model_mismatch, "context" + std::to_string(k) + ": all layers but the last must keep the resolution and give 8 bits");
+        }
+        for (int place = 0; place < kPlaces; place++) {
+            const int rows = (h - place_y(place) + 1) / 2, columns = (w - place_x(place) + 1) / 2;
+            if (rows == 0 || columns == 0) continue;
+            const int coded = context_group(k, place_y(place), place_x(place));
+            step.head[size_t(place)] = std::make_unique<Graph>(weights.context_head(k, coded), Shape{1, rows, columns, middle.shape.c}, o);
+        }
     }
 
     void set_quality(int quality_q8) {
         for (int c = 0; c < M; c++) unit[size_t(c)] = mix_fixed(model.unit.data(), model.description.levels(), M, c, quality_q8);
+        to_steps.set(unit, 1, kParameterExponent - kSymbolExponent);
+        to_deviations.set(unit, -1, kSymbolExponent - kActivationExponent);
     }
 
     void run_hyper_synthesis(int quality_q8) {
+        hyper_synthesis.bind(memory.activations.grow(hyper_synthesis.memory()));
         auto* input = hyper_synthesis.input().as<uint8_t>();
         for (size_t i = 0; i < hyper.size(); i++) {
             const size_t at = i / size_t(Hz) * 2 * size_t(Hz) + i % size_t(Hz);
@@ -114,68 +141,83 @@ struct LatentCoder::State {
             input[at + size_t(Hz)] = uint8_t(std::clamp(-hyper[i], 0, kHyperLimit));
         }
         hyper_synthesis.forward_integer(quality_q8);
+        // Cut to the tile, and kept: the memory goes on to the context networks.
+        const TensorRef f = hyper_synthesis.output();
+        for (size_t y = 0; y < size_t(h); y++) {
+            const size_t row = size_t(w) * size_t(f.shape.c);
+            std::memcpy(features.data() + y * row, f.as<uint8_t>() + y * size_t(f.shape.w) * size_t(f.shape.c), row);
+        }
     }
 
-    // Channels of the context's input that position (y, x) knows before `step`, from decoded latents.
+    // What the context network of `step` reads, from the latents of the steps before.
     void fill_context(int step) {
-        const Shape f = hyper_synthesis.output().shape;
-        const auto* from = hyper_synthesis.output().as<uint8_t>();
-        const TensorRef input = context[size_t(step)]->input();
-        const int group = M / kContextSteps;
-        parallel_for(size_t(h), 1, [&](size_t begin, size_t end) {
-            for (size_t y = begin; y < end; y++) {
-                for (size_t x = 0; x < size_t(w); x++) {
-                    auto* d = input.as<uint8_t>() + (y * size_t(w) + x) * size_t(input.shape.c);
-                    std::memcpy(d, from + (y * size_t(f.w) + x) * size_t(f.c), size_t(f.c));
-                    if (step == 0) continue;
-                    std::memset(d + f.c, kInputZero, size_t(M));
-                    for (int k = 0; k < step; k++) {
-                        const size_t at = size_t(context_group(k, int(y), int(x))) * size_t(group);
-                        const int32_t* latent = latents.data() + (y * size_t(w) + x) * size_t(M);
-                        for (size_t c = at; c < at + size_t(group); c++) {
-                            const int64_t v = scale_by_exp2(latent[c], -unit[c], kSymbolExponent - kActivationExponent);
-                            d[size_t(f.c) + c] = uint8_t(kInputZero + std::clamp<int64_t>(v, -kContextLimit, kContextLimit));
-                        }
-                    }
-                }
+        auto* to = steps[size_t(step)].trunk->input().as<uint8_t>();
+        for (size_t y = 0; y < size_t(h); y++) {
+            for (size_t x = 0; x < size_t(w); x++) {
+                const size_t p = y * size_t(w) + x;
+                std::memcpy(to, features.data() + p * size_t(feature_count), size_t(feature_count));
+                to += feature_count;
+                if (step == 0) continue;
+                const size_t c = size_t(context_group(step - 1, int(y), int(x))) * group;
+                latent_kernels::to_context(latents.data() + p * size_t(M) + c, to_deviations, c, group, known.data() + p * size_t(M) + c);
+                std::memcpy(to, known.data() + p * size_t(M), size_t(M));
+                to += M;
             }
-        });
+        }
     }
 
-    // Means and scale indices of the latents that `step` codes.
+    // Means and scales of the latents that `step` codes.
     void predict(int step, int quality_q8) {
-        context[size_t(step)]->bind(context_memory.grow(context[size_t(step)]->memory()));
+        Step& s = steps[size_t(step)];
+        size_t head_memory = 0;
+        for (const auto& head : s.head) head_memory = std::max(head_memory, head != nullptr ? head->memory() : 0);
+        std::byte* lent = memory.activations.grow(s.trunk->memory() + head_memory);
+        s.trunk->bind(lent);
         fill_context(step);
-        context[size_t(step)]->forward_integer(quality_q8);
-        const auto* result = context[size_t(step)]->output().as<int32_t>();
-        const size_t group = size_t(M / kContextSteps);
-        parallel_for(size_t(h), 1, [&](size_t begin, size_t end) {
-            for (size_t y = begin; y < end; y++) {
-                for (size_t x = 0; x < size_t(w); x++) {
-                    const size_t p = y * size_t(w) + x, at = size_t(context_group(step, int(y), int(x))) * group;
-                    const int32_t *means = result + p * 2 * size_t(M) + at, *scales = means + M;
-                    for (size_t c = 0; c < group; c++) {
-                        const int64_t m = scale_by_exp2(means[c], unit[at + c], kParameterExponent - kSymbolExponent);
-                        const int l = std::clamp(scales[c], kMinLogScale, kMaxLogScale) + unit[at + c];
-                        mean[p * group + c] = int32_t(std::clamp(m, -kMeanLimit, kMeanLimit));
-                        log_scale[p * group + c] = int16_t(l);
-                    }
-                }
-            }
-        });
+        s.trunk->forward_integer(quality_q8);
+        const auto* middle = s.trunk->output().as<uint8_t>();
+        const size_t channels = size_t(s.trunk->output().shape.c);
+        for (int place = 0; place < kPlaces; place++) {
+            if (s.head[size_t(place)] == nullptr) continue;
+            Graph& head = *s.head[size_t(place)];
+            head.bind(lent + s.trunk->memory());
+            auto* input = head.input().as<uint8_t>();
+            each_position(place, [&](size_t p) {
+                std::memcpy(input, middle + p * channels, channels);
+                input += channels;
+            });
+            head.forward_integer(quality_q8);
+            const auto* result = head.output().as<int32_t>();
+            const size_t first = size_t(context_group(step, place_y(place), place_x(place))) * group;
+            each_position(place, [&](size_t p) {
+                latent_kernels::predict(result, result + group, to_steps, first, unit.data() + first, group, mean.data() + p * group,
+                                        log_scale.data() + p * group, index.data() + p * group);
+                result += 2 * group;
+            });
+        }
     }
 
-    // The one order of symbols, for both directions. code(latent's place, mean, log2 of the scale) returns the symbol.
+    template <class F>
+    void each_position(int place, F&& f) const {
+        for (int y = place_y(place); y < h; y += 2) {
+            for (int x = place_x(place); x < w; x += 2) f(size_t(y) * size_t(w) + size_t(x));
+        }
+    }
+
+    // The one order of symbols, for both directions. code(a latent's place, its place in the step, mean) returns the symbol.
     template <class Code>
     void each_latent(int quality_q8, Code&& code) {
-        const size_t group = size_t(M / kContextSteps);
+        std::memset(known.data(), kInputZero, known.size());
         for (int step = 0; step < kContextSteps; step++) {
             predict(step, quality_q8);
-            for (size_t p = 0; p < size_t(h) * size_t(w); p++) {
-                const size_t at = p * size_t(M) + size_t(context_group(step, int(p / size_t(w)), int(p % size_t(w)))) * group;
-                for (size_t c = 0; c < group; c++) {
-                    const int32_t m = mean[p * group + c];
-                    latents[at + c] = code(at + c, m, int(log_scale[p * group + c])) * (1 << kSymbolExponent) + m;
+            for (size_t y = 0; y < size_t(h); y++) {
+                for (size_t x = 0; x < size_t(w); x++) {
+                    const size_t p = y * size_t(w) + x, at = p * size_t(M) + size_t(context_group(step, int(y), int(x))) * group;
+                    for (size_t c = 0; c < group; c++) {
+                        const size_t i = p * group + c;
+                        const int32_t symbol = index[i] < kFirstCodedScale ? 0 : code(at + c, i, mean[i]);
+                        latents[at + c] = symbol * (1 << kSymbolExponent) + mean[i];
+                    }
                 }
             }
         }
@@ -183,21 +225,21 @@ struct LatentCoder::State {
 
     void analyse_hyper(std::span<const float> y, int quality_q8) {
         if (hyper_analysis == nullptr) {
-            GraphOptions o;
+            GraphOptions o = options(DataType::f32);
             o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
-            hyper_analysis = std::make_unique<Graph>(weights["hyper_analysis"], Shape{1, h, w, 2 * M}, o);
+            hyper_analysis = std::make_unique<Graph>(weights.hyper_analysis(), Shape{1, h, w, 2 * M}, o);
             if (hyper_analysis->output().shape != Shape{1, zh, zw, Hz}) throw Error(ErrorCode::model_mismatch, "hyper_analysis: the result must be z");
         }
+        hyper_analysis->bind(memory.activations.grow(hyper_analysis->memory()));
         auto* input = hyper_analysis->input().as<float>();
-        parallel_for(size_t(h) * size_t(w), 16, [&](size_t begin, size_t end) {
-            for (size_t p = begin; p < end; p++) {
-                for (size_t c = 0; c < size_t(M); c++) {
-                    const float v = y[p * size_t(M) + c];
-                    input[p * 2 * size_t(M) + c] = 0.5f * std::log2(1.0f + std::fabs(v));
-                    input[p * 2 * size_t(M) + size_t(M) + c] = v * std::exp2(-float(unit[c]) / float(1 << kLogExponent));
-                }
-            }
-        });
+        std::vector<float> deviations(size_t(M), 0.0f);
+        for (size_t c = 0; c < size_t(M); c++) deviations[c] = std::exp2(-float(unit[c]) / float(1 << kLogExponent));
+        for (size_t p = 0; p < size_t(h) * size_t(w); p++) {
+            const float* from = y.data() + p * size_t(M);
+            for (size_t c = 0; c < size_t(M); c++) *input++ = 0.5f * std::log2(1.0f + std::fabs(from[c]));
+            latent_kernels::multiply(from, deviations.data(), size_t(M), input);
+            input += M;
+        }
         const float quality = float(quality_q8) / 256.0f;
         hyper_analysis->forward({&quality, 1});
         const auto* z = hyper_analysis->output().as<float>();
@@ -205,7 +247,7 @@ struct LatentCoder::State {
     }
 };
 
-LatentCoder::LatentCoder(const ModelContents& model, CodecWeights& weights, int h, int w) : state_(std::make_unique<State>(model, weights, h, w)) {}
+LatentCoder::LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, int w) : state_(std::make_unique<State>(weights, memory, h, w)) {}
 LatentCoder::~LatentCoder() = default;
 
 std::span<const int32_t> LatentCoder::latents() const { return state_->latents; }
@@ -224,13 +266,12 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
         bits += predicted_bits(hyper_mean[c], std::exp2(hyper_scale[c]), s.hyper[i], s.model.hyper.cost_bits(c, s.hyper[i]));
     }
     s.run_hyper_synthesis(quality_q8);
-    s.each_latent(quality_q8, [&](size_t at, int32_t mean, int log_scale) {
-        const int index = scale_index(log_scale);
-        if (index < kFirstCodedScale) return 0;
-        const int32_t symbol = choose_symbol(s.model.gaussian, index, y[at] - float(mean) / float(1 << kSymbolExponent), quantiser);
+    s.each_latent(quality_q8, [&](size_t at, size_t i, int32_t mean) {
+        const int index = s.index[i];
+        const int32_t symbol = choose_symbol(s.weights, index, y[at] - float(mean) / float(1 << kSymbolExponent), quantiser);
         s.model.gaussian.encode_symbol(encoder, index, symbol);
         if (model_bits != nullptr) {
-            bits += predicted_bits(0.0, std::exp2(double(log_scale) / (1 << kLogExponent)), symbol, s.model.gaussian.cost_bits(index, symbol));
+            bits += predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, s.model.gaussian.cost_bits(index, symbol));
         }
         return symbol;
     });
@@ -244,7 +285,7 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8) {
     RansDecoder decoder(stream);
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
     s.run_hyper_synthesis(quality_q8);
-    s.each_latent(quality_q8, [&](size_t, int32_t, int log_scale) { return s.model.gaussian.decode_symbol(decoder, scale_index(log_scale)); });
+    s.each_latent(quality_q8, [&](size_t, size_t i, int32_t) { return s.model.gaussian.decode_symbol(decoder, s.index[i]); });
     decoder.finish();
 }
 

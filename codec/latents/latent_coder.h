@@ -19,8 +19,7 @@
 #include <span>
 #include <vector>
 
-#include "codec/engine/codec_weights.h"
-#include "codec/network/model_file.h"
+#include "codec/latents/latent_weights.h"
 
 namespace decant {
 
@@ -31,8 +30,8 @@ enum class Quantiser {
 
 class LatentCoder {
 public:
-    // For tiles of h × w positions. Everything must outlive the coder.
-    LatentCoder(const ModelContents& model, CodecWeights& weights, int h, int w);
+    // For tiles of h × w positions. Both must outlive the coder; `memory` is used while a function runs.
+    LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, int w);
     ~LatentCoder();
 
     // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.

@@ -2,18 +2,44 @@
 
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <new>
 
 namespace decant {
+namespace {
 
+constexpr size_t kLargePage = size_t(2) << 20;
+
+size_t rounded_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+}  // namespace
+
+// Large buffers come from the system and go back to it at once: in the allocator's heaps, one for each thread, they would leave gaps
+// that no other buffer fits into.
 void* allocate_aligned(size_t bytes) {
-    constexpr size_t kLargePage = size_t(2) << 20;
-    const size_t alignment = bytes >= kLargePage ? kLargePage : AlignedBuffer::kAlignment;
-    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment, rounded);
-    if (memory == nullptr) throw std::bad_alloc();
-    if (bytes >= kLargePage) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: nothing depends on it
-    return memory;
+    if (bytes < kLargePage) {
+        void* memory = std::aligned_alloc(AlignedBuffer::kAlignment, rounded_up(bytes, AlignedBuffer::kAlignment));
+        if (memory == nullptr) throw std::bad_alloc();
+        return memory;
+    }
+    if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
+    const size_t size = rounded_up(bytes, kLargePage);
+    void* memory = mmap(nullptr, size + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    auto* const begin = static_cast<std::byte*>(memory);
+    const size_t before = size_t(-reinterpret_cast<uintptr_t>(begin)) % kLargePage;
+    if (before > 0) munmap(begin, before);
+    munmap(begin + before + size, kLargePage - before);
+    madvise(begin + before, size, MADV_HUGEPAGE);  // a wish: nothing depends on it
+    return begin + before;
+}
+
+void free_aligned(void* memory, size_t bytes) noexcept {
+    if (bytes < kLargePage) {
+        std::free(memory);
+    } else {
+        munmap(memory, rounded_up(bytes, kLargePage));
+    }
 }
 
 }  // namespace decant

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace decant {
@@ -38,8 +38,9 @@ inline std::string to_string(const Shape& s) {
     return "[" + std::to_string(s.n) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ", " + std::to_string(s.c) + "]";
 }
 
-// To be freed with std::free. Throws std::bad_alloc.
+// Throws std::bad_alloc. To be freed with the same number of bytes.
 void* allocate_aligned(size_t bytes);
+void free_aligned(void* memory, size_t bytes) noexcept;
 
 // Memory aligned to a cache line, as the convolution kernels like it; contents are not initialised. Large buffers lie on large pages
 // where the system has them: touching new memory page by page costs more than what small pictures are computed in.
@@ -49,22 +50,30 @@ public:
 
     AlignedBuffer() = default;
     explicit AlignedBuffer(size_t bytes) : data_(bytes == 0 ? nullptr : static_cast<std::byte*>(allocate_aligned(bytes))), size_(bytes) {}
+    ~AlignedBuffer() { free_aligned(data_, size_); }
+    AlignedBuffer(AlignedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+        AlignedBuffer old(std::move(*this));
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
 
-    std::byte* data() { return data_.get(); }
-    const std::byte* data() const { return data_.get(); }
+    std::byte* data() { return data_; }
+    const std::byte* data() const { return data_; }
     size_t size() const { return size_; }
 
     // Contents are lost when the buffer grows.
     std::byte* grow(size_t bytes) {
-        if (bytes > size_) *this = AlignedBuffer(bytes);
+        if (bytes > size_) {
+            *this = AlignedBuffer();  // never both at once
+            *this = AlignedBuffer(bytes);
+        }
         return data();
     }
 
 private:
-    struct Free {
-        void operator()(std::byte* p) const { std::free(p); }
-    };
-    std::unique_ptr<std::byte, Free> data_;
+    std::byte* data_ = nullptr;
     size_t size_ = 0;
 };
 
@@ -77,7 +86,7 @@ struct LargePageAllocator {
     template <class U>
     LargePageAllocator(const LargePageAllocator<U>&) {}
     T* allocate(size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
-    void deallocate(T* p, size_t) { std::free(p); }
+    void deallocate(T* p, size_t count) { free_aligned(p, count * sizeof(T)); }
     bool operator==(const LargePageAllocator&) const { return true; }
 };
 using FloatVector = std::vector<float, LargePageAllocator<float>>;

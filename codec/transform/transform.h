@@ -5,46 +5,59 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <span>
-#include <vector>
+#include <string>
+#include <utility>
 
 #include "codec/engine/codec_weights.h"
 #include "codec/image/image.h"
 
 namespace decant {
 
-// Rows × columns of latent positions; [h, w, M] floats, as the analysis gives them.
-struct LatentPlane {
-    int h = 0, w = 0, channels = 0;
-    std::vector<float> values;
+// A rectangle of latent positions.
+struct Area {
+    int y = 0, x = 0, h = 0, w = 0;
 
-    LatentPlane() = default;
-    LatentPlane(int rows, int columns, int c) : h(rows), w(columns), channels(c), values(size_t(rows) * size_t(columns) * size_t(c)) {}
-    float* at(int y, int x) { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
-    const float* at(int y, int x) const { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
+    int bottom() const { return y + h; }
+    int right() const { return x + w; }
+    bool operator==(const Area&) const = default;
 };
+
+// Latent positions of a picture: ceil(height/16) × ceil(width/16).
+Area latent_area(uint64_t width, uint64_t height);
+// With `margin` more positions on each side, as far as `whole` has them.
+Area widened(const Area& area, int margin, const Area& whole);
 
 // How far a network sees beyond each edge of what it computes, in pixels. start: pixels an input position is wide.
 int receptive_margin(const Network& network, int start);
 
+// For one thread at a time.
 class Transform {
 public:
-    Transform(const Description& description, CodecWeights& weights);
+    // All must outlive this; `memory` is used while a function runs.
+    Transform(const Description& description, CodecWeights& weights, SharedMemory& memory);
 
-    // The picture is continued by reflection to whole latents: ceil(height/16) × ceil(width/16). Gray is analysed as R = G = B.
-    LatentPlane analyse(const Image& image, float quality);
+    int synthesis_margin() const { return synthesis_margin_; }
 
-    // Cut to width × height; channels 1 is the mean of R, G and B.
-    Image synthesise(const LatentPlane& latents, uint32_t width, uint32_t height, int channels, float quality);
+    // The latents of `window`; row r of it goes to result + r · row_stride, as the network gives them. The picture is continued by
+    // reflection to whole latents. Gray is analysed as R = G = B.
+    void analyse(const Image& image, const Area& window, float quality, float* result, size_t row_stride);
+
+    // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of the widened window has.
+    using ReadLatents = std::function<void(int y, int x, int count, float* dst)>;
+    // The pixels of `window`, as far as the picture has them. Its channels: 3, or 1 for the mean of R, G and B.
+    void synthesise(const ReadLatents& read, const Area& window, float quality, Image& image);
+
+    // Makes what synthesise will need for that window; its first use costs more than many windows.
+    void prepare_synthesis(const Area& window, const Area& whole);
 
 private:
     Graph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
     CodecWeights& weights_;
+    SharedMemory& memory_;
     int analysis_margin_, synthesis_margin_;  // latents
     std::map<std::pair<std::string, Shape>, std::unique_ptr<Graph>> graphs_;
-    AlignedBuffer memory_;
 };
 
 }  // namespace decant

@@ -1,0 +1,32 @@
+// The loops of the latent coder that go over all latents, on runs of neighbouring channels. Exact integers, as latent_coder.h says.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace decant::latent_kernels {
+
+// v · 2^(log2_factor/1024) · 2^-shift as scale_by_exp2 calculates it, with a factor for each channel, ready for vector code:
+// (v · multiplier · 2^left + half) >> right.
+struct Scaling {
+    std::vector<int32_t> multiplier;
+    std::vector<int64_t> left, half, right;
+
+    void set(std::span<const int> log2_factors, int sign, int shift);
+};
+
+// From the context network's results for `count` channels, from `channel` on: means in 1/64 step, the log2 of the scales in steps,
+// indices of the scales' tables. unit: of those channels.
+void predict(const int32_t* means, const int32_t* log_scales, const Scaling& scaling, size_t channel, const int* unit, size_t count, int32_t* mean,
+             int16_t* log_scale, uint8_t* index);
+
+// What context networks read of decoded latents.
+void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, size_t count, uint8_t* result);
+
+// dst = src · factor.
+void multiply(const float* src, const float* factor, size_t count, float* dst);
+void multiply(const int32_t* src, const float* factor, size_t count, float* dst);
+
+}  // namespace decant::latent_kernels

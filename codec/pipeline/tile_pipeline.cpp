@@ -1,0 +1,475 @@
+#include "codec/pipeline/tile_pipeline.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "codec/error.h"
+#include "codec/latents/fixed_point.h"
+#include "codec/latents/latent_kernels.h"
+
+namespace decant {
+namespace {
+
+constexpr int kWindow = 64;         // latents a side of a window of the synthesis, about
+constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
+constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
+
+// [M] factors at a rate point: 2^(a level's logarithms, interpolated).
+std::vector<float> gains(const ModelContents& model, const char* name, float quality) {
+    const auto table = model.parameters[name];
+    const LevelMix m = mix_levels(quality, model.description.levels());
+    std::vector<float> result(size_t(model.description.latent_channels));
+    for (size_t c = 0; c < result.size(); c++) {
+        const size_t at = size_t(m.level) * result.size() + c;
+        result[c] = std::exp2(table[at] * (1 - m.upper) + table[at + result.size()] * m.upper);
+    }
+    return result;
+}
+
+float rate_point(const Header& header) { return float(header.quality) / 256.0f; }
+
+// `area` in up to `parts` parts.
+void split(const Area& area, int parts, std::vector<Area>& result) {
+    const bool rows = area.h >= area.w;
+    if (parts <= 1 || (rows ? area.h : area.w) < kSmallestSplit) {
+        result.push_back(area);
+        return;
+    }
+    Area a = area, b = area;
+    if (rows) {
+        a.h = area.h / 2;
+        b.y = a.bottom();
+        b.h = area.h - a.h;
+    } else {
+        a.w = area.w / 2;
+        b.x = a.right();
+        b.w = area.w - a.w;
+    }
+    split(a, (parts + 1) / 2, result);
+    split(b, parts / 2, result);
+}
+
+// Adds the time of a scope.
+class StageTimer {
+public:
+    StageTimer(const Supervision& supervision, double StageSeconds::*stage, std::mutex& mutex)
+        : seconds_(supervision.seconds), stage_(stage), mutex_(mutex), start_(Clock::now()) {}
+    ~StageTimer() {
+        if (seconds_ == nullptr) return;
+        const double passed = std::chrono::duration<double>(Clock::now() - start_).count();
+        const std::lock_guard lock(mutex_);
+        seconds_->*stage_ += passed;
+    }
+    StageTimer(const StageTimer&) = delete;
+    StageTimer& operator=(const StageTimer&) = delete;
+
+private:
+    using Clock = std::chrono::steady_clock;
+    StageSeconds* seconds_;
+    double StageSeconds::*stage_;
+    std::mutex& mutex_;
+    Clock::time_point start_;
+};
+
+void stop_if_cancelled(const Supervision& supervision) {
+    if (supervision.is_cancelled && supervision.is_cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
+}
+
+// Buffers of one size that go from one tile to the next: new memory costs time, page by page.
+class BufferStore {
+public:
+    AlignedBuffer take(size_t bytes) {
+        if (store_.empty()) return AlignedBuffer(bytes);
+        AlignedBuffer buffer = std::move(store_.back());
+        store_.pop_back();
+        buffer.grow(bytes);
+        return buffer;
+    }
+    void give_back(AlignedBuffer buffer) { store_.push_back(std::move(buffer)); }
+
+private:
+    std::vector<AlignedBuffer> store_;
+};
+
+}  // namespace
+
+Area tile_area(const Header& header, uint64_t number) {
+    const Area whole = latent_area(header.width, header.height);
+    const uint64_t across = tile_grid(header).columns;
+    const int y = int(number / across) * header.tile, x = int(number % across) * header.tile;
+    return {y, x, std::min<int>(header.tile, whole.h - y), std::min<int>(header.tile, whole.w - x)};
+}
+
+class TilePipeline::Workspace {
+public:
+    explicit Workspace(TilePipeline& owner)
+        : latent_weights_(owner.latent_weights_), transform_(owner.model_.description, owner.weights_, memory_) {}
+
+    Transform& transform() { return transform_; }
+
+    LatentCoder& coder(const Area& tile) {
+        auto& slot = coders_[{tile.h, tile.w}];
+        if (slot == nullptr) {
+            if (coders_.size() > kCoderLimit) {
+                coders_.clear();
+                return coder(tile);
+            }
+            slot = std::make_unique<LatentCoder>(latent_weights_, memory_, tile.h, tile.w);
+        }
+        return *slot;
+    }
+    bool has_coder(const Area& tile) const { return coders_.contains({tile.h, tile.w}); }
+
+private:
+    LatentWeights& latent_weights_;
+    SharedMemory memory_;
+    Transform transform_;
+    std::map<std::pair<int, int>, std::unique_ptr<LatentCoder>> coders_;
+};
+
+// A workspace for the time of a task.
+class TilePipeline::Lease {
+public:
+    // One that has a coder for this tile, if there is one.
+    Lease(TilePipeline& owner, const Area& tile) : owner_(owner) {
+        {
+            const std::lock_guard lock(owner_.mutex_);
+            auto& free = owner_.free_;
+            const auto found = std::find_if(free.rbegin(), free.rend(), [&](const auto& w) { return w->has_coder(tile); });
+            if (!free.empty()) {
+                if (found != free.rend()) std::swap(*found, free.back());
+                workspace_ = std::move(free.back());
+                free.pop_back();
+            }
+        }
+        if (workspace_ == nullptr) workspace_ = std::make_unique<Workspace>(owner_);
+    }
+    ~Lease() {
+        const std::lock_guard lock(owner_.mutex_);
+        owner_.free_.push_back(std::move(workspace_));
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+    Workspace* operator->() const { return workspace_.get(); }
+
+private:
+    TilePipeline& owner_;
+    std::unique_ptr<Workspace> workspace_;
+};
+
+TilePipeline::TilePipeline(const ModelContents& model, CodecWeights& weights, LatentWeights& latent_weights, std::shared_ptr<WorkerPool> pool)
+    : model_(model), weights_(weights), latent_weights_(latent_weights), pool_(std::move(pool)) {}
+TilePipeline::~TilePipeline() = default;
+
+bool TilePipeline::is_new(const char* what, int h, int w) {
+    const std::lock_guard lock(mutex_);
+    return met_.emplace(what, h, w).second;
+}
+
+class TilePipeline::Encoding {
+public:
+    Encoding(TilePipeline& owner, const Image& image, const Header& header, bool predict_bits, const Supervision& supervision)
+        : owner_(owner),
+          image_(image),
+          header_(header),
+          predict_bits_(predict_bits),
+          supervision_(supervision),
+          gain_(gains(owner.model_, "gain", rate_point(header))),
+          tiles_(size_t(tile_grid(header).count())) {
+        const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
+        for (size_t i = 0; i < tiles_.size(); i++) {
+            tiles_[i].area = tile_area(header, i);
+            std::vector<Area> areas;
+            split(tiles_[i].area, parts, areas);
+            tiles_[i].windows_left = areas.size();
+            for (const Area& area : areas) windows_.push_back({i, area});
+        }
+        // The networks of the entropy coder, made while the first window is analysed.
+        const Area& first = tiles_[0].area;
+        if (owner.is_new("encoder", first.h, first.w) && threads > 1) preparation_ = first;
+    }
+
+    WorkerPool::Task next() {
+        stop_if_cancelled(supervision_);
+        const std::lock_guard lock(mutex_);
+        if (!complete_.empty()) {
+            Tile& tile = tiles_[complete_.back()];
+            complete_.pop_back();
+            return [this, &tile] { code(tile); };
+        }
+        if (preparation_ && next_window_ > 0) {
+            const Area area = *preparation_;
+            preparation_.reset();
+            return [this, area] { Lease(owner_, area)->coder(area); };
+        }
+        if (next_window_ == windows_.size()) return {};
+        const Window& window = windows_[next_window_++];
+        Tile& tile = tiles_[window.tile];
+        if (tile.y.size() == 0) tile.y = store_.take(size_t(tile.area.h) * size_t(tile.area.w) * gain_.size() * sizeof(float));
+        return [this, &window] { analyse(window); };
+    }
+
+    EncodedTiles result() {
+        EncodedTiles result;
+        for (Tile& tile : tiles_) {
+            result.streams.push_back(std::move(tile.stream));
+            result.model_bits += tile.model_bits;
+        }
+        return result;
+    }
+
+private:
+    struct Tile {
+        Area area;
+        AlignedBuffer y;  // from its first window to its stream
+        size_t windows_left = 0;
+        std::vector<uint8_t> stream;
+        double model_bits = 0;
+
+        float* row(int r, size_t channels) { return reinterpret_cast<float*>(y.data()) + size_t(r) * size_t(area.w) * channels; }
+    };
+    struct Window {
+        size_t tile;
+        Area area;
+    };
+
+    void analyse(const Window& window) {
+        Tile& tile = tiles_[window.tile];
+        {
+            const StageTimer timer(supervision_, &StageSeconds::analysis, mutex_);
+            const size_t channels = gain_.size(), stride = size_t(tile.area.w) * channels;
+            float* y = tile.row(window.area.y - tile.area.y, channels) + size_t(window.area.x - tile.area.x) * channels;
+            Lease(owner_, tile.area)->transform().analyse(image_, window.area, rate_point(header_), y, stride);
+            for (int r = 0; r < window.area.h; r++) {
+                for (int x = 0; x < window.area.w; x++) {
+                    float* at = y + size_t(r) * stride + size_t(x) * channels;
+                    latent_kernels::multiply(at, gain_.data(), channels, at);
+                }
+            }
+        }
+        const std::lock_guard lock(mutex_);
+        if (--tile.windows_left == 0) complete_.push_back(window.tile);
+    }
+
+    void code(Tile& tile) {
+        const StageTimer timer(supervision_, &StageSeconds::entropy_encoding, mutex_);
+        const size_t count = size_t(tile.area.h) * size_t(tile.area.w) * gain_.size();
+        Lease lease(owner_, tile.area);
+        tile.stream = lease->coder(tile.area).encode({tile.row(0, gain_.size()), count}, header_.quality, predict_bits_ ? &tile.model_bits : nullptr);
+        const std::lock_guard lock(mutex_);
+        store_.give_back(std::move(tile.y));
+    }
+
+    TilePipeline& owner_;
+    const Image& image_;
+    const Header& header_;
+    const bool predict_bits_;
+    const Supervision& supervision_;
+    const std::vector<float> gain_;
+    std::mutex mutex_;
+    std::vector<Tile> tiles_;
+    std::vector<Window> windows_;  // in the order of the tiles
+    size_t next_window_ = 0;
+    std::vector<size_t> complete_;  // tiles that are analysed
+    std::optional<Area> preparation_;
+    BufferStore store_;
+};
+
+class TilePipeline::Decoding {
+public:
+    Decoding(TilePipeline& owner, const Container& container, const Supervision& supervision)
+        : owner_(owner),
+          container_(container),
+          supervision_(supervision),
+          step_(gains(owner.model_, "inverse_gain", rate_point(container.header))),
+          whole_(latent_area(container.header.width, container.header.height)),
+          tiles_(container.tiles.size()) {
+        for (float& v : step_) v *= 1.0f / float(1 << kSymbolExponent);
+        for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
+        plan_windows();
+        const Area &window = windows_[0].area, seen = widened(window, margin_, whole_);
+        if (owner.is_new("decoder", seen.h, seen.w) && owner.pool_->threads() > 1) preparation_ = window;
+    }
+
+    WorkerPool::Task next() {
+        stop_if_cancelled(supervision_);
+        const std::lock_guard lock(mutex_);
+        while (first_window_ < windows_.size() && windows_[first_window_].is_started) first_window_++;
+        // No further ahead than the threads need: this bounds the latents that are held.
+        const size_t horizon = std::min(windows_.size(), first_window_ + size_t(owner_.pool_->threads()) + 1);
+        for (size_t i = first_window_; i < horizon; i++) {
+            Window& window = windows_[i];
+            if (window.is_started || !std::all_of(window.tiles.begin(), window.tiles.end(), [&](size_t t) { return tiles_[t].is_decoded; })) continue;
+            window.is_started = true;
+            return [this, &window] { synthesise(window); };
+        }
+        if (preparation_ && next_tile_ > 0) {
+            const Area area = *preparation_;
+            preparation_.reset();
+            return [this, area] { Lease(owner_, {})->transform().prepare_synthesis(area, whole_); };
+        }
+        if (next_tile_ == order_.size() || tiles_[order_[next_tile_]].first_window >= horizon) return {};
+        Tile& tile = tiles_[order_[next_tile_]];
+        tile.latents = store_.take(size_t(tile.area.h) * size_t(tile.area.w) * step_.size() * sizeof(float));
+        return [this, number = order_[next_tile_++]] { decode(number); };
+    }
+
+    Image result() { return std::move(image_); }
+
+private:
+    struct Tile {
+        Area area;
+        AlignedBuffer latents;  // dequantised, while windows need it
+        bool is_decoded = false;
+        size_t first_window = 0, windows_left = 0;
+    };
+    struct Window {
+        Area area;
+        std::vector<size_t> tiles;  // that it sees
+        bool is_started = false;
+    };
+
+    // Where windows end along a side: `margin` before multiples of kWindow, so that with tiles of that size a window needs none beyond.
+    static std::vector<int> cuts(int size, int margin) {
+        std::vector<int> result{0};
+        for (int at = kWindow - std::min(margin, kWindow / 2); at + 2 * margin < size; at += kWindow) result.push_back(at);
+        result.push_back(size);
+        return result;
+    }
+
+    void plan_windows() {
+        const Transform transform(owner_.model_.description, owner_.weights_, no_memory_);
+        margin_ = transform.synthesis_margin();
+        const std::vector<int> rows = cuts(whole_.h, margin_), columns = cuts(whole_.w, margin_);
+        std::vector<Area> areas;
+        // Along the shorter side first: fewer tiles wait for the windows of the next line.
+        const bool by_rows = whole_.w <= whole_.h;
+        const size_t lines = (by_rows ? rows : columns).size() - 1, places = (by_rows ? columns : rows).size() - 1;
+        for (size_t line = 0; line < lines; line++) {
+            for (size_t place = 0; place < places; place++) {
+                const size_t r = by_rows ? line : place, c = by_rows ? place : line;
+                areas.push_back({rows[r], columns[c], rows[r + 1] - rows[r], columns[c + 1] - columns[c]});
+            }
+        }
+        const int parts = int((size_t(owner_.pool_->threads()) + areas.size() - 1) / areas.size());
+        std::vector<Area> pieces;
+        for (const Area& area : areas) split(area, parts, pieces);
+
+        const int tile = container_.header.tile;
+        const size_t across = size_t(tile_grid(container_.header).columns);
+        for (const Area& area : pieces) {
+            Window window{area, {}, false};
+            const Area seen = widened(area, margin_, whole_);
+            for (int y = seen.y / tile; y * tile < seen.bottom(); y++) {
+                for (int x = seen.x / tile; x * tile < seen.right(); x++) {
+                    const size_t number = size_t(y) * across + size_t(x);
+                    if (tiles_[number].windows_left++ == 0) {
+                        tiles_[number].first_window = windows_.size();
+                        order_.push_back(number);
+                    }
+                    window.tiles.push_back(number);
+                }
+            }
+            windows_.push_back(std::move(window));
+        }
+    }
+
+    void decode(size_t number) {
+        Tile& tile = tiles_[number];
+        {
+            const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
+            Lease lease(owner_, tile.area);
+            LatentCoder& coder = lease->coder(tile.area);
+            coder.decode(container_.tiles[number], container_.header.quality);
+            const size_t channels = step_.size(), positions = size_t(tile.area.h) * size_t(tile.area.w);
+            const int32_t* from = coder.latents().data();
+            auto* to = reinterpret_cast<float*>(tile.latents.data());
+            for (size_t p = 0; p < positions; p++) latent_kernels::multiply(from + p * channels, step_.data(), channels, to + p * channels);
+        }
+        const std::lock_guard lock(mutex_);
+        tile.is_decoded = true;
+    }
+
+    void synthesise(Window& window) {
+        // A stream that decodes comes before memory for a whole picture.
+        std::call_once(image_made_, [&] { image_ = Image(container_.header.width, container_.header.height, container_.header.channels); });
+        {
+            const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
+            const auto read = [&](int y, int x, int count, float* dst) { read_latents(y, x, count, dst); };
+            Lease(owner_, {})->transform().synthesise(read, window.area, rate_point(container_.header), image_);
+        }
+        const std::lock_guard lock(mutex_);
+        for (const size_t t : window.tiles) {
+            if (--tiles_[t].windows_left == 0) store_.give_back(std::move(tiles_[t].latents));
+        }
+    }
+
+    void read_latents(int y, int x, int count, float* dst) const {
+        const int tile = container_.header.tile;
+        const size_t channels = step_.size(), across = size_t(tile_grid(container_.header).columns);
+        while (count > 0) {
+            const Tile& from = tiles_[size_t(y / tile) * across + size_t(x / tile)];
+            const int run = std::min(count, from.area.right() - x);
+            const size_t at = (size_t(y - from.area.y) * size_t(from.area.w) + size_t(x - from.area.x)) * channels;
+            dst = std::copy_n(reinterpret_cast<const float*>(from.latents.data()) + at, size_t(run) * channels, dst);
+            x += run;
+            count -= run;
+        }
+    }
+
+    TilePipeline& owner_;
+    const Container& container_;
+    const Supervision& supervision_;
+    std::vector<float> step_;
+    const Area whole_;
+    int margin_ = 0;
+    std::mutex mutex_;
+    std::vector<Tile> tiles_;
+    std::vector<Window> windows_;
+    std::vector<size_t> order_;  // tiles as windows need them
+    size_t first_window_ = 0, next_tile_ = 0;
+    std::optional<Area> preparation_;
+    BufferStore store_;
+    SharedMemory no_memory_;
+    std::once_flag image_made_;
+    Image image_;
+};
+
+EncodedTiles TilePipeline::encode(const Image& image, const Header& header, bool predict_bits, const Supervision& supervision) {
+    Encoding encoding(*this, image, header, predict_bits, supervision);
+    pool_->run([&] { return encoding.next(); });
+    return encoding.result();
+}
+
+Image TilePipeline::decode(const Container& container, const Supervision& supervision) {
+    Decoding decoding(*this, container, supervision);
+    pool_->run([&] { return decoding.next(); });
+    return decoding.result();
+}
+
+void TilePipeline::decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f) {
+    size_t next = 0;
+    std::atomic<bool> is_running = false;  // one tile after the other
+    pool_->run([&]() -> WorkerPool::Task {
+        if (is_running || next == container.tiles.size()) return {};
+        is_running = true;
+        return [&] {
+            const Area area = tile_area(container.header, next);
+            Lease lease(*this, area);
+            LatentCoder& coder = lease->coder(area);
+            coder.decode(container.tiles[next++], container.header.quality);
+            f(coder.latents());
+            is_running = false;
+        };
+    });
+}
+
+}  // namespace decant

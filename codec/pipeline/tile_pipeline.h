@@ -1,0 +1,68 @@
+// A picture as tasks for a WorkerPool: windows through the transforms and tiles through the entropy coder, each as soon as what it
+// needs is there. What is in flight at once, and with it the memory, depends on the number of threads and not on the picture.
+//
+//   encode:  window ─analysis─► y of its tile ─(all windows of the tile)─► gain, entropy coding ─► stream
+//   decode:  stream ─entropy decoding─► latents of a tile ─(all tiles that a window sees)─► synthesis ─► pixels
+//
+// Encoding, windows are tiles or, of pictures with fewer tiles than threads, parts of them. Decoding, they lie so that a window needs
+// its own tile and those above and to the left of it, and a tile's latents go when the last window that sees them is done.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "codec/container/container.h"
+#include "codec/image/image.h"
+#include "codec/latents/latent_coder.h"
+#include "codec/pipeline/supervision.h"
+#include "codec/pipeline/worker_pool.h"
+#include "codec/transform/transform.h"
+
+namespace decant {
+
+struct EncodedTiles {
+    std::vector<std::vector<uint8_t>> streams;
+    double model_bits = 0;  // where it was asked for
+};
+
+// Any number of threads may use one at once.
+class TilePipeline {
+public:
+    // Everything must outlive it.
+    TilePipeline(const ModelContents& model, CodecWeights& weights, LatentWeights& latent_weights, std::shared_ptr<WorkerPool> pool);
+    ~TilePipeline();
+
+    EncodedTiles encode(const Image& image, const Header& header, bool predict_bits, const Supervision& supervision);
+    Image decode(const Container& container, const Supervision& supervision);
+    // f(latents [h, w, M] in multiples of 1/64 step) for each tile in order.
+    void decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f);
+
+private:
+    // What a thread needs to run windows and tiles: networks for the shapes that it met.
+    class Workspace;
+    class Lease;
+    class Encoding;
+    class Decoding;
+
+    bool is_new(const char* what, int h, int w);
+
+    const ModelContents& model_;
+    CodecWeights& weights_;
+    LatentWeights& latent_weights_;
+    std::shared_ptr<WorkerPool> pool_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Workspace>> free_;  // never more than threads
+    std::set<std::tuple<std::string, int, int>> met_;
+};
+
+// The area of a tile of a picture, in latents.
+Area tile_area(const Header& header, uint64_t number);
+
+}  // namespace decant
