@@ -59,7 +59,8 @@ LatentPlane analyse(Workshop& shop, const Image& image, float quality) {
     const int channels = shop.model.description.latent_channels;
     LatentPlane plane{whole.h, whole.w, channels, std::vector<float>(size_t(whole.h) * size_t(whole.w) * size_t(channels))};
     each_window(whole, [&](const Area& window) {
-        shop.transform.analyse(image, window, quality, plane.at(window.y, window.x), size_t(whole.w) * size_t(channels));
+        const Area seen = widened(window, Transform::analysis_margin(shop.model.description), whole);
+        shop.transform.analyse(image, window, seen, quality, plane.at(window.y, window.x), size_t(whole.w) * size_t(channels));
     });
     return plane;
 }
@@ -67,7 +68,11 @@ LatentPlane analyse(Workshop& shop, const Image& image, float quality) {
 Image synthesise(Workshop& shop, const LatentPlane& plane, uint32_t width, uint32_t height, int channels, float quality) {
     Image image(width, height, channels);
     const auto read = [&](int y, int x, int count, float* dst) { std::copy_n(plane.at(y, x), size_t(count) * size_t(plane.channels), dst); };
-    each_window(latent_area(width, height), [&](const Area& window) { shop.transform.synthesise(read, window, quality, image); });
+    const Area whole = latent_area(width, height);
+    each_window(whole, [&](const Area& window) {
+        const Area seen = widened(window, Transform::synthesis_margin(shop.model.description), whole);
+        shop.transform.synthesise(read, window, seen, quality, image);
+    });
     return image;
 }
 
@@ -172,6 +177,21 @@ TEST_CASE("margins are how far the networks see") {
     CHECK(receptive_margin(d.network("synthesis"), 16) == 2 * (4 + 8 + 16));
     CHECK(reach_by_trial(shop, "analysis", 1, 16) == 4);
     CHECK(reach_by_trial(shop, "synthesis", 16, 1) == 4);
+}
+
+TEST_CASE("windows that see more than they must, all of one size") {
+    const Area whole{0, 0, 100, 30};
+    for (const auto& [at, size] : {std::pair{0, 20}, {3, 20}, {40, 20}, {79, 20}, {80, 20}, {95, 5}, {0, 100}}) {
+        const Area window{at, 5, size, 10}, seen = widened_to(window, 4, whole, 28, 64), least = widened(window, 4, whole);
+        CAPTURE(at);
+        CHECK(seen.h == std::max(28, least.h));
+        CHECK(seen.w == 30);
+        CHECK(seen.y >= 0);
+        CHECK(seen.bottom() <= 100);
+        CHECK(seen.y <= least.y);
+        CHECK(seen.bottom() >= least.bottom());
+        CHECK(seen.x == 0);
+    }
 }
 
 TEST_CASE("windows give what the whole picture gives") {

@@ -17,7 +17,7 @@
 namespace decant {
 namespace {
 
-constexpr int kWindow = 64;         // latents a side of a window of the synthesis, about
+constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
@@ -190,7 +190,7 @@ public:
             std::vector<Area> areas;
             split(tiles_[i].area, parts, areas);
             tiles_[i].windows_left = areas.size();
-            for (const Area& area : areas) windows_.push_back({i, area});
+            for (const Area& area : areas) windows_.push_back({i, area, seen(area, Transform::analysis_margin(owner.model_.description))});
         }
         // The networks of the entropy coder, made while the first window is analysed.
         const Area& first = tiles_[0].area;
@@ -238,8 +238,14 @@ private:
     };
     struct Window {
         size_t tile;
-        Area area;
+        Area area, seen;
     };
+
+    // All whole tiles see areas of one size.
+    Area seen(const Area& window, int margin) const {
+        const auto length = [&](int side) { return side == header_.tile ? side + 2 * margin : 0; };
+        return widened_to(window, margin, latent_area(header_.width, header_.height), length(window.h), length(window.w));
+    }
 
     void analyse(const Window& window) {
         Tile& tile = tiles_[window.tile];
@@ -247,7 +253,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::analysis, mutex_);
             const size_t channels = gain_.size(), stride = size_t(tile.area.w) * channels;
             float* y = tile.row(window.area.y - tile.area.y, channels) + size_t(window.area.x - tile.area.x) * channels;
-            Lease(owner_, tile.area)->transform().analyse(image_, window.area, rate_point(header_), y, stride);
+            Lease(owner_, tile.area)->transform().analyse(image_, window.area, window.seen, rate_point(header_), y, stride);
             for (int r = 0; r < window.area.h; r++) {
                 for (int x = 0; x < window.area.w; x++) {
                     float* at = y + size_t(r) * stride + size_t(x) * channels;
@@ -295,8 +301,8 @@ public:
         for (float& v : step_) v *= 1.0f / float(1 << kSymbolExponent);
         for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
         plan_windows();
-        const Area &window = windows_[0].area, seen = widened(window, margin_, whole_);
-        if (owner.is_new("decoder", seen.h, seen.w) && owner.pool_->threads() > 1) preparation_ = window;
+        const Area& seen = windows_[0].seen;
+        if (owner.is_new("decoder", seen.h, seen.w) && owner.pool_->threads() > 1) preparation_ = seen;
     }
 
     WorkerPool::Task next() {
@@ -314,7 +320,7 @@ public:
         if (preparation_ && next_tile_ > 0) {
             const Area area = *preparation_;
             preparation_.reset();
-            return [this, area] { Lease(owner_, {})->transform().prepare_synthesis(area, whole_); };
+            return [this, area] { Lease(owner_, {})->transform().prepare_synthesis(area); };
         }
         if (next_tile_ == order_.size() || tiles_[order_[next_tile_]].first_window >= horizon) return {};
         Tile& tile = tiles_[order_[next_tile_]];
@@ -332,53 +338,57 @@ private:
         size_t first_window = 0, windows_left = 0;
     };
     struct Window {
-        Area area;
+        Area area, seen;
         std::vector<size_t> tiles;  // that it sees
         bool is_started = false;
     };
 
-    // Where windows end along a side: `margin` before multiples of kWindow, so that with tiles of that size a window needs none beyond.
-    static std::vector<int> cuts(int size, int margin) {
-        std::vector<int> result{0};
-        for (int at = kWindow - std::min(margin, kWindow / 2); at + 2 * margin < size; at += kWindow) result.push_back(at);
-        result.push_back(size);
-        return result;
-    }
+    // Windows of a side, as equal as can be: where they end, and how much each sees.
+    struct Side {
+        std::vector<int> ends{0};
+        int seen;
+
+        Side(int size, int margin) {
+            const int count = (size + kWindow - 1) / kWindow;
+            for (int i = 1; i <= count; i++) ends.push_back(int(int64_t(size) * i / count));
+            seen = (size + count - 1) / count + (count > 2 ? 2 : 1) * margin;
+        }
+        int begin(size_t i) const { return ends[i]; }
+        int length(size_t i) const { return ends[i + 1] - ends[i]; }
+        size_t count() const { return ends.size() - 1; }
+    };
 
     void plan_windows() {
-        const Transform transform(owner_.model_.description, owner_.weights_, no_memory_);
-        margin_ = transform.synthesis_margin();
-        const std::vector<int> rows = cuts(whole_.h, margin_), columns = cuts(whole_.w, margin_);
-        std::vector<Area> areas;
+        const int margin = Transform::synthesis_margin(owner_.model_.description);
+        const Side rows(whole_.h, margin), columns(whole_.w, margin);
         // Along the shorter side first: fewer tiles wait for the windows of the next line.
         const bool by_rows = whole_.w <= whole_.h;
-        const size_t lines = (by_rows ? rows : columns).size() - 1, places = (by_rows ? columns : rows).size() - 1;
-        for (size_t line = 0; line < lines; line++) {
-            for (size_t place = 0; place < places; place++) {
-                const size_t r = by_rows ? line : place, c = by_rows ? place : line;
-                areas.push_back({rows[r], columns[c], rows[r + 1] - rows[r], columns[c + 1] - columns[c]});
+        const size_t count = rows.count() * columns.count(), line = (by_rows ? columns : rows).count();
+        const int parts = int((size_t(owner_.pool_->threads()) + count - 1) / count);
+        for (size_t i = 0; i < count; i++) {
+            const size_t r = by_rows ? i / line : i % line, c = by_rows ? i % line : i / line;
+            const Area area{rows.begin(r), columns.begin(c), rows.length(r), columns.length(c)};
+            std::vector<Area> pieces;
+            split(area, parts, pieces);
+            for (const Area& piece : pieces) {
+                const bool whole = piece == area;
+                windows_.push_back({piece, widened_to(piece, margin, whole_, whole ? rows.seen : 0, whole ? columns.seen : 0), {}, false});
             }
         }
-        const int parts = int((size_t(owner_.pool_->threads()) + areas.size() - 1) / areas.size());
-        std::vector<Area> pieces;
-        for (const Area& area : areas) split(area, parts, pieces);
-
         const int tile = container_.header.tile;
         const size_t across = size_t(tile_grid(container_.header).columns);
-        for (const Area& area : pieces) {
-            Window window{area, {}, false};
-            const Area seen = widened(area, margin_, whole_);
+        for (size_t i = 0; i < windows_.size(); i++) {
+            const Area& seen = windows_[i].seen;
             for (int y = seen.y / tile; y * tile < seen.bottom(); y++) {
                 for (int x = seen.x / tile; x * tile < seen.right(); x++) {
                     const size_t number = size_t(y) * across + size_t(x);
                     if (tiles_[number].windows_left++ == 0) {
-                        tiles_[number].first_window = windows_.size();
+                        tiles_[number].first_window = i;
                         order_.push_back(number);
                     }
-                    window.tiles.push_back(number);
+                    windows_[i].tiles.push_back(number);
                 }
             }
-            windows_.push_back(std::move(window));
         }
     }
 
@@ -404,7 +414,7 @@ private:
         {
             const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
             const auto read = [&](int y, int x, int count, float* dst) { read_latents(y, x, count, dst); };
-            Lease(owner_, {})->transform().synthesise(read, window.area, rate_point(container_.header), image_);
+            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), image_);
         }
         const std::lock_guard lock(mutex_);
         for (const size_t t : window.tiles) {
@@ -430,7 +440,6 @@ private:
     const Supervision& supervision_;
     std::vector<float> step_;
     const Area whole_;
-    int margin_ = 0;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
     std::vector<Window> windows_;
@@ -438,7 +447,6 @@ private:
     size_t first_window_ = 0, next_tile_ = 0;
     std::optional<Area> preparation_;
     BufferStore store_;
-    SharedMemory no_memory_;
     std::once_flag image_made_;
     Image image_;
 };

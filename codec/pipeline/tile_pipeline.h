@@ -4,8 +4,8 @@
 //   encode:  window ─analysis─► y of its tile ─(all windows of the tile)─► gain, entropy coding ─► stream
 //   decode:  stream ─entropy decoding─► latents of a tile ─(all tiles that a window sees)─► synthesis ─► pixels
 //
-// Encoding, windows are tiles or, of pictures with fewer tiles than threads, parts of them. Decoding, they lie so that a window needs
-// its own tile and those above and to the left of it, and a tile's latents go when the last window that sees them is done.
+// Encoding, windows are tiles; decoding, they are equal parts of the picture, and a tile's latents go when the last window that sees
+// them is done. Of pictures with fewer windows than threads, windows are parts of these.
 #pragma once
 
 #include <cstdint>

@@ -32,6 +32,14 @@ Area widened(const Area& area, int margin, const Area& whole) {
     return {y, x, std::min(whole.bottom(), area.bottom() + margin) - y, std::min(whole.right(), area.right() + margin) - x};
 }
 
+Area widened_to(const Area& area, int margin, const Area& whole, int h, int w) {
+    const Area least = widened(area, margin, whole);
+    h = std::clamp(h, least.h, whole.h);
+    w = std::clamp(w, least.w, whole.w);
+    return {std::clamp(least.bottom() - h, whole.y, std::min(least.y, whole.bottom() - h)),
+            std::clamp(least.right() - w, whole.x, std::min(least.x, whole.right() - w)), h, w};
+}
+
 int receptive_margin(const Network& network, int start) {
     // Position widths and margins of each value, in pixels; index 0 is the input.
     std::vector<int> width{start}, margin{0};
@@ -52,10 +60,10 @@ int receptive_margin(const Network& network, int start) {
     return margin.back();
 }
 
-Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {
-    analysis_margin_ = ceil_div(receptive_margin(d.network("analysis"), 1), kLatentStride);
-    synthesis_margin_ = ceil_div(receptive_margin(d.network("synthesis"), kLatentStride), kLatentStride);
-}
+Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}
+
+int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network("analysis"), 1), kLatentStride); }
+int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network("synthesis"), kLatentStride), kLatentStride); }
 
 Graph& Transform::graph(const char* network, Shape input) {
     auto& slot = graphs_[{network, input}];
@@ -74,8 +82,7 @@ Graph& Transform::graph(const char* network, Shape input) {
     return *slot;
 }
 
-void Transform::analyse(const Image& image, const Area& window, float quality, float* result, size_t row_stride) {
-    const Area seen = widened(window, analysis_margin_, latent_area(image.width, image.height));
+void Transform::analyse(const Image& image, const Area& window, const Area& seen, float quality, float* result, size_t row_stride) {
     const int h = seen.h * kLatentStride, w = seen.w * kLatentStride;
     Graph& g = graph("analysis", {1, h, w, 3});
     auto* d = g.input().as<float>();
@@ -97,13 +104,11 @@ void Transform::analyse(const Image& image, const Area& window, float quality, f
     }
 }
 
-void Transform::prepare_synthesis(const Area& window, const Area& whole) {
-    const Area seen = widened(window, synthesis_margin_, whole);
+void Transform::prepare_synthesis(const Area& seen) {
     graph("synthesis", {1, seen.h, seen.w, description_.latent_channels});
 }
 
-void Transform::synthesise(const ReadLatents& read, const Area& window, float quality, Image& image) {
-    const Area seen = widened(window, synthesis_margin_, latent_area(image.width, image.height));
+void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, Image& image) {
     Graph& g = graph("synthesis", {1, seen.h, seen.w, description_.latent_channels});
     for (int r = 0; r < seen.h; r++) {
         read(seen.y + r, seen.x, seen.w, g.input().as<float>() + size_t(r) * size_t(seen.w) * size_t(description_.latent_channels));

@@ -26,6 +26,9 @@ struct Area {
 Area latent_area(uint64_t width, uint64_t height);
 // With `margin` more positions on each side, as far as `whole` has them.
 Area widened(const Area& area, int margin, const Area& whole);
+// With at least that, and of the given size where `whole` is as large: areas of one size need one set of networks, and making one costs
+// more than running it for several windows.
+Area widened_to(const Area& area, int margin, const Area& whole, int h, int w);
 
 // How far a network sees beyond each edge of what it computes, in pixels. start: pixels an input position is wide.
 int receptive_margin(const Network& network, int start);
@@ -36,19 +39,21 @@ public:
     // All must outlive this; `memory` is used while a function runs.
     Transform(const Description& description, CodecWeights& weights, SharedMemory& memory);
 
-    int synthesis_margin() const { return synthesis_margin_; }
+    // By how many latents, at least, a window is to be widened to what the network reads for it: `seen`.
+    static int analysis_margin(const Description& description);
+    static int synthesis_margin(const Description& description);
 
     // The latents of `window`; row r of it goes to result + r · row_stride, as the network gives them. The picture is continued by
     // reflection to whole latents. Gray is analysed as R = G = B.
-    void analyse(const Image& image, const Area& window, float quality, float* result, size_t row_stride);
+    void analyse(const Image& image, const Area& window, const Area& seen, float quality, float* result, size_t row_stride);
 
-    // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of the widened window has.
+    // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of `seen` has.
     using ReadLatents = std::function<void(int y, int x, int count, float* dst)>;
     // The pixels of `window`, as far as the picture has them. Its channels: 3, or 1 for the mean of R, G and B.
-    void synthesise(const ReadLatents& read, const Area& window, float quality, Image& image);
+    void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, Image& image);
 
-    // Makes what synthesise will need for that window; its first use costs more than many windows.
-    void prepare_synthesis(const Area& window, const Area& whole);
+    // Makes what synthesise needs for such an area; its first use costs more than many windows.
+    void prepare_synthesis(const Area& seen);
 
 private:
     Graph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
@@ -56,7 +61,6 @@ private:
     const Description& description_;
     CodecWeights& weights_;
     SharedMemory& memory_;
-    int analysis_margin_, synthesis_margin_;  // latents
     std::map<std::pair<std::string, Shape>, std::unique_ptr<Graph>> graphs_;
 };
 
