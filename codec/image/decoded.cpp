@@ -19,6 +19,7 @@ void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t h
         throw Error(ErrorCode::limit, source.name + ": " + size + " is more than the limit of " +
                                           std::to_string(options.max_pixels) +
                                           " pixels; raise the limit if the file can be trusted");
+    if (options.make_room) options.make_room(width * height);
 }
 
 void check_depth(const Source& source, int bits) {

@@ -19,7 +19,7 @@ struct Source {
 [[noreturn]] void throw_corrupt(const Source& source, const std::string& what);
 [[noreturn]] void throw_unsupported(const Source& source, const std::string& what);
 
-// Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed.
+// Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed; then makes room. To be called once.
 void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, const ReadOptions& options);
 
 // Throws the one Error(unsupported) for samples that do not have 8 bits.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -14,6 +15,7 @@ namespace decant {
 
 struct ReadOptions {
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  // width x height above this is refused from the header alone
+    std::function<void(std::uint64_t pixels)> make_room = {};  // called once the size is known, before pixels are allocated
 };
 
 // Decodes one picture. The format is told by the content, never by a file name; `name` only appears in messages.

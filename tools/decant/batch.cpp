@@ -19,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr uint64_t kPixelsInside = uint64_t{1} << 27;  // in RGB 400 MB
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A device or a pipe is there to be written to.
@@ -31,16 +33,14 @@ bool is_taken(const std::string& path) {
 
 class Batch {
 public:
-    Batch(const std::vector<Job>& jobs, const Settings& settings) : jobs_(jobs), settings_(settings), finished_(jobs.size()) {}
+    Batch(const std::vector<Job>& jobs, const Settings& settings, WorkerPool& pool, const Worker& worker)
+        : jobs_(jobs), settings_(settings), pool_(pool), worker_(worker), finished_(jobs.size()) {}
 
-    ExitCode run(const MakeWorker& make_worker) {
-        const size_t budget = settings_.threads > 0 ? static_cast<size_t>(settings_.threads)
-                                                    : std::max<size_t>(1, std::thread::hardware_concurrency());
-        const size_t workers = std::min(budget, jobs_.size());
+    ExitCode run() {
         {
-            std::vector<std::jthread> pool;
-            for (size_t i = 0; i < workers; ++i)
-                pool.emplace_back([&] { work(make_worker, static_cast<int>(budget / workers)); });
+            std::vector<std::jthread> threads;
+            for (size_t i = 0; i < std::min(static_cast<size_t>(pool_.threads()), jobs_.size()); ++i)
+                threads.emplace_back([&] { work(); });
         }
         clear_progress();
         if (broken_) std::rethrow_exception(broken_);
@@ -58,16 +58,9 @@ private:
         ExitCode code = ExitCode::done;
     };
 
-    void work(const MakeWorker& make_worker, int threads) {
+    void work() {
         try {
-            Worker worker;  // made for the first job that needs it: not at all if everything is skipped
-            for (size_t index = 0; take(index);) {
-                Finished result = do_job(jobs_[index], [&](const Job& job, FileReport& report) {
-                    if (!worker) worker = make_worker(threads);
-                    worker(job, report);
-                });
-                finish(index, std::move(result));
-            }
+            for (size_t index = 0; take(index);) finish(index, do_job(jobs_[index]));
         } catch (const Error& error) {
             if (error.code() != ErrorCode::cancelled) stop_with(std::current_exception());
         } catch (...) {
@@ -88,15 +81,16 @@ private:
         stopped_ = true;
     }
 
-    Finished do_job(const Job& job, const Worker& worker) const {
+    Finished do_job(const Job& job) {
         Finished result;
         FileReport& report = result.report;
         report.input = job.input;
         report.output = job.output;
+        Place place(pool_, gate_);
         const Clock::time_point start = Clock::now();
         try {
             if (job.problem) throw *job.problem;
-            if (!is_skipped(job, report)) worker(job, report);
+            if (!is_skipped(job, report)) worker_(job, place, report);
         } catch (...) {
             const Failure failure = current_failure(job.input);
             report.status = Status::failed;
@@ -185,6 +179,9 @@ private:
 
     const std::vector<Job>& jobs_;
     const Settings& settings_;
+    WorkerPool& pool_;
+    const Worker& worker_;
+    PictureGate gate_;
     const Clock::time_point start_ = Clock::now();
     std::mutex mutex_;
     std::vector<Finished> finished_;
@@ -197,8 +194,34 @@ private:
 
 }  // namespace
 
-ExitCode run_batch(const std::vector<Job>& jobs, const Settings& settings, const MakeWorker& make_worker) {
-    return Batch(jobs, settings).run(make_worker);
+void PictureGate::enter(uint64_t pixels) {
+    std::unique_lock lock(mutex_);
+    const uint64_t ticket = next_ticket_++;
+    changed_.wait(lock, [&] { return served_ == ticket && (inside_ == 0 || inside_ + pixels <= kPixelsInside); });
+    ++served_;
+    inside_ += pixels;
+    changed_.notify_all();
+}
+
+void PictureGate::leave(uint64_t pixels) {
+    {
+        const std::lock_guard lock(mutex_);
+        inside_ -= pixels;
+    }
+    changed_.notify_all();
+}
+
+Place::~Place() { gate_.leave(pixels_); }
+
+void Place::make_room(uint64_t pixels) {
+    seat_.leave();
+    gate_.enter(pixels);
+    pixels_ += pixels;
+    seat_.take();
+}
+
+ExitCode run_batch(const std::vector<Job>& jobs, const Settings& settings, WorkerPool& pool, const Worker& worker) {
+    return Batch(jobs, settings, pool, worker).run();
 }
 
 void write_output(const Job& job, std::span<const uint8_t> bytes, const Settings& settings) {

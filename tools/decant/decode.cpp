@@ -1,11 +1,14 @@
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "codec/decant.h"
 #include "codec/image/format.h"
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
 #include "tools/decant/batch.h"
+#include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/verbs.h"
 
@@ -23,34 +26,42 @@ ImageFormat output_format(const Settings& settings) {
 
 class Decoder {
 public:
-    Decoder(ModelLibrary& models, ImageFormat format, int threads, const Settings& settings)
-        : models_(models), format_(format), threads_(threads), settings_(settings) {}
+    Decoder(ModelLibrary& models, ImageFormat format, std::shared_ptr<WorkerPool> pool, const Settings& settings)
+        : models_(models), format_(format), pool_(std::move(pool)), settings_(settings) {}
 
-    void run(const Job& job, FileReport& report) {
+    void run(const Job& job, Place& place, FileReport& report) {
         const std::vector<uint8_t> bytes = read_file(job.input);
         report.input_bytes = bytes.size();
-        const Image image = in_file(job.input, [&] { return decode(bytes, report); });
+        const Image image = in_file(job.input, [&] { return decode(bytes, place, report); });
         const std::vector<uint8_t> encoded = in_file(job.input, [&] { return encode_image(image, format_); });
         write_output(job, encoded, settings_);
         report.output_bytes = encoded.size();
     }
 
 private:
-    Image decode(std::span<const uint8_t> bytes, FileReport& report) {
+    Image decode(std::span<const uint8_t> bytes, Place& place, FileReport& report) {
         const Header header = parse_container(bytes, {settings_.max_pixels}).header;
         report.set_shape(header.width, header.height, header.depth);
         report.bpp = static_cast<double>(bytes.size()) * 8 / static_cast<double>(report.pixels());
-        if (!codec_ || codec_->model().identity() != header.model)
-            codec_ = std::make_unique<Codec>(models_.get(header.model), threads_);
-        report.model = codec_->model().name();
-        return codec_->decode(bytes, {settings_.max_pixels});
+        place.make_room(report.pixels());
+        Codec& codec = codec_of(header.model);
+        report.model = codec.model().name();
+        return codec.decode(bytes, {settings_.max_pixels, {is_interrupted}});
+    }
+
+    Codec& codec_of(uint64_t model) {
+        const std::lock_guard lock(mutex_);
+        auto& codec = codecs_[model];
+        if (codec == nullptr) codec = std::make_unique<Codec>(models_.get(model), pool_);
+        return *codec;
     }
 
     ModelLibrary& models_;
     const ImageFormat format_;
-    const int threads_;
+    const std::shared_ptr<WorkerPool> pool_;
     const Settings& settings_;
-    std::unique_ptr<Codec> codec_;  // of the last file's model; a batch rarely has more than one
+    std::mutex mutex_;
+    std::map<uint64_t, std::unique_ptr<Codec>> codecs_;  // a model each; a batch rarely has more than one
 };
 
 }  // namespace
@@ -65,11 +76,9 @@ ExitCode decode(const Settings& settings) {
     const std::string extension = settings.format.empty() ? ".png" : "." + settings.format;
     const std::vector<Job> jobs = plan_jobs(inputs, settings, extension);
     ModelLibrary models(settings.model);
-    return run_batch(jobs, settings, [&](int threads) -> Worker {
-        return [decoder = std::make_shared<Decoder>(models, format, threads, settings)](const Job& job, FileReport& report) {
-            decoder->run(job, report);
-        };
-    });
+    const auto pool = std::make_shared<WorkerPool>(settings.threads);
+    Decoder decoder(models, format, pool, settings);
+    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { decoder.run(job, place, report); });
 }
 
 }  // namespace decant::cli

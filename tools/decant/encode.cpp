@@ -6,6 +6,7 @@
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/console.h"
+#include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/text.h"
@@ -16,11 +17,12 @@ namespace {
 
 class Encoder {
 public:
-    Encoder(std::shared_ptr<const Model> model, int threads, const Settings& settings)
-        : settings_(settings), model_(std::move(model)), codec_(model_, threads) {}
+    Encoder(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> pool, const Settings& settings)
+        : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {}
 
-    void run(const Job& job, FileReport& report) {
-        const PictureFile picture = read_picture(job.input, settings_.max_pixels);
+    void run(const Job& job, Place& place, FileReport& report) {
+        const PictureFile picture =
+            read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
         const Image& image = picture.image;
         report.model = model_->name();
         report.input_bytes = picture.bytes;
@@ -47,6 +49,7 @@ private:
         using Kind = EncodeTarget::Kind;
         EncodeOptions options;
         options.quality = settings_.quality;
+        options.supervision.is_cancelled = is_interrupted;
         if (settings_.target_bpp > 0) options.target = {Kind::bits_per_pixel, settings_.target_bpp};
         if (settings_.target_size.value > 0) options.target = {Kind::bytes, static_cast<double>(settings_.target_size.value)};
         if (settings_.target_psnr > 0) options.target = {Kind::psnr, settings_.target_psnr};
@@ -63,11 +66,11 @@ private:
                (settings_.target_psnr > 0 ? ", " + fixed(result.psnr, 2) + " dB" : "");
     }
 
-    // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model, and has one thread.
+    // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model and the threads.
     double verify(const Image& image, std::span<const uint8_t> bytes) {
-        const DecodeOptions options{settings_.max_pixels};
+        const DecodeOptions options{settings_.max_pixels, {is_interrupted}};
         const Image decoded = codec_.decode(bytes, options);
-        if (Codec(model_, 1).decode(bytes, options) != decoded)
+        if (Codec(model_, pool_).decode(bytes, options) != decoded)
             throw Error(ErrorCode::corrupt,
                         "--verify: two decoders give different pictures; nothing was written, please report this");
         if (describe_shape(decoded) != describe_shape(image))
@@ -78,6 +81,7 @@ private:
 
     const Settings& settings_;
     std::shared_ptr<const Model> model_;
+    std::shared_ptr<WorkerPool> pool_;
     Codec codec_;
 };
 
@@ -93,11 +97,9 @@ ExitCode encode(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto model = Model::load(find_model(settings.model));
-    return run_batch(jobs, settings, [&](int threads) -> Worker {
-        return [encoder = std::make_shared<Encoder>(model, threads, settings)](const Job& job, FileReport& report) {
-            encoder->run(job, report);
-        };
-    });
+    const auto pool = std::make_shared<WorkerPool>(settings.threads);
+    Encoder encoder(model, pool, settings);
+    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
 }
 
 }  // namespace decant::cli

@@ -10,10 +10,10 @@
 
 namespace decant::cli {
 
-PictureFile read_picture(const std::string& path, uint64_t max_pixels) {
+PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
     try {
-        return {read_image(bytes, input_name(path), {max_pixels}), bytes.size()};
+        return {read_image(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
     } catch (const Error& error) {
         if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
         throw;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "codec/image/image.h"
@@ -14,7 +15,8 @@ struct PictureFile {
 };
 
 // Throws what read_file and read_image throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
-PictureFile read_picture(const std::string& path, uint64_t max_pixels);
+// make_room: called with the number of pixels before they are allocated.
+PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t)>& make_room = {});
 
 // Bits a pixel of a file of this size.
 double bits_per_pixel(uint64_t bytes, const Image& image);
