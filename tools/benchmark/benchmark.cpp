@@ -314,6 +314,7 @@ int main(int count, char** values) {
         std::fputs(decant::kUsage, stdout);
         return 0;
     }
+    std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // the stages are worth reading while the commands run
     try {
         decant::Benchmark(decant::parse(arguments)).run();
         return 0;
