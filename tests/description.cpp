@@ -61,7 +61,7 @@ TEST_CASE("every field of a layer survives writing and reading") {
         {"name": "a", "channels": 16, "kernel": 5, "stride": 2, "activation": "leaky_relu", "slope": 0.2, "init": "he", "init_scale": 0.7},
         {"name": "b", "op": "unshuffle", "factor": 4},
         {"name": "c", "op": "shuffle", "factor": 4, "input": "b"},
-        {"name": "d", "channels": 16, "kernel": 3, "input": "c", "add": "a", "arithmetic": "f32", "quality_bias": true, "init": "klt"},
+        {"name": "d", "channels": 16, "kernel": 3, "input": "c", "add": "a", "arithmetic": "wide", "quality_bias": true, "init": "klt"},
         {"name": "e", "channels": 4, "arithmetic": "integer", "activation": "relu", "input_exponent": 2, "init": "small"},
         {"name": "f", "channels": 4, "arithmetic": "compute", "activation": "none", "init": "zero"})"));
     const Description again = parse_description(to_json(d));

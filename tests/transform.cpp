@@ -22,7 +22,7 @@ ModelContents contents(bool precise) {
     ModelContents model = tiny_contents();
     for (Network& network : model.description.networks) {
         if (!precise || (network.name != "analysis" && network.name != "synthesis")) continue;
-        for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::f32;
+        for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::wide;
     }
     return model;
 }

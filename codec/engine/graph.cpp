@@ -63,7 +63,7 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             w.packed.set(weight);
             continue;
         }
-        w.packed.set(round_weights(weight, layer.channels));
+        w.packed.set_rounded(weight);
         for (size_t o = 0; o < size_t(layer.channels); o++) {
             const int grid = w.packed.rounded().exponents[o] + layer.input_exponent;
             const float scale = std::ldexp(1.0f, grid), step = std::ldexp(1.0f, -grid);
@@ -80,12 +80,15 @@ bool Graph::integer_inference(const Node& node) const {
 
 DataType Graph::source_type(const Layer& layer) const {
     switch (layer.arithmetic) {
-        case Arithmetic::f32: return DataType::f32;
+        case Arithmetic::wide: return DataType::f32;
         case Arithmetic::compute: return options_.compute;
         case Arithmetic::integer: return options_.use == Convolution::Use::inference ? DataType::u8 : options_.compute;
     }
     throw Error(ErrorCode::internal, "unknown arithmetic");
 }
+
+// Gradients need no more bits than `compute` has, whatever the values do.
+DataType Graph::gradient_type(const Layer& layer) const { return layer.arithmetic == Arithmetic::wide ? options_.compute : source_type(layer); }
 
 Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) : weights_(&weights), options_(options) {
     const bool training = options.use == Convolution::Use::training;
@@ -117,10 +120,18 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         }
         node.value = {p.dst_shape, type, nullptr};
         node.weights = int(i);
-        // A source of another type is copied once, whatever the number of its readers.
-        if (source_type(*p.layer) != src.type) {
+        // A source of another type, or one that must be rounded, is copied once, whatever the number of its readers.
+        const int exponent = options.round && reads_signed(layers, int(i)) ? p.layer->input_exponent : -1;
+        node.reads_low = exponent >= 0 || source_type(*p.layer) != src.type;
+        if (node.reads_low) {
             if (integer_inference(node)) throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": an integer layer must read u8");
-            nodes_[size_t(node.src)].low = {src.shape, source_type(*p.layer), nullptr};
+            Node& source = nodes_[size_t(node.src)];
+            const TensorRef low{src.shape, source_type(*p.layer), nullptr};
+            if (source.low.shape.elements() != 0 && (source.low.type != low.type || source.low_exponent != exponent)) {
+                throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": reads what other layers read with another rounding");
+            }
+            source.low = low;
+            source.low_exponent = exponent;
         }
     }
     allocate();
@@ -137,6 +148,7 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         shape.weights_type = integer_inference(node) ? DataType::s8 : shape.src_type;
         const bool integer = node.layer->arithmetic == Arithmetic::integer;
         shape.dst_type = integer ? (training ? DataType::f32 : DataType::s32) : node.value.type;
+        shape.gradient_type = gradient_type(*node.layer);
         shape.bias = !integer_inference(node);
         shape.add = node.add >= 0;
         shape.leaky = !integer && node.layer->activation != Activation::none;
@@ -225,7 +237,18 @@ void Graph::bind(std::byte* memory) {
 
 TensorRef Graph::source(const Node& node) const {
     const Node& src = nodes_[size_t(node.src)];
-    return src.value.type == source_type(*node.layer) ? src.value : src.low;
+    return node.reads_low ? src.low : src.value;
+}
+
+void Graph::lower(Node& node) const {
+    if (node.low_exponent < 0) return convert(node.value, node.low);
+    parallel_for(node.value.shape.elements(), kGrain, [&](size_t b, size_t e) {
+        if (node.low.type == DataType::bf16) {
+            kernels::quantised_signed(node.value.as<float>() + b, node.low.as<bf16>() + b, e - b, node.low_exponent);
+        } else {
+            kernels::quantised_signed(node.value.as<float>() + b, node.low.as<float>() + b, e - b, node.low_exponent);
+        }
+    });
 }
 
 void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const {
@@ -337,7 +360,7 @@ void Graph::forward(std::span<const float> quality) {
     for (size_t i = 0; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
         if (i > 0) run(node, quality, 0);
-        if (node.low.data != nullptr) convert(node.value, node.low);
+        if (node.low.data != nullptr) lower(node);
     }
 }
 
@@ -410,19 +433,32 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
             }
         }
     }
-    const DataType compute = source_type(layer);
+    const DataType compute = gradient_type(layer);
     if (g.type != compute) {
         const TensorRef low{g.shape, compute, low_gradient_.grow(count * size_of(compute))};
         convert(g, low);
         g = low;
     }
-    node.convolution->backward_weights(source(node).data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
+    TensorRef seen = source(node);
+    if (seen.type != compute) {
+        const TensorRef low{seen.shape, compute, low_source_.grow(seen.shape.elements() * size_of(compute))};
+        convert(seen, low);
+        seen = low;
+    }
+    node.convolution->backward_weights(seen.data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
                                        gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
     Node& src = nodes_[size_t(node.src)];
     if (!src.wants_gradient) return;
     const bool direct = !src.has_gradient && src.gradient.type == compute;
     const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : temporary_.grow(src.value.shape.elements() * size_of(compute))};
     node.convolution->backward_data(g.data, d.data, scratch_);
+    if (node.reads_low && src.low_exponent >= 0) {
+        if (compute == DataType::bf16) {
+            kernels::quantised_signed_backward(src.value.as<float>(), d.as<bf16>(), src.value.shape.elements(), src.low_exponent);
+        } else {
+            kernels::quantised_signed_backward(src.value.as<float>(), d.as<float>(), src.value.shape.elements(), src.low_exponent);
+        }
+    }
     accumulate_gradient(src, d);
 }
 

@@ -80,15 +80,19 @@ private:
     struct Node {
         const Layer* layer = nullptr;  // null for the input, node 0
         int src = -1, add = -1;        // nodes
-        TensorRef value, low, gradient;  // low: the copy in the type that convolutions of `compute` arithmetic read
+        TensorRef value, low, gradient;  // low: the copy that convolutions of another type, or of integers, read
+        int low_exponent = -1;           // low holds multiples of 2^-low_exponent; -1: no rounding
         std::unique_ptr<Convolution> convolution;
         int weights = -1;
         std::vector<int32_t> offset;  // integer inference: what kInputZero adds to the sums, negated
+        bool reads_low = false;  // of its source
         bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
     };
 
     bool integer_inference(const Node& node) const;
     DataType source_type(const Layer& layer) const;
+    DataType gradient_type(const Layer& layer) const;
+    void lower(Node& node) const;
     TensorRef source(const Node& node) const;
     void set_offset(Node& node) const;
     void allocate();
@@ -106,7 +110,7 @@ private:
     };
     std::vector<Place> places_;
     AlignedBuffer buffer_;
-    AlignedBuffer scratch_, temporary_, low_gradient_;
+    AlignedBuffer scratch_, temporary_, low_gradient_, low_source_;
     std::vector<float> row_;
     size_t memory_ = 0;
 };

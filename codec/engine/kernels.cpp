@@ -45,6 +45,24 @@ DECANT_INLINE void quantised_relu_backward_run(const T* result, T* gradient, siz
     }
 }
 
+template <class T>
+DECANT_INLINE void quantised_signed_run(const float* src, T* dst, size_t count, float scale) {
+    const float inverse = 1.0f / scale;
+    for (size_t i = 0; i < count; i++) {
+        const float v = std::floor(src[i] * scale + 0.5f);
+        dst[i] = from_float<T>(std::min(std::max(v, -128.0f), 127.0f) * inverse);
+    }
+}
+
+template <class T>
+DECANT_INLINE void quantised_signed_backward_run(const float* src, T* gradient, size_t count, float scale) {
+    const float low = -128.5f / scale, high = 127.5f / scale;
+    for (size_t i = 0; i < count; i++) {
+        const float g = to_float(gradient[i]);
+        gradient[i] = from_float<T>(src[i] >= low && src[i] < high ? g : 0.0f);
+    }
+}
+
 DECANT_INLINE int32_t shift_rounded(int32_t v, int shift) {
     const int right = shift > 0 ? shift : 0;
     const int left = shift > 0 ? 0 : -shift;
@@ -92,6 +110,19 @@ DECANT_VECTORISED void quantised_relu_backward(const float* result, float* gradi
 }
 DECANT_VECTORISED void quantised_relu_backward(const bf16* result, bf16* gradient, size_t count, int exponent) {
     quantised_relu_backward_run(result, gradient, count, 255.0f / float(1 << exponent));
+}
+
+DECANT_VECTORISED void quantised_signed(const float* src, float* dst, size_t count, int exponent) {
+    quantised_signed_run(src, dst, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed(const float* src, bf16* dst, size_t count, int exponent) {
+    quantised_signed_run(src, dst, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed_backward(const float* src, float* gradient, size_t count, int exponent) {
+    quantised_signed_backward_run(src, gradient, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed_backward(const float* src, bf16* gradient, size_t count, int exponent) {
+    quantised_signed_backward_run(src, gradient, count, float(1 << exponent));
 }
 
 DECANT_VECTORISED void requantise(const int32_t* sums, const int32_t* bias, const int8_t* shift, uint8_t* dst, size_t pixels, int channels) {

@@ -32,7 +32,13 @@ void quantised_relu(const float* src, bf16* dst, size_t count, int exponent);
 void quantised_relu_backward(const float* result, float* gradient, size_t count, int exponent);
 void quantised_relu_backward(const bf16* result, bf16* gradient, size_t count, int exponent);
 
-// The same in integers: (sum + bias[c]) shifted right by shift[c] (negative: left), rounded half up; then clipped to u8, or kept.
+// What an integer layer sees of signed values: multiples of 2^-exponent from -128 to 127 of them; and its gradient, 0 outside of them.
+void quantised_signed(const float* src, float* dst, size_t count, int exponent);
+void quantised_signed(const float* src, bf16* dst, size_t count, int exponent);
+void quantised_signed_backward(const float* src, float* gradient, size_t count, int exponent);
+void quantised_signed_backward(const float* src, bf16* gradient, size_t count, int exponent);
+
+// The quantised ReLU in integers: (sum + bias[c]) shifted right by shift[c] (negative: left), rounded half up; then clipped to u8, or kept.
 void requantise(const int32_t* sums, const int32_t* bias, const int8_t* shift, uint8_t* dst, size_t pixels, int channels);
 void rescale(int32_t* sums, const int32_t* bias, const int8_t* shift, size_t pixels, int channels);
 

@@ -18,11 +18,13 @@ enum class Operation { convolution, unshuffle, shuffle };
 enum class Activation { none, relu, leaky_relu };
 
 // What a convolution calculates in.
-//   f32:     the linear path; latents of hundreds of quantisation steps need more than the 8 bits of a bf16 mantissa
-//   compute: bf16 or f32, as the caller prefers (bf16 is twice as fast where the CPU has it)
+//   wide:    the linear path; latents of hundreds of quantisation steps need more than 8 bits. f32 in training (its gradients as
+//            `compute`); in inference integers, 16-bit activations and 13-bit weights.
+//   compute: bf16 or f32, as the caller prefers (bf16 is twice as fast where the CPU has it); for networks that only the encoder runs
 //   integer: u8 activations, weights in [-63, 63] times a power of two a channel, 32-bit sums, rounding shifts. Exact on every CPU
 //            and in training (bf16 holds such integers exactly), so what stands between bits and symbols uses nothing else.
-enum class Arithmetic { f32, compute, integer };
+//            A layer that reads a `wide` one, or a sum, sees signed values: multiples of 2^-input_exponent in [-128, 127] of them.
+enum class Arithmetic { wide, compute, integer };
 
 enum class Init {
     he,    // He et al. 2015, normal
@@ -72,6 +74,12 @@ struct Description {
     bool operator==(const Description&) const = default;
 };
 
+// A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
+inline constexpr int kPixelZero = 128, kPixelExponent = 8;
+inline float pixel_value(uint8_t pixel) { return (float(pixel) - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
+// The square of the largest pixel's distance to 0: errors in R + λ·255²·MSE are relative to it.
+inline constexpr double kPixelPeak2 = (255.0 / (1 << kPixelExponent)) * (255.0 / (1 << kPixelExponent));
+
 inline constexpr int kLatentStride = 16;  // pixels a latent position, each way
 inline constexpr int kHyperStride = 4;    // latent positions a hyper-latent position, each way
 inline constexpr int kContextSteps = 4;
@@ -93,5 +101,7 @@ struct PlannedLayer {
     int64_t parameters(int levels) const;
 };
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
+// Does this integer layer read signed values: those of a convolution without activation, directly or through (un)shuffles?
+bool reads_signed(const std::vector<PlannedLayer>& layers, int index);
 
 }  // namespace decant

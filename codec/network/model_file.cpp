@@ -50,7 +50,7 @@ ArithmeticMap weight_arithmetic(const Description& d) {
 // How a tensor is stored: biases and the rest like the weights of f32 layers.
 Arithmetic arithmetic_of(const ArithmeticMap& weights, const std::string& tensor) {
     const auto found = weights.find(tensor);
-    return found == weights.end() ? Arithmetic::f32 : found->second;
+    return found == weights.end() ? Arithmetic::wide : found->second;
 }
 
 std::string exponent_name(const std::string& weight) { return weight.substr(0, weight.rfind('.')) + ".exponent"; }
@@ -135,7 +135,7 @@ void save_model(const std::string& path, const Description& d, const Parameters&
                 store.add(p.name, Dtype::BF16, shape, low);
                 break;
             }
-            case Arithmetic::f32: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
+            case Arithmetic::wide: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
         }
     }
     store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
@@ -184,7 +184,7 @@ ModelContents load_model(const std::string& path) {
                 continue;
             }
             case Arithmetic::compute: from_bf16(file.get(p.name, {Dtype::BF16}, shape).data, target); break;
-            case Arithmetic::f32: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
+            case Arithmetic::wide: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
         }
         if (!all_finite(target)) {
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");

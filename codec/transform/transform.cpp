@@ -95,7 +95,7 @@ LatentPlane Transform::analyse(const Image& image, float quality) {
                     float* d = input + y * size_t(w) * 3;
                     for (int x = 0; x < w; x++, d += 3) {
                         const uint8_t* pixel = row + size_t(x0 + x < int64_t(image.width) ? x0 + x : reflect(x0 + x, image.width)) * size_t(image.channels);
-                        for (int c = 0; c < 3; c++) d[c] = float(pixel[image.channels == 3 ? c : 0]) * (1.0f / 255.0f) - 0.5f;
+                        for (int c = 0; c < 3; c++) d[c] = pixel_value(pixel[image.channels == 3 ? c : 0]);
                     }
                 }
             });
@@ -136,7 +136,7 @@ Image Transform::synthesise(const LatentPlane& plane, uint32_t width, uint32_t h
                     const float* from = x.as<float>() + (size_t(y - int64_t(rows.margin_begin) * kLatentStride) * size_t(x.shape.w) +
                                                          size_t(x_begin - int64_t(columns.margin_begin) * kLatentStride)) * 3;
                     uint8_t* d = image.row(uint32_t(y)) + size_t(x_begin) * size_t(channels);
-                    const auto to_byte = [](float v) { return uint8_t(std::min(std::max((v + 0.5f) * 255.0f + 0.5f, 0.0f), 255.0f)); };
+                    const auto to_byte = [](float v) { return uint8_t(std::min(std::max(v * float(1 << kPixelExponent) + float(kPixelZero) + 0.5f, 0.0f), 255.0f)); };
                     const size_t count = size_t(x_end - x_begin);
                     if (channels == 3) {
                         for (size_t k = 0; k < 3 * count; k++) d[k] = to_byte(from[k]);
