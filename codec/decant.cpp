@@ -11,7 +11,7 @@
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
 #include "codec/image/metrics.h"
-#include "codec/latents/fixed_point.h"
+#include "codec/latents/dequantise.h"
 #include "codec/latents/latent_coder.h"
 #include "codec/network/model_file.h"
 #include "codec/target/target.h"
@@ -101,8 +101,8 @@ struct Codec::State {
     }
 
     // [M] factors at a rate point: 2^(a level's logarithms, interpolated).
-    std::vector<float> gains(const char* name, float quality) const {
-        const auto table = contents.parameters[name];
+    std::vector<float> gains(float quality) const {
+        const auto table = contents.parameters["gain"];
         const LevelMix m = mix_levels(quality, contents.description.levels());
         std::vector<float> result(size_t(contents.description.latent_channels));
         for (size_t c = 0; c < result.size(); c++) {
@@ -124,7 +124,7 @@ struct Codec::State {
 
         const float quality = float(header.quality) / 256.0f;
         LatentPlane plane = transform.analyse(image, quality);
-        const std::vector<float> gain = gains("gain", quality);
+        const std::vector<float> gain = gains(quality);
         const size_t channels = gain.size();
         parallel_for(size_t(plane.h) * size_t(plane.w), 16, [&](size_t begin, size_t end) {
             for (size_t p = begin; p < end; p++) {
@@ -207,22 +207,16 @@ Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options
     const Header& header = container.header;
     const ThreadBudget budget(s.threads);
     const float quality = float(header.quality) / 256.0f;
-    std::vector<float> step = s.gains("inverse_gain", quality);
-    for (float& v : step) v *= 1.0f / float(1 << kSymbolExponent);
-    LatentPlane plane;
+    const Dequantiser dequantise(s.contents.step, s.contents.description.levels(), header.quality);
+    DecodedPlane plane;
     s.decode_tiles(container, [&](const TileArea& area, std::span<const int32_t> latents) {
         if (plane.values.empty()) {  // a stream that decodes comes before memory for a whole picture
-            plane = LatentPlane(int((uint64_t(header.height) + kLatentStride - 1) / kLatentStride), int((uint64_t(header.width) + kLatentStride - 1) / kLatentStride),
+            plane = DecodedPlane(int((uint64_t(header.height) + kLatentStride - 1) / kLatentStride), int((uint64_t(header.width) + kLatentStride - 1) / kLatentStride),
                                 s.contents.description.latent_channels);
         }
-        const size_t channels = step.size();
         parallel_for(size_t(area.h), 1, [&](size_t begin, size_t end) {
             for (size_t r = begin; r < end; r++) {
-                float* d = plane.at(area.y + int(r), area.x);
-                const int32_t* from = latents.data() + r * size_t(area.w) * channels;
-                for (size_t p = 0; p < size_t(area.w); p++) {
-                    for (size_t c = 0; c < channels; c++) d[p * channels + c] = float(from[p * channels + c]) * step[c];
-                }
+                dequantise(latents.data() + r * size_t(area.w) * size_t(plane.channels), plane.at(area.y + int(r), area.x), size_t(area.w));
             }
         });
     });

@@ -16,8 +16,9 @@ dnnl::memory::data_type data_type(DataType type) {
         case DataType::u8: return dnnl::memory::data_type::u8;
         case DataType::s8: return dnnl::memory::data_type::s8;
         case DataType::s32: return dnnl::memory::data_type::s32;
+        case DataType::s16: break;  // oneDNN has none
     }
-    throw Error(ErrorCode::internal, "unknown data type");
+    throw Error(ErrorCode::internal, "a data type that convolutions do not have");
 }
 
 const dnnl::engine& engine() {
@@ -125,6 +126,16 @@ void PackedWeights::set_rounded(std::span<const float> oihw) {
     });
 }
 
+void PackedWeights::set(RoundedWeights weights) {
+    guarded("packing weights", [&] {
+        std::lock_guard lock(state_->mutex);
+        state_->floats = {};
+        state_->values.clear();
+        state_->rounded = std::move(weights);
+        state_->fill_all();
+    });
+}
+
 const RoundedWeights& PackedWeights::rounded() const { return state_->rounded; }
 
 struct Convolution::State {
@@ -145,7 +156,7 @@ struct Convolution::State {
     void prepare(PackedWeights::State& weights, Use use) {
         using dnnl::memory;
         const ConvolutionShape& s = shape;
-        const int pad = (s.kernel - 1) / 2;
+        const int pad = s.padded ? (s.kernel - 1) / 2 : 0;
         const int pad_h = std::max(0, (s.dst.h - 1) * s.stride + s.kernel - s.src.h - pad);
         const int pad_w = std::max(0, (s.dst.w - 1) * s.stride + s.kernel - s.src.w - pad);
         const memory::dims strides{s.stride, s.stride}, begin{pad, pad}, end{pad_h, pad_w};

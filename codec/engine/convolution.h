@@ -13,7 +13,8 @@ namespace decant {
 
 struct ConvolutionShape {
     Shape src, dst;
-    int kernel = 1, stride = 1;  // padding (kernel - 1) / 2
+    int kernel = 1, stride = 1;
+    bool padded = true;  // by (kernel - 1) / 2 zeros at the edges; or not at all
     DataType src_type = DataType::f32, weights_type = DataType::f32, dst_type = DataType::f32;
     DataType gradient_type = DataType::f32;  // f32 or bf16: what the backward functions read, multiply and write
     bool bias = true;
@@ -36,8 +37,9 @@ public:
     void set(std::span<const float> oihw);
     // Weights to be rounded to integers·2^-exponent[output]: layouts of s8 hold the integers, the others the values.
     void set_rounded(std::span<const float> oihw);
+    void set(RoundedWeights weights);
 
-    const RoundedWeights& rounded() const;  // as set; empty after the first kind of set
+    const RoundedWeights& rounded() const;  // as set; empty after floats were
 
 private:
     friend class Convolution;

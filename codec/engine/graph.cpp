@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "codec/engine/kernels.h"
+#include "codec/engine/memory_plan.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
@@ -74,15 +75,11 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
     }
 }
 
-bool Graph::integer_inference(const Node& node) const {
-    return node.layer->arithmetic == Arithmetic::integer && options_.use == Convolution::Use::inference;
-}
-
 DataType Graph::source_type(const Layer& layer) const {
     switch (layer.arithmetic) {
         case Arithmetic::wide: return DataType::f32;
-        case Arithmetic::compute: return options_.compute;
-        case Arithmetic::integer: return options_.use == Convolution::Use::inference ? DataType::u8 : options_.compute;
+        case Arithmetic::compute:
+        case Arithmetic::integer: return options_.compute;
     }
     throw Error(ErrorCode::internal, "unknown arithmetic");
 }
@@ -114,7 +111,7 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
             if (!options.round && type == DataType::bf16) {
                 throw Error(ErrorCode::internal, weights.network().name + "." + p.layer->name + ": an unrounded integer layer needs f32");
             }
-            if (p.layer->activation == Activation::none) type = training ? DataType::f32 : DataType::s32;
+            if (p.layer->activation == Activation::none) type = DataType::f32;
         } else if (node.add >= 0 || node.last || p.layer->quality_bias) {
             type = DataType::f32;
         }
@@ -124,7 +121,6 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         const int exponent = options.round && reads_signed(layers, int(i)) ? p.layer->input_exponent : -1;
         node.reads_low = exponent >= 0 || source_type(*p.layer) != src.type;
         if (node.reads_low) {
-            if (integer_inference(node)) throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": an integer layer must read u8");
             Node& source = nodes_[size_t(node.src)];
             const TensorRef low{src.shape, source_type(*p.layer), nullptr};
             if (source.low.shape.elements() != 0 && (source.low.type != low.type || source.low_exponent != exponent)) {
@@ -145,31 +141,17 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         shape.kernel = node.layer->kernel;
         shape.stride = node.layer->stride;
         shape.src_type = source_type(*node.layer);
-        shape.weights_type = integer_inference(node) ? DataType::s8 : shape.src_type;
+        shape.weights_type = shape.src_type;
         const bool integer = node.layer->arithmetic == Arithmetic::integer;
-        shape.dst_type = integer ? (training ? DataType::f32 : DataType::s32) : node.value.type;
+        shape.dst_type = integer ? DataType::f32 : node.value.type;
         shape.gradient_type = gradient_type(*node.layer);
-        shape.bias = !integer_inference(node);
         shape.add = node.add >= 0;
         shape.leaky = !integer && node.layer->activation != Activation::none;
         shape.slope = node.layer->activation == Activation::leaky_relu ? node.layer->slope : 0.0f;
         node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
-        if (node.src == 0 && integer_inference(node) && options.signed_from < input.c) set_offset(node);
     }
 }
 
-void Graph::set_offset(Node& node) const {
-    const Shape src = nodes_[size_t(node.src)].value.shape;
-    if (node.layer->kernel != 1) throw Error(ErrorCode::model_mismatch, weights_->network().name + ": only a 1×1 layer reads signed values");
-    const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
-    for (int o = 0; o < node.layer->channels; o++) {
-        int32_t sum = 0;
-        for (int i = options_.signed_from; i < src.c; i++) sum += w.packed.rounded().integers[size_t(o) * size_t(src.c) + size_t(i)];
-        node.offset.push_back(-kInputZero * sum);
-    }
-}
-
-// Scratch is planned: in inference two values share memory when the last reader of one runs before the other is written.
 void Graph::allocate() {
     const int count = int(nodes_.size());
     const bool training = options_.use == Convolution::Use::training;
@@ -180,25 +162,7 @@ void Graph::allocate() {
     }
     last_use.back() = count;
 
-    struct Block {
-        size_t bytes;
-        int free_from;  // node index from which on it may be reused
-    };
-    std::vector<Block> blocks;
-    const auto take = [&](size_t bytes, int from, int until) {
-        size_t best = blocks.size();
-        for (size_t b = 0; b < blocks.size() && !training; b++) {
-            if (blocks[b].free_from <= from && (best == blocks.size() || std::max(blocks[b].bytes, bytes) - std::min(blocks[b].bytes, bytes) <
-                                                                             std::max(blocks[best].bytes, bytes) - std::min(blocks[best].bytes, bytes))) {
-                best = b;
-            }
-        }
-        if (best == blocks.size()) blocks.push_back({0, 0});
-        blocks[best].bytes = std::max(blocks[best].bytes, bytes);
-        blocks[best].free_from = until;
-        return best;
-    };
-
+    MemoryPlan plan(!training);
     std::vector<size_t> value_block(nodes_.size()), low_block(nodes_.size()), gradient_block(nodes_.size());
     for (int i = 0; i < count; i++) {
         Node& node = nodes_[size_t(i)];
@@ -207,19 +171,16 @@ void Graph::allocate() {
                             nodes_[size_t(node.add)].value.type == node.value.type;
         if (node.add_in_place) {
             value_block[size_t(i)] = value_block[size_t(node.add)];
-            blocks[value_block[size_t(i)]].free_from = last_use[size_t(i)] + 1;
+            plan.extend(value_block[size_t(i)], last_use[size_t(i)] + 1);
         } else {
             // The input stays whole until the end: callers fill it once and may run again.
-            value_block[size_t(i)] = take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
+            value_block[size_t(i)] = plan.take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
         }
-        if (node.low.shape.elements() != 0) low_block[size_t(i)] = take(node.low.bytes(), i, last_use[size_t(i)] + 1);
-        if (node.wants_gradient) gradient_block[size_t(i)] = take(bytes, i, count + 1);
+        if (node.low.shape.elements() != 0) low_block[size_t(i)] = plan.take(node.low.bytes(), i, last_use[size_t(i)] + 1);
+        if (node.wants_gradient) gradient_block[size_t(i)] = plan.take(bytes, i, count + 1);
     }
-    std::vector<size_t> offset;
-    for (const Block& b : blocks) {
-        offset.push_back(memory_);
-        memory_ += (b.bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment;
-    }
+    const std::vector<size_t> offset = plan.offsets();
+    memory_ = offset.back();
     for (size_t i = 0; i < nodes_.size(); i++) places_.push_back({offset[value_block[i]], offset[low_block[i]], offset[gradient_block[i]]});
     if (options_.borrows_memory) return;
     buffer_ = AlignedBuffer(memory_);
@@ -270,7 +231,7 @@ void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef&
     });
 }
 
-void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
+void Graph::run(Node& node, std::span<const float> quality) {
     const Layer& layer = *node.layer;
     if (layer.op != Operation::convolution) {
         run_shuffle(node, nodes_[size_t(node.src)].value, node.value, layer.op == Operation::unshuffle);
@@ -281,10 +242,6 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     const size_t pixels = node.value.shape.pixels();
     const int channels = node.value.shape.c;
 
-    if (integer_inference(node)) {
-        run_integer(node, quality_q8);
-        return;
-    }
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
     auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(temporary_.grow(pixels * size_t(channels) * 4)) : node.value.data);
@@ -324,48 +281,12 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     }
 }
 
-void Graph::run_integer(Node& node, int quality_q8) {
-    const Layer& layer = *node.layer;
-    NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
-    const size_t pixels = node.value.shape.pixels();
-    const int channels = node.value.shape.c;
-    const bool keep = layer.activation == Activation::none;
-    auto* sums = static_cast<int32_t*>(keep ? node.value.data : temporary_.grow(pixels * size_t(channels) * 4));
-    node.convolution->forward(source(node).data, nullptr, sums, scratch_);
-
-    std::vector<int32_t> bias(size_t(channels), 0);
-    std::vector<int8_t> shift(size_t(channels), 0);
-    for (size_t c = 0; c < size_t(channels); c++) {
-        const int grid = w.packed.rounded().exponents[c] + layer.input_exponent;
-        const float scale = std::ldexp(1.0f, grid);  // both biases are multiples of its inverse, so that this is exact
-        bias[c] = int32_t(w.bias[c] * scale) + (node.offset.empty() ? 0 : node.offset[c]);
-        if (layer.quality_bias) {
-            const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
-            const int64_t upper = quality_q8 - level * 256;
-            const auto of = [&](int l) { return int64_t(w.quality[size_t(l) * size_t(channels) + c] * scale); };
-            bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
-        }
-        shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));
-    }
-    parallel_for(pixels, std::max<size_t>(1, kGrain / size_t(channels)), [&](size_t b, size_t e) {
-        if (keep) {
-            kernels::rescale(sums + b * channels, bias.data(), shift.data(), e - b, channels);
-        } else {
-            kernels::requantise(sums + b * channels, bias.data(), shift.data(), node.value.as<uint8_t>() + b * channels, e - b, channels);
-        }
-    });
-}
-
 void Graph::forward(std::span<const float> quality) {
     for (size_t i = 0; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
-        if (i > 0) run(node, quality, 0);
+        if (i > 0) run(node, quality);
         if (node.low.data != nullptr) lower(node);
     }
-}
-
-void Graph::forward_integer(int quality_q8) {
-    for (size_t i = 1; i < nodes_.size(); i++) run(nodes_[i], {}, quality_q8);
 }
 
 void Graph::accumulate_gradient(Node& node, const TensorRef& gradient) {

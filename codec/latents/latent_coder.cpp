@@ -54,9 +54,9 @@ struct LatentCoder::State {
     const ModelContents& model;
     CodecWeights& weights;
     int h, w, M, Hz, zh, zw, features;
-    Graph hyper_synthesis;
+    IntegerGraph hyper_synthesis;
     std::unique_ptr<Graph> hyper_analysis;  // of the encoder
-    std::array<std::unique_ptr<Graph>, kContextSteps> context;
+    std::array<std::unique_ptr<IntegerGraph>, kContextSteps> context;
     AlignedBuffer context_memory;    // for one step at a time
     std::vector<int> unit;           // [M] at the current quality, log2 in 1/1024
     std::vector<int32_t> hyper;      // z
@@ -73,18 +73,18 @@ struct LatentCoder::State {
           Hz(m.description.hyper_channels),
           zh(ceil_half(ceil_half(height))),
           zw(ceil_half(ceil_half(width))),
-          hyper_synthesis(cw["hyper_synthesis"], {1, zh, zw, 2 * Hz}, integer_options()) {
+          hyper_synthesis(cw.integers("hyper_synthesis"), {1, zh, zw, 2 * Hz}, {}) {
         features = hyper_synthesis.output().shape.c;
         const Shape f = hyper_synthesis.output().shape;
         if (f.h != kHyperStride * zh || f.w != kHyperStride * zw || hyper_synthesis.output().type != DataType::u8) {
             throw Error(ErrorCode::model_mismatch, "hyper_synthesis: the result must be four times as large as its input and of 8 bits");
         }
         for (int k = 0; k < kContextSteps; k++) {
-            GraphOptions o = integer_options();
+            IntegerGraphOptions o;
             o.signed_from = features;
             o.borrows_memory = true;
             auto& graph = context[size_t(k)];
-            graph = std::make_unique<Graph>(cw["context" + std::to_string(k)], Shape{1, h, w, features + (k == 0 ? 0 : M)}, o);
+            graph = std::make_unique<IntegerGraph>(cw.integers("context" + std::to_string(k)), Shape{1, h, w, features + (k == 0 ? 0 : M)}, o);
             if (graph->output().shape != Shape{1, h, w, 2 * M} || graph->output().type != DataType::s32) {
                 throw Error(ErrorCode::model_mismatch, "context" + std::to_string(k) + ": the result must have " + std::to_string(2 * M) + " channels and no activation");
             }
@@ -94,12 +94,6 @@ struct LatentCoder::State {
         mean.resize(size_t(h) * w * (M / kContextSteps));
         log_scale.resize(mean.size());
         latents.resize(size_t(h) * w * M);
-    }
-
-    static GraphOptions integer_options() {
-        GraphOptions o;
-        o.input_type = DataType::u8;
-        return o;
     }
 
     void set_quality(int quality_q8) {
@@ -113,7 +107,7 @@ struct LatentCoder::State {
             input[at] = uint8_t(std::clamp(hyper[i], 0, kHyperLimit));
             input[at + size_t(Hz)] = uint8_t(std::clamp(-hyper[i], 0, kHyperLimit));
         }
-        hyper_synthesis.forward_integer(quality_q8);
+        hyper_synthesis.forward(quality_q8);
     }
 
     // Channels of the context's input that position (y, x) knows before `step`, from decoded latents.
@@ -146,7 +140,7 @@ struct LatentCoder::State {
     void predict(int step, int quality_q8) {
         context[size_t(step)]->bind(context_memory.grow(context[size_t(step)]->memory()));
         fill_context(step);
-        context[size_t(step)]->forward_integer(quality_q8);
+        context[size_t(step)]->forward(quality_q8);
         const auto* result = context[size_t(step)]->output().as<int32_t>();
         const size_t group = size_t(M / kContextSteps);
         parallel_for(size_t(h), 1, [&](size_t begin, size_t end) {

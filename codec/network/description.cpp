@@ -193,6 +193,13 @@ const Layer* origin(const std::vector<PlannedLayer>& layers, int index) {
 
 }  // namespace
 
+bool is_integer(const Network& network) {
+    return std::all_of(network.layers.begin(), network.layers.end(), [](const Layer& l) {
+        return l.op != Operation::convolution || l.arithmetic == Arithmetic::integer ||
+               (l.arithmetic == Arithmetic::wide && l.kernel == 1 && l.stride == 1 && l.activation == Activation::none);
+    });
+}
+
 bool reads_signed(const std::vector<PlannedLayer>& layers, int index) {
     const PlannedLayer& p = layers[size_t(index)];
     if (p.layer->op != Operation::convolution || p.layer->arithmetic != Arithmetic::integer) return false;
