@@ -91,7 +91,7 @@ Numbers convolve(const PlannedLayer& p, const Parameters& parameters, const std:
         const auto table = parameters[name + ".quality"];
         for (size_t i = 0; i < table.size(); i++) quality.push_back(on_grid(table[i], i % outputs));
     }
-    Numbers dst{std::vector<int64_t>(d.elements()), relu ? 5 : last ? output_exponent : 8, !relu};
+    Numbers dst{std::vector<int64_t>(d.elements()), relu ? 5 : last ? output_exponent : kTrunkExponent, !relu};
     const int k = layer.kernel, pad = (k - 1) / 2;
     size_t i = 0;
     for (int n = 0; n < d.n; n++) {

@@ -16,7 +16,7 @@
 namespace decant {
 namespace {
 
-constexpr size_t kStripBytes = 1 << 20;  // of sums, a thread: about half of a core's second-level cache
+constexpr size_t kStripBytes = 1 << 19;  // of sums, a thread: they stay in a core's second-level cache
 constexpr int kMaxWideInputs = 1024;     // so that sums of any digits stay below 2^24
 constexpr float kBiasLimit = 0x1p28f;    // of biases on their grid
 

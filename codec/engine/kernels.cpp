@@ -65,7 +65,7 @@ DECANT_INLINE void quantised_signed_backward_run(const float* src, T* gradient, 
     }
 }
 
-constexpr int32_t kClip = 1 << 22;  // of results that saturate at 16 bits, so that they can be shifted left
+constexpr int32_t kClip = 1 << 21;  // of results that saturate at 16 bits, so that they can be shifted left
 
 // Pointers in local variables: the compiler would have to read members again after every byte that is written.
 struct Channels {
