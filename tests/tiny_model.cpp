@@ -104,7 +104,7 @@ void fill_layer(const Description& d, const std::string& network, const Layer& l
     } else {
         // Inside the transforms values are of the order of 1, as those of a trained model are; pixels and latents are smaller.
         const std::string first = network == "analysis" ? "klt1" : "latents", last = network == "analysis" ? "latents" : "klt1";
-        const float inside = !transforms ? 1.0f : layer.name == first ? 4.0f : layer.name == last ? 0.25f : 1.0f;
+        const float inside = !transforms ? 1.0f : layer.name == first ? 4.0f : layer.name == last ? 0.2f : 1.0f;
         const float size = inside * (network == "hyper_analysis" && layer.name == "conv3" ? 8.0f : 1.0f);
         for (float& v : weights) v = size * random.normal() / std::sqrt(float(p.size) / float(p.shape[0]));
     }
