@@ -27,17 +27,17 @@ const char* const kTiny = R"({
   "networks": {
     "analysis": {"channels_in": 3, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
-      {"name": "klt1", "channels": 10, "arithmetic": "f32"},
+      {"name": "klt1", "channels": 10, "arithmetic": "wide"},
       {"name": "block1.a", "channels": 6, "kernel": 3, "activation": "leaky_relu"},
       {"name": "block1.b", "channels": 10, "kernel": 3, "add": "klt1"},
       {"name": "down", "op": "unshuffle", "factor": 4},
-      {"name": "latents", "channels": 8, "arithmetic": "f32", "quality_bias": true}]},
+      {"name": "latents", "channels": 8, "arithmetic": "wide", "quality_bias": true}]},
     "synthesis": {"channels_in": 8, "layers": [
-      {"name": "latents", "channels": 160, "arithmetic": "f32", "quality_bias": true},
+      {"name": "latents", "channels": 160, "arithmetic": "wide", "quality_bias": true},
       {"name": "up", "op": "shuffle", "factor": 4},
       {"name": "block1.a", "channels": 6, "kernel": 3, "activation": "leaky_relu"},
       {"name": "block1.b", "channels": 10, "kernel": 3, "add": "up"},
-      {"name": "klt1", "channels": 48, "arithmetic": "f32"},
+      {"name": "klt1", "channels": 48, "arithmetic": "wide"},
       {"name": "pixels", "op": "shuffle", "factor": 4}]},
     "hyper_analysis": {"channels_in": 16, "layers": [
       {"name": "conv1", "channels": 8, "kernel": 3, "stride": 2, "activation": "leaky_relu"},

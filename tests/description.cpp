@@ -61,7 +61,7 @@ TEST_CASE("every field of a layer survives writing and reading") {
         {"name": "a", "channels": 16, "kernel": 5, "stride": 2, "activation": "leaky_relu", "slope": 0.2, "init": "he", "init_scale": 0.7},
         {"name": "b", "op": "unshuffle", "factor": 4},
         {"name": "c", "op": "shuffle", "factor": 4, "input": "b"},
-        {"name": "d", "channels": 16, "kernel": 3, "input": "c", "add": "a", "arithmetic": "f32", "quality_bias": true, "init": "klt"},
+        {"name": "d", "channels": 16, "kernel": 3, "input": "c", "add": "a", "arithmetic": "wide", "quality_bias": true, "init": "klt"},
         {"name": "e", "channels": 4, "arithmetic": "integer", "activation": "relu", "input_exponent": 2, "init": "small"},
         {"name": "f", "channels": 4, "arithmetic": "compute", "activation": "none", "init": "zero"})"));
     const Description again = parse_description(to_json(d));
@@ -165,7 +165,6 @@ TEST_CASE("errors of a layer name network, layer and key") {
     layer(R"("name": "x", "channels": 8, "stride": 2, "add": "first")", {"net.x", "first", "[1, 64, 64, 8]", "[1, 32, 32, 8]"});
     layer(R"("name": "x", "channels": 4, "add": "input")", {"net.x", "input", "[1, 64, 64, 3]"});
     layer(R"("name": "x", "channels": 8, "add": "first", "activation": "relu")", {"net.x", "activation"});
-    layer(R"("name": "x", "channels": 8, "add": "first", "arithmetic": "integer")", {"net.x", "integer", "add"});
     layer(R"("name": "x", "channels": 8, "activation": "leaky_relu", "arithmetic": "integer")",
           {"net.x", "integer", "activation"});
     layer(R"("name": "x", "channels": 8, "activation": "relu", "quality_bias": true)", {"net.x", "quality_bias"});
@@ -231,9 +230,11 @@ TEST_CASE("the photo recipe fits together") {
         for (const Layer& layer : d.network(name).layers)
             CHECK((layer.op != Operation::convolution || layer.arithmetic == Arithmetic::integer));
     }
+    CHECK(is_integer(d.network("analysis")));
+    CHECK(is_integer(d.network("synthesis")));
     const auto analysis = plan(d.network("analysis"), {1, 64, 64, 3});
     CHECK(analysis[0].dst_shape == Shape{1, 16, 16, 48});
-    CHECK(analysis[5].dst_shape == Shape{1, 8, 8, 128});
+    CHECK(analysis[7].dst_shape == Shape{1, 8, 8, 128});
     CHECK(analysis.back().src_shape == Shape{1, 4, 4, 320});
 }
 

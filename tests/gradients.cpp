@@ -201,7 +201,7 @@ TEST_CASE("gradients of convolutions") {
 
 TEST_CASE("gradients of activations") {
     check_gradients(R"({"name": "a", "channels": 6, "kernel": 3, "activation": "leaky_relu"})", {2, 5, 4, 3}, true);
-    check_gradients(R"({"name": "a", "channels": 6, "kernel": 3, "activation": "leaky_relu", "slope": 0.3, "arithmetic": "f32"})",
+    check_gradients(R"({"name": "a", "channels": 6, "kernel": 3, "activation": "leaky_relu", "slope": 0.3, "arithmetic": "wide"})",
                     {2, 5, 4, 3}, true);
     check_gradients(R"({"name": "a", "channels": 6, "activation": "relu"})", {2, 3, 4, 3}, true);
     check_gradients(
@@ -218,7 +218,7 @@ TEST_CASE("gradients of shuffles") {
 }
 
 TEST_CASE("gradients of quality biases") {
-    check_gradients(R"({"name": "a", "channels": 5, "kernel": 3, "quality_bias": true, "arithmetic": "f32"})", {3, 4, 3, 3});
+    check_gradients(R"({"name": "a", "channels": 5, "kernel": 3, "quality_bias": true, "arithmetic": "wide"})", {3, 4, 3, 3});
     check_gradients(
         R"({"name": "a", "channels": 5, "quality_bias": true}, {"name": "b", "channels": 4, "kernel": 3, "quality_bias": true})",
         {2, 4, 3, 3});
@@ -235,20 +235,20 @@ TEST_CASE("gradients of sums and branches") {
         R"({"name": "a", "channels": 3, "kernel": 3, "add": "input"}, {"name": "b", "channels": 3, "kernel": 3, "add": "a"})",
         {1, 4, 5, 3});
     // One value with two readers of different arithmetic and an addition.
-    check_gradients(R"({"name": "a", "channels": 5, "kernel": 3}, {"name": "b", "channels": 4, "kernel": 3, "arithmetic": "f32"},
+    check_gradients(R"({"name": "a", "channels": 5, "kernel": 3}, {"name": "b", "channels": 4, "kernel": 3, "arithmetic": "wide"},
                        {"name": "c", "channels": 4, "kernel": 3, "input": "a", "add": "b"}, {"name": "d", "channels": 5, "input": "c", "add": "a"})",
                     {2, 4, 5, 3});
     check_gradients(
-        R"({"name": "a", "channels": 8, "kernel": 3, "arithmetic": "f32"}, {"name": "b", "op": "shuffle", "factor": 2},
+        R"({"name": "a", "channels": 8, "kernel": 3, "arithmetic": "wide"}, {"name": "b", "op": "shuffle", "factor": 2},
                        {"name": "c", "op": "unshuffle", "factor": 2}, {"name": "d", "channels": 8, "input": "c", "add": "a"},
                        {"name": "e", "op": "shuffle", "factor": 2}, {"name": "f", "channels": 2, "kernel": 5, "add": "b"})",
         {1, 3, 4, 2});
 }
 
 TEST_CASE("gradients of a network as in the photo codec") {
-    check_gradients(R"({"name": "pixels", "op": "unshuffle", "factor": 2}, {"name": "klt1", "channels": 8, "arithmetic": "f32"},
+    check_gradients(R"({"name": "pixels", "op": "unshuffle", "factor": 2}, {"name": "klt1", "channels": 8, "arithmetic": "wide"},
                        {"name": "b.a", "channels": 7, "kernel": 3, "activation": "leaky_relu"}, {"name": "b.b", "channels": 8, "kernel": 3, "add": "klt1"},
-                       {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "klt2", "channels": 10, "arithmetic": "f32", "quality_bias": true},
+                       {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "klt2", "channels": 10, "arithmetic": "wide", "quality_bias": true},
                        {"name": "c.a", "channels": 6, "kernel": 3, "stride": 1, "activation": "leaky_relu"}, {"name": "c.b", "channels": 10, "kernel": 3, "add": "klt2"},
                        {"name": "out", "channels": 5, "kernel": 3, "stride": 2}, {"name": "up", "channels": 12}, {"name": "up2", "op": "shuffle", "factor": 2})",
                     {2, 8, 12, 3}, true);
@@ -260,12 +260,12 @@ TEST_CASE("gradients in bf16 are close to those in f32") {
         const char* layers :
         {R"({"name": "a", "channels": 24, "kernel": 3})", R"({"name": "a", "channels": 24, "kernel": 5, "stride": 2})",
          R"({"name": "a", "channels": 24, "kernel": 3}, {"name": "b", "channels": 17, "quality_bias": true})",
-         R"({"name": "a", "channels": 24, "arithmetic": "f32"}, {"name": "b", "channels": 17, "kernel": 3, "activation": "leaky_relu", "slope": 0.5},
+         R"({"name": "a", "channels": 24, "arithmetic": "wide"}, {"name": "b", "channels": 17, "kernel": 3, "activation": "leaky_relu", "slope": 0.5},
              {"name": "c", "channels": 24, "kernel": 3, "add": "a"}, {"name": "d", "op": "shuffle", "factor": 2})",
          R"({"name": "a", "channels": 24, "kernel": 3}, {"name": "b", "channels": 12, "input": "a"}, {"name": "c", "channels": 12, "input": "a", "kernel": 3},
-             {"name": "d", "channels": 12, "input": "c", "add": "b", "arithmetic": "f32"})",
+             {"name": "d", "channels": 12, "input": "c", "add": "b", "arithmetic": "wide"})",
          // A value in bf16 that is read in f32 and in bf16, and added.
-         R"({"name": "a", "channels": 12, "kernel": 3}, {"name": "b", "channels": 12, "input": "a", "arithmetic": "f32"},
+         R"({"name": "a", "channels": 12, "kernel": 3}, {"name": "b", "channels": 12, "input": "a", "arithmetic": "wide"},
              {"name": "c", "channels": 12, "input": "a", "kernel": 3}, {"name": "d", "channels": 12, "input": "c", "add": "b", "quality_bias": true},
              {"name": "e", "channels": 12, "add": "a"})"}) {
         CAPTURE(layers);

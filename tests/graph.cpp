@@ -195,7 +195,7 @@ TEST_CASE("networks of one layer") {
           R"({"name": "a", "channels": 6, "kernel": 5, "stride": 2, "activation": "relu"})",
           R"({"name": "a", "channels": 7, "kernel": 7, "activation": "leaky_relu", "slope": 0.3})",
           R"({"name": "a", "channels": 3, "kernel": 3, "quality_bias": true})",
-          R"({"name": "a", "channels": 5, "kernel": 3, "stride": 2, "quality_bias": true, "arithmetic": "f32"})"}) {
+          R"({"name": "a", "channels": 5, "kernel": 3, "stride": 2, "quality_bias": true, "arithmetic": "wide"})"}) {
         check_network(layer, {2, 7, 5, 3});
         check_network(layer, {1, 1, 1, 3}, DataType::bf16);
     }
@@ -204,13 +204,13 @@ TEST_CASE("networks of one layer") {
 TEST_CASE("residual blocks") {
     // The sum takes the place of the addend, or has a place of its own where the addend is read again.
     check_network(
-        R"({"name": "a", "channels": 8, "arithmetic": "f32"}, {"name": "b", "channels": 5, "kernel": 3, "activation": "leaky_relu"},
+        R"({"name": "a", "channels": 8, "arithmetic": "wide"}, {"name": "b", "channels": 5, "kernel": 3, "activation": "leaky_relu"},
                      {"name": "c", "channels": 8, "kernel": 3, "add": "a"}, {"name": "d", "channels": 4})",
         {2, 6, 5, 3});
     check_network(
-        R"({"name": "a", "channels": 8, "arithmetic": "f32"}, {"name": "b", "channels": 5, "kernel": 3, "activation": "leaky_relu"},
+        R"({"name": "a", "channels": 8, "arithmetic": "wide"}, {"name": "b", "channels": 5, "kernel": 3, "activation": "leaky_relu"},
                      {"name": "c", "channels": 8, "kernel": 3, "add": "a"}, {"name": "d", "channels": 8, "kernel": 3, "add": "a"},
-                     {"name": "e", "channels": 8, "kernel": 3, "add": "c", "arithmetic": "f32"})",
+                     {"name": "e", "channels": 8, "kernel": 3, "add": "c", "arithmetic": "wide"})",
         {2, 6, 5, 3});
     check_network(
         R"({"name": "a", "channels": 5, "kernel": 3, "activation": "leaky_relu"}, {"name": "b", "channels": 3, "kernel": 3, "add": "input"})",
@@ -219,15 +219,15 @@ TEST_CASE("residual blocks") {
 
 TEST_CASE("branches") {
     check_network(
-        R"({"name": "a", "channels": 9, "kernel": 3, "activation": "leaky_relu"}, {"name": "b", "channels": 4, "kernel": 3, "arithmetic": "f32"},
-                     {"name": "c", "channels": 4, "input": "a", "arithmetic": "f32"}, {"name": "d", "channels": 4, "input": "b", "add": "c"},
+        R"({"name": "a", "channels": 9, "kernel": 3, "activation": "leaky_relu"}, {"name": "b", "channels": 4, "kernel": 3, "arithmetic": "wide"},
+                     {"name": "c", "channels": 4, "input": "a", "arithmetic": "wide"}, {"name": "d", "channels": 4, "input": "b", "add": "c"},
                      {"name": "e", "channels": 4, "kernel": 3, "input": "input", "add": "d"})",
         {1, 6, 6, 3});
 }
 
 TEST_CASE("a layer adds the very layer that it reads") {
     check_network(
-        R"({"name": "a", "channels": 8, "arithmetic": "f32"}, {"name": "b", "channels": 8, "kernel": 3, "arithmetic": "f32", "add": "a"},
+        R"({"name": "a", "channels": 8, "arithmetic": "wide"}, {"name": "b", "channels": 8, "kernel": 3, "arithmetic": "wide", "add": "a"},
                      {"name": "c", "channels": 8, "kernel": 3, "add": "b"})",
         {1, 9, 8, 3});
 }
@@ -256,16 +256,16 @@ TEST_CASE("unrounded integer layers are refused in bf16") {
 }
 
 TEST_CASE("networks as in the photo codec") {
-    check_network(R"({"name": "pixels", "op": "unshuffle", "factor": 4}, {"name": "klt1", "channels": 12, "arithmetic": "f32"},
+    check_network(R"({"name": "pixels", "op": "unshuffle", "factor": 4}, {"name": "klt1", "channels": 12, "arithmetic": "wide"},
                      {"name": "b1", "channels": 10, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 12, "kernel": 3, "add": "klt1"},
-                     {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "klt2", "channels": 20, "arithmetic": "f32", "quality_bias": true},
+                     {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "klt2", "channels": 20, "arithmetic": "wide", "quality_bias": true},
                      {"name": "b2", "channels": 9, "kernel": 3, "activation": "leaky_relu"}, {"name": "s2", "channels": 20, "kernel": 3, "add": "klt2"},
-                     {"name": "latents", "channels": 8, "arithmetic": "f32"})",
+                     {"name": "latents", "channels": 8, "arithmetic": "wide"})",
                   {2, 24, 16, 3});
     check_network(
-        R"({"name": "latents", "channels": 16, "arithmetic": "f32", "quality_bias": true}, {"name": "up", "op": "shuffle", "factor": 2},
+        R"({"name": "latents", "channels": 16, "arithmetic": "wide", "quality_bias": true}, {"name": "up", "op": "shuffle", "factor": 2},
                      {"name": "b1", "channels": 6, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 4, "kernel": 3, "add": "up"},
-                     {"name": "klt1", "channels": 48, "arithmetic": "f32"}, {"name": "pixels", "op": "shuffle", "factor": 4})",
+                     {"name": "klt1", "channels": 48, "arithmetic": "wide"}, {"name": "pixels", "op": "shuffle", "factor": 4})",
         {2, 3, 2, 8});
 }
 

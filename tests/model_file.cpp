@@ -117,7 +117,11 @@ TEST_CASE("a model comes back with the numbers that the networks use") {
                 std::transform(want.begin(), want.end(), want.begin(), as_bf16);
                 kinds.insert("compute");
             } else {
-                kinds.insert("f32");
+                const WideWeights r = round_wide_weights(saved, layer.channels);
+                for (size_t i = 0; i < want.size(); i++) {
+                    want[i] = std::ldexp(float(r.integers[i]), -r.exponents[i / (want.size() / size_t(layer.channels))]);
+                }
+                kinds.insert("wide");
             }
             CHECK(std::equal(want.begin(), want.end(), loaded.begin()));
         }
@@ -135,14 +139,15 @@ TEST_CASE("integer networks have the same weights and biases before and after th
     const ModelFile file;
     const ModelContents contents = load_model(file.original());
     CodecWeights before(file.description, file.parameters), after(contents.description, contents.parameters);
-    for (const char* name : {"hyper_synthesis", "context0", "context3"}) {
+    for (const char* name : {"hyper_synthesis", "context0", "context3", "analysis", "synthesis"}) {
         const Network& network = file.description.network(name);
         for (size_t l = 0; l < network.layers.size(); l++) {
             if (network.layers[l].op != Operation::convolution) continue;
-            const auto &a = before[name].layer(int(l)), &b = after[name].layer(int(l));
-            CAPTURE(a.prefix);
+            const auto &a = before.integers(name).layer(int(l)), &b = after.integers(name).layer(int(l));
+            CAPTURE(name);
+            CAPTURE(l);
             CHECK(a.packed.rounded().integers == b.packed.rounded().integers);
-            CHECK(a.packed.rounded().exponents == b.packed.rounded().exponents);
+            CHECK(a.exponents == b.exponents);
             CHECK(a.bias == b.bias);
             CHECK(a.quality == b.quality);
         }
@@ -168,11 +173,14 @@ TEST_CASE("units are the logarithms of standard deviations in quantisation steps
     for (size_t i = 0; i < gain.size(); i++) {
         const double exact = 1024 * (std::log2(double(deviation[i % deviation.size()])) + double(gain[i]));
         CHECK(std::abs(contents.unit[i] - exact) <= 0.51);
+        CHECK(std::abs(contents.step[i] - 1024 * double(file.parameters["inverse_gain"][i])) <= 0.51);
     }
     // Beyond 14 octaves they are cut.
     Parameters extreme = file.parameters;
     extreme["gain"][0] = 40;
     extreme["gain"][1] = -40;
+    extreme["inverse_gain"][0] = 40;
+    extreme["inverse_gain"][1] = -40;
     extreme["latent_std"][2] = 0;
     extreme["latent_std"][3] = -1;
     const TemporaryFolder folder;
@@ -180,6 +188,8 @@ TEST_CASE("units are the logarithms of standard deviations in quantisation steps
     const ModelContents cut = load_model(folder / "m");
     CHECK(cut.unit[0] == 14 * 1024);
     CHECK(cut.unit[1] == -14 * 1024);
+    CHECK(cut.step[0] == 14 * 1024);
+    CHECK(cut.step[1] == -14 * 1024);
 }
 
 TEST_CASE("metadata are kept, the description is not among them") {
@@ -333,9 +343,19 @@ TEST_CASE("integers out of their range are refused") {
         file.set<int8_t>("hyper_synthesis.conv2.weight", 77, int8_t(weight));
         check_refused("hyper_synthesis.conv2.weight");
     }
-    for (const int unit : {14 * 1024 + 1, -14 * 1024 - 1, 32767, -32768}) {
-        file.set<int16_t>("unit", 7, int16_t(unit));
-        check_refused("unit");
+    for (const int exponent : {-1, -128, 19, 127}) {
+        file.set<int8_t>("synthesis.klt2.exponent", 5, int8_t(exponent));
+        check_refused("synthesis.klt2.exponent");
+    }
+    for (const int weight : {4064, 32767, -4064, -32768}) {
+        file.set<int16_t>("synthesis.klt2.weight", 77, int16_t(weight));
+        check_refused("synthesis.klt2.weight");
+    }
+    for (const int value : {14 * 1024 + 1, -14 * 1024 - 1, 32767, -32768}) {
+        for (const char* name : {"unit", "step"}) {
+            file.set<int16_t>(name, 7, int16_t(value));
+            check_refused(name);
+        }
     }
     file.set<int16_t>("unit", 7, int16_t(14 * 1024));
     CHECK(file.load_changed().unit[7] == 14 * 1024);

@@ -116,7 +116,7 @@ TEST_CASE("gradients are summed in ranges") {
 TEST_CASE("factors on the learning rate") {
     const Description d =
         parse_description(R"({"name": "m", "latent_channels": 4, "hyper_channels": 1, "lambda": [0.01, 0.1], "networks": {"net": {
-        "channels_in": 3, "layers": [{"name": "f32", "channels": 4, "arithmetic": "f32"}, {"name": "zeros", "channels": 4, "arithmetic": "f32"},
+        "channels_in": 3, "layers": [{"name": "f32", "channels": 4, "arithmetic": "wide"}, {"name": "zeros", "channels": 4, "arithmetic": "wide"},
         {"name": "compute", "channels": 5, "kernel": 3}, {"name": "integer", "channels": 5, "arithmetic": "integer"}]}}})");
     Parameters parameters(d);
     std::mt19937 random(3);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/engine/graph.h"
+#include "codec/engine/integer_graph.h"
 #include "codec/engine/kernels.h"
 #include "codec/error.h"
 
@@ -73,14 +74,14 @@ std::vector<uint8_t> random_bytes(size_t count, uint32_t seed) {
 }
 
 // The network in integers; results as they are: u8 activations, or s32.
-std::vector<int32_t> run_integers(NetworkWeights& weights, Shape shape, const std::vector<uint8_t>& input, int quality_q8,
-                                  int signed_from = 1 << 20) {
-    GraphOptions options;
-    options.input_type = DataType::u8;
+std::vector<int32_t> run_integers(const Network& network, const Parameters& parameters, Shape shape, const std::vector<uint8_t>& input,
+                                  int quality_q8, int signed_from = 1 << 20) {
+    IntegerWeights weights(network, parameters);
+    IntegerGraphOptions options;
     options.signed_from = signed_from;
-    Graph graph(weights, shape, options);
+    IntegerGraph graph(weights, shape, options);
     std::memcpy(graph.input().data, input.data(), input.size());
-    graph.forward_integer(quality_q8);
+    graph.forward(quality_q8);
     const TensorRef out = graph.output();
     std::vector<int32_t> result(out.shape.elements());
     for (size_t i = 0; i < result.size(); i++) result[i] = out.type == DataType::u8 ? out.as<uint8_t>()[i] : out.as<int32_t>()[i];
@@ -133,7 +134,7 @@ TEST_CASE("training and decoding agree bit for bit") {
                     CAPTURE(context);
                     CAPTURE(seed);
                     CAPTURE(level);
-                    const auto decoded = run_integers(weights, shape, input, level * 256);
+                    const auto decoded = run_integers(d.network("net"), parameters, shape, input, level * 256);
                     CHECK(decoded == run_floats(weights, shape, input, float(level), DataType::f32, context ? 5 : 2));
                     CHECK(decoded == run_floats(weights, shape, input, float(level), DataType::bf16, context ? 5 : 2));
                     // The comparison means something: results are neither all alike nor all clipped.
@@ -157,13 +158,12 @@ TEST_CASE("inputs around a zero point agree as well") {
         std::mt19937 random(seed);
         std::vector<uint8_t> input(shape.elements());
         for (uint8_t& b : input) b = uint8_t(random());
-        const auto decoded = run_integers(weights, shape, input, 256, signed_from);
+        const auto decoded = run_integers(d.network("net"), parameters, shape, input, 256, signed_from);
         CHECK(decoded == run_floats(weights, shape, input, 1.0f, DataType::f32, 5, signed_from));
         CHECK(decoded == run_floats(weights, shape, input, 1.0f, DataType::bf16, 5, signed_from));
     }
     const Description wide = with_network(4, R"({"name": "a", "channels": 3, "kernel": 3, "arithmetic": "integer"})");
-    NetworkWeights weights(wide.network("net"), Parameters(wide));
-    CHECK_THROWS_WITH_AS(run_integers(weights, {1, 3, 3, 4}, std::vector<uint8_t>(36), 0, 2), doctest::Contains("net"), Error);
+    CHECK_THROWS_WITH_AS(run_integers(wide.network("net"), Parameters(wide), {1, 3, 3, 4}, std::vector<uint8_t>(36), 0, 2), doctest::Contains("net"), Error);
 }
 
 TEST_CASE("between levels the integer bias is the rounded mixture") {
@@ -172,17 +172,16 @@ TEST_CASE("between levels the integer bias is the rounded mixture") {
     // Without weights the result is the bias alone, in multiples of 1/1024.
     const std::vector<float> table{0, 1, 1, -1, 3, 0.5f, -2, 8};
     std::copy(table.begin(), table.end(), parameters["net.a.quality"].begin());
-    NetworkWeights weights(d.network("net"), parameters);
     for (int q = 0; q <= 256 * (kLevels - 1); q += 37) {
         const int level = std::min(q / 256, kLevels - 2);
         const double upper = double(q - 256 * level) / 256;
-        const auto result = run_integers(weights, {1, 1, 1, 1}, {0}, q);
+        const auto result = run_integers(d.network("net"), parameters, {1, 1, 1, 1}, {0}, q);
         for (size_t c = 0; c < 2; c++) {
             const double want = 1024 * (table[size_t(level) * 2 + c] * (1 - upper) + table[size_t(level) * 2 + 2 + c] * upper);
             CHECK(std::abs(result[c] - want) <= 0.5);
         }
     }
-    CHECK(run_integers(weights, {1, 1, 1, 1}, {0}, 256 * (kLevels - 1)) == std::vector<int32_t>{-2048, 8192});
+    CHECK(run_integers(d.network("net"), parameters, {1, 1, 1, 1}, {0}, 256 * (kLevels - 1)) == std::vector<int32_t>{-2048, 8192});
 
     // Large weights leave whole numbers for the bias: the mixture is rounded half up to one of them.
     const Description coarse =
@@ -191,11 +190,10 @@ TEST_CASE("between levels the integer bias is the rounded mixture") {
     std::fill(whole["net.a.weight"].begin(), whole["net.a.weight"].end(), 63.0f);
     const std::vector<float> numbers{0, 1, 1, -2, 3, 5, -2, 8};
     std::copy(numbers.begin(), numbers.end(), whole["net.a.quality"].begin());
-    NetworkWeights coarse_weights(coarse.network("net"), whole);
     for (int q = 0; q <= 256 * (kLevels - 1); q += 32) {
         const size_t level = size_t(std::min(q / 256, kLevels - 2));
         const double upper = double(q) / 256 - double(level);
-        const auto result = run_integers(coarse_weights, {1, 1, 1, 1}, {0}, q);
+        const auto result = run_integers(coarse.network("net"), whole, {1, 1, 1, 1}, {0}, q);
         for (size_t c = 0; c < 2; c++) {
             CHECK(result[c] ==
                   1024 * int(std::floor(numbers[level * 2 + c] * (1 - upper) + numbers[level * 2 + 2 + c] * upper + 0.5)));
@@ -264,37 +262,12 @@ TEST_CASE("results do not depend on the number of threads") {
         std::vector<int32_t> alone;
         for (int threads : {1, 2, 3}) {
             omp_set_num_threads(threads);
-            NetworkWeights weights(d.network("net"), parameters);
-            const auto result = run_integers(weights, shape, input, 300);
+            const auto result = run_integers(d.network("net"), parameters, shape, input, 300);
             if (threads == 1) alone = result;
             CHECK(result == alone);
         }
     }
     omp_set_num_threads(before);
-}
-
-TEST_CASE("integer layers read u8 only") {
-    const Description d = with_network(
-        3, R"({"name": "a", "channels": 4, "arithmetic": "integer"}, {"name": "b", "channels": 4, "arithmetic": "integer"})");
-    NetworkWeights weights(d.network("net"), Parameters(d));
-    GraphOptions options;
-    CHECK_THROWS_WITH_AS(Graph(weights, {1, 4, 4, 3}, options), doctest::Contains("net.a"), Error);
-    options.input_type = DataType::u8;
-    CHECK_THROWS_WITH_AS(Graph(weights, {1, 4, 4, 3}, options), doctest::Contains("net.b"), Error);
-}
-
-TEST_CASE("requantisation rounds half up and clips") {
-    const std::vector<int32_t> bias{0, 10, -7, 0}, sums{100, 5, 6, -5, 300, -300, 1 << 20, 3, -6, 22, 7, 130};
-    const std::vector<int8_t> shift{2, 0, 1, -3};
-    std::vector<uint8_t> bytes(sums.size());
-    kernels::requantise(sums.data(), bias.data(), shift.data(), bytes.data(), 3, 4);
-    std::vector<int32_t> kept = sums;
-    kernels::rescale(kept.data(), bias.data(), shift.data(), 3, 4);
-    for (size_t i = 0; i < sums.size(); i++) {
-        const int32_t want = int32_t(std::floor(std::ldexp(double(sums[i] + bias[i % 4]), -shift[i % 4]) + 0.5));
-        CHECK(kept[i] == want);
-        CHECK(bytes[i] == std::clamp(want, 0, 255));
-    }
 }
 
 TEST_CASE("the activation that training sees") {

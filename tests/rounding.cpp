@@ -98,3 +98,33 @@ TEST_CASE("each row has its own exponent, and one row's does not depend on the o
         CHECK(std::equal(one.integers.begin(), one.integers.end(), all.integers.begin() + std::ptrdiff_t(9 * o)));
     }
 }
+
+TEST_CASE("wide weights have thirteen bits in two digits") {
+    const int rows = 2000;
+    const auto weights = rows_of_all_scales(rows, 3);
+    const WideWeights r = round_wide_weights(weights, rows);
+    const auto digits = wide_digits(r.integers);
+    REQUIRE(digits.size() == 2 * weights.size());
+    std::vector<float> values;
+    for (size_t i = 0; i < weights.size(); i++) {
+        const int e = r.exponents[i / 9];
+        REQUIRE(e >= 0);
+        REQUIRE(e <= kMaxWideExponent);
+        REQUIRE(std::abs(int(r.integers[i])) <= kWideLimit);
+        values.push_back(std::ldexp(float(r.integers[i]), -e));
+        REQUIRE(std::abs(values[i] - std::clamp(weights[i], -4063.0f, 4063.0f)) <= std::ldexp(0.5f, -e));
+        const int high = digits[i], low = digits[weights.size() + i];
+        REQUIRE(std::abs(high) <= kWeightLimit);
+        REQUIRE(low >= -32);
+        REQUIRE(low <= 31);
+        REQUIRE(high * 64 + low == r.integers[i]);
+    }
+    for (size_t o = 0; o < size_t(rows); o++) {
+        float top = 0;
+        for (size_t i = 9 * o; i < 9 * o + 9; i++) top = std::max(top, std::abs(weights[i]));
+        REQUIRE((r.exponents[o] == kMaxWideExponent || std::ldexp(top, r.exponents[o] + 1) > 4063.0f));
+    }
+    const WideWeights again = round_wide_weights(values, rows);
+    CHECK(again.integers == r.integers);
+    CHECK(again.exponents == r.exponents);
+}

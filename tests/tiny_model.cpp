@@ -23,31 +23,31 @@ std::string context(const std::string& name, int channels_in) {
 const char* const kTransforms = R"(
     "analysis": {"channels_in": 3, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
-      {"name": "klt1", "channels": 12, "arithmetic": "f32", "init": "klt"},
-      {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block1.b", "channels": 12, "kernel": 3, "add": "klt1", "init": "zero"},
+      {"name": "klt1", "channels": 12, "arithmetic": "wide", "init": "klt"},
+      {"name": "block1.a", "channels": 8, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "klt1", "init": "zero"},
       {"name": "down2", "op": "unshuffle", "factor": 2},
-      {"name": "klt2", "channels": 24, "arithmetic": "f32", "init": "klt"},
-      {"name": "block2.a", "channels": 16, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block2.b", "channels": 24, "kernel": 3, "add": "klt2", "init": "zero"},
+      {"name": "klt2", "channels": 24, "arithmetic": "wide", "init": "klt"},
+      {"name": "block2.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block2.b", "channels": 24, "kernel": 3, "arithmetic": "integer", "add": "klt2", "init": "zero"},
       {"name": "down3", "op": "unshuffle", "factor": 2},
-      {"name": "klt3", "channels": 32, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
-      {"name": "block3.a", "channels": 16, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block3.b", "channels": 32, "kernel": 3, "add": "klt3", "init": "zero"},
-      {"name": "latents", "channels": 16, "arithmetic": "f32", "init": "klt"}]},
+      {"name": "klt3", "channels": 32, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
+      {"name": "block3.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block3.b", "channels": 32, "kernel": 3, "arithmetic": "integer", "add": "klt3", "init": "zero"},
+      {"name": "latents", "channels": 16, "arithmetic": "wide", "init": "klt"}]},
     "synthesis": {"channels_in": 16, "layers": [
-      {"name": "latents", "channels": 32, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
-      {"name": "block3.a", "channels": 16, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block3.b", "channels": 32, "kernel": 3, "add": "latents", "init": "zero"},
-      {"name": "klt3", "channels": 96, "arithmetic": "f32", "init": "klt"},
+      {"name": "latents", "channels": 32, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
+      {"name": "block3.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block3.b", "channels": 32, "kernel": 3, "arithmetic": "integer", "add": "latents", "init": "zero"},
+      {"name": "klt3", "channels": 96, "arithmetic": "wide", "init": "klt"},
       {"name": "up3", "op": "shuffle", "factor": 2},
-      {"name": "block2.a", "channels": 16, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block2.b", "channels": 24, "kernel": 3, "add": "up3", "init": "zero"},
-      {"name": "klt2", "channels": 48, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
+      {"name": "block2.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block2.b", "channels": 24, "kernel": 3, "arithmetic": "integer", "add": "up3", "init": "zero"},
+      {"name": "klt2", "channels": 48, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
       {"name": "up2", "op": "shuffle", "factor": 2},
-      {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
-      {"name": "block1.b", "channels": 12, "kernel": 3, "add": "up2", "init": "zero"},
-      {"name": "klt1", "channels": 48, "arithmetic": "f32", "init": "klt"},
+      {"name": "block1.a", "channels": 8, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
+      {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "up2", "init": "zero"},
+      {"name": "klt1", "channels": 48, "arithmetic": "wide", "init": "klt"},
       {"name": "pixels", "op": "shuffle", "factor": 4}]},
     "hyper_analysis": {"channels_in": 32, "layers": [
       {"name": "conv1", "channels": 16, "activation": "leaky_relu"},
@@ -97,18 +97,22 @@ void fill_layer(const Description& d, const std::string& network, const Layer& l
     const std::string name = network + "." + layer.name;
     const Parameter& p = parameters.find(name + ".weight");
     const auto weights = parameters[p.name], bias = parameters[name + ".bias"];
-    const bool integer = layer.arithmetic == Arithmetic::integer, predicts = integer && layer.activation == Activation::none;
+    const bool integer = layer.arithmetic == Arithmetic::integer, transforms = network == "analysis" || network == "synthesis";
+    const bool predicts = integer && !transforms && layer.activation == Activation::none;
     if (integer) {
-        fill_integer_weights(weights, p.shape, predicts ? 0.5f : 2.0f, random);
+        fill_integer_weights(weights, p.shape, transforms ? (layer.init == Init::zero ? 0.3f : 1.0f) : predicts ? 0.5f : 2.0f, random);
     } else {
-        const float size = network == "hyper_analysis" && layer.name == "conv3" ? 8.0f : layer.init == Init::zero ? 0.3f : 1.0f;
+        // Inside the transforms values are of the order of 1, as those of a trained model are; pixels and latents are smaller.
+        const std::string first = network == "analysis" ? "klt1" : "latents", last = network == "analysis" ? "latents" : "klt1";
+        const float inside = !transforms ? 1.0f : layer.name == first ? 4.0f : layer.name == last ? 0.2f : 1.0f;
+        const float size = inside * (network == "hyper_analysis" && layer.name == "conv3" ? 8.0f : 1.0f);
         for (float& v : weights) v = size * random.normal() / std::sqrt(float(p.size) / float(p.shape[0]));
     }
     for (size_t o = 0; o < bias.size(); o++) {
         if (predicts) {
             bias[o] = o < size_t(d.latent_channels) ? random.uniform(-2, 2) : random.uniform(-5, 2);
         } else {
-            bias[o] = integer ? 0.5f + random.normal() : 0.02f * random.normal();
+            bias[o] = integer && !transforms ? 0.5f + random.normal() : (integer ? 0.2f : 0.02f) * random.normal();
         }
     }
     if (layer.quality_bias) {

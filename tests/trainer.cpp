@@ -27,19 +27,19 @@ const char* const kTiny = R"({
   "networks": {
     "analysis": {"channels_in": 3, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
-      {"name": "klt1", "channels": 6, "arithmetic": "f32", "init": "klt"},
+      {"name": "klt1", "channels": 6, "arithmetic": "wide", "init": "klt"},
       {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
       {"name": "block1.b", "channels": 6, "kernel": 3, "add": "klt1", "init": "zero"},
       {"name": "down", "op": "unshuffle", "factor": 4},
-      {"name": "klt2", "channels": 8, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
-      {"name": "latents", "channels": 8, "arithmetic": "f32", "init": "klt"}]},
+      {"name": "klt2", "channels": 8, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
+      {"name": "latents", "channels": 8, "arithmetic": "wide", "init": "klt"}]},
     "synthesis": {"channels_in": 8, "layers": [
-      {"name": "latents", "channels": 8, "arithmetic": "f32", "quality_bias": true, "init": "klt"},
-      {"name": "klt2", "channels": 96, "arithmetic": "f32", "init": "klt"},
+      {"name": "latents", "channels": 8, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
+      {"name": "klt2", "channels": 96, "arithmetic": "wide", "init": "klt"},
       {"name": "up", "op": "shuffle", "factor": 4},
       {"name": "block1.a", "channels": 8, "kernel": 3, "activation": "leaky_relu"},
       {"name": "block1.b", "channels": 6, "kernel": 3, "add": "up", "init": "zero"},
-      {"name": "klt1", "channels": 48, "arithmetic": "f32", "init": "klt"},
+      {"name": "klt1", "channels": 48, "arithmetic": "wide", "init": "klt"},
       {"name": "pixels", "op": "shuffle", "factor": 4}]},
     "hyper_analysis": {"channels_in": 16, "layers": [
       {"name": "conv1", "channels": 8, "kernel": 3, "stride": 2, "activation": "leaky_relu"},

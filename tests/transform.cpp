@@ -17,33 +17,36 @@ using namespace decant::test;
 
 namespace {
 
-// With `precise` the transforms are in f32 throughout, so that results are the same but for the last bits.
-ModelContents contents(bool precise) {
+// With `floats` the transforms have 3×3 layers of f32, so that they do not run in integers.
+ModelContents contents(bool floats) {
     ModelContents model = tiny_contents();
     for (Network& network : model.description.networks) {
-        if (!precise || (network.name != "analysis" && network.name != "synthesis")) continue;
-        for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::f32;
+        if (!floats || (network.name != "analysis" && network.name != "synthesis")) continue;
+        for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::wide;
     }
     return model;
 }
 
 struct Workshop {
-    explicit Workshop(bool precise = false) : model(contents(precise)) {}
+    explicit Workshop(bool floats = false) : model(contents(floats)) {}
 
     ModelContents model;
     CodecWeights weights{model.description, model.parameters};
     SharedMemory memory;
     Transform transform{model.description, weights, memory};
-};
 
 // The latents of a picture, [h, w, channels].
-struct LatentPlane {
+template <class T>
+struct Plane {
     int h, w, channels;
-    std::vector<float> values;
+    std::vector<T> values;
 
-    float* at(int y, int x) { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
-    const float* at(int y, int x) const { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
+    Plane(int rows, int columns, int c) : h(rows), w(columns), channels(c), values(size_t(rows) * size_t(columns) * size_t(c)) {}
+    T* at(int y, int x) { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
+    const T* at(int y, int x) const { return values.data() + (size_t(y) * size_t(w) + size_t(x)) * size_t(channels); }
 };
+using LatentPlane = Plane<float>;     // as the analysis gives them
+using DecodedPlane = Plane<int16_t>;  // as the synthesis reads them
 
 constexpr int kWindow = 40;
 
@@ -57,7 +60,7 @@ void each_window(const Area& whole, F&& f) {
 LatentPlane analyse(Workshop& shop, const Image& image, float quality) {
     const Area whole = latent_area(image.width, image.height);
     const int channels = shop.model.description.latent_channels;
-    LatentPlane plane{whole.h, whole.w, channels, std::vector<float>(size_t(whole.h) * size_t(whole.w) * size_t(channels))};
+    LatentPlane plane(whole.h, whole.w, channels);
     each_window(whole, [&](const Area& window) {
         const Area seen = widened(window, Transform::analysis_margin(shop.model.description), whole);
         shop.transform.analyse(image, window, seen, quality, plane.at(window.y, window.x), size_t(whole.w) * size_t(channels));
@@ -65,9 +68,9 @@ LatentPlane analyse(Workshop& shop, const Image& image, float quality) {
     return plane;
 }
 
-Image synthesise(Workshop& shop, const LatentPlane& plane, uint32_t width, uint32_t height, int channels, float quality) {
+Image synthesise(Workshop& shop, const DecodedPlane& plane, uint32_t width, uint32_t height, int channels, float quality) {
     Image image(width, height, channels);
-    const auto read = [&](int y, int x, int count, float* dst) { std::copy_n(plane.at(y, x), size_t(count) * size_t(plane.channels), dst); };
+    const auto read = [&](int y, int x, int count, int16_t* dst) { std::copy_n(plane.at(y, x), size_t(count) * size_t(plane.channels), dst); };
     const Area whole = latent_area(width, height);
     each_window(whole, [&](const Area& window) {
         const Area seen = widened(window, Transform::synthesis_margin(shop.model.description), whole);
@@ -75,15 +78,10 @@ Image synthesise(Workshop& shop, const LatentPlane& plane, uint32_t width, uint3
     });
     return image;
 }
+};
 
-GraphOptions transform_options() {
-    GraphOptions options;
-    options.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
-    return options;
-}
-
-// The sums of a whole picture and of a window may differ in their last bit, which a rounding to bf16 turns into one of 2^-9.
-double tolerance(bool precise) { return precise ? 1e-5 : has_fast_bf16() ? 4e-3 : 1e-4; }
+// Sums in floats of a whole picture and of a window may differ in their last bit; integers are the same.
+double tolerance(bool floats) { return floats ? 1e-5 : 0; }
 
 int round_up(uint32_t v) { return int((v + 15) / 16 * 16); }
 
@@ -109,19 +107,60 @@ Image padded(const Image& image) {
     return result;
 }
 
-std::vector<float> run(Workshop& shop, const char* network, Shape shape, const std::vector<float>& input, float quality) {
-    Graph graph(shop.weights[network], shape, transform_options());
-    std::copy(input.begin(), input.end(), graph.input().as<float>());
-    graph.forward({&quality, 1});
-    const TensorRef out = graph.output();
-    return {out.as<float>(), out.as<float>() + out.shape.elements()};
+template <class T>
+T rounded(float v, float zero, float low, float high) {
+    return T(std::clamp(std::floor(v + zero + 0.5f), low, high));
 }
+
+std::vector<float> run(Workshop& shop, const char* network, Shape shape, const std::vector<float>& input, float quality) {
+    if (!is_integer(shop.model.description.network(network))) {
+        Graph graph(shop.weights[network], shape, {});
+        std::copy(input.begin(), input.end(), graph.input().as<float>());
+        graph.forward({&quality, 1});
+        const TensorRef out = graph.output();
+        return {out.as<float>(), out.as<float>() + out.shape.elements()};
+    }
+    const bool pixels = shape.c == 3;
+    IntegerGraphOptions options;
+    options.input_type = pixels ? DataType::u8 : DataType::s16;
+    options.signed_from = 0;
+    options.input_exponent = pixels ? 8 : 10;
+    options.output_exponent = 16;
+    IntegerGraph graph(shop.weights.integers(network), shape, options);
+    for (size_t i = 0; i < input.size(); i++) {
+        if (pixels) {
+            graph.input().as<uint8_t>()[i] = rounded<uint8_t>(input[i] * 256, 128, 0, 255);
+        } else {
+            graph.input().as<int16_t>()[i] = rounded<int16_t>(input[i] * 1024, 0, -32768, 32767);
+        }
+    }
+    graph.forward(int(std::lround(quality * 256)));
+    const TensorRef out = graph.output();
+    std::vector<float> result(out.shape.elements());
+    for (size_t i = 0; i < result.size(); i++) result[i] = float(out.as<int32_t>()[i]) / 65536;
+    return result;
+}
+
+DecodedPlane decoded(const LatentPlane& plane) {
+    DecodedPlane result(plane.h, plane.w, plane.channels);
+    for (size_t i = 0; i < plane.values.size(); i++) result.values[i] = rounded<int16_t>(plane.values[i] * 1024, 0, -32768, 32767);
+    return result;
+}
+
+std::vector<float> synthesise_whole(Workshop& shop, const DecodedPlane& plane, float quality) {
+    std::vector<float> input;
+    for (const int16_t v : plane.values) input.push_back(float(v) / 1024);
+    return run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, input, quality);
+}
+
+// A pixel before it is rounded and clipped.
+double pixel_of(double v) { return v * 256 + 128; }
 
 std::vector<float> analyse_whole(Workshop& shop, const Image& image, float quality) {
     const Image whole = padded(image);
     std::vector<float> input;
     for (size_t i = 0; i < whole.samples.size(); i++) {
-        for (int c = 0; c < (image.channels == 1 ? 3 : 1); c++) input.push_back(float(whole.samples[i]) / 255.0f - 0.5f);
+        for (int c = 0; c < (image.channels == 1 ? 3 : 1); c++) input.push_back((float(whole.samples[i]) - 128.0f) / 256.0f);
     }
     return run(shop, "analysis", {1, int(whole.height), int(whole.width), 3}, input, quality);
 }
@@ -170,7 +209,7 @@ int reach_by_trial(Workshop& shop, const char* network, int in, int out) {
 
 TEST_CASE("margins are how far the networks see") {
     const ThreadCount one(1);
-    Workshop shop;
+    Workshop shop(true);
     const Description& d = shop.model.description;
     // Two 3×3 layers at 4, 8 and 16 pixels a position each; more than that would be wasted work for each window.
     CHECK(receptive_margin(d.network("analysis"), 1) == 2 * (4 + 8 + 16));
@@ -196,9 +235,11 @@ TEST_CASE("windows that see more than they must, all of one size") {
 
 TEST_CASE("windows give what the whole picture gives") {
     const ThreadCount one(1);
-    for (const bool precise : {true, false}) {
-        Workshop shop(precise);
-        const float quality = precise ? 1.3f : 0.0f;
+    for (const bool floats : {true, false}) {
+        Workshop shop(floats);
+        REQUIRE(is_integer(shop.model.description.network("analysis")) != floats);
+        REQUIRE(is_integer(shop.model.description.network("synthesis")) != floats);
+        const float quality = 1.3f;
         const Image image = mixed_image(1100, 1060, 3);
         const LatentPlane plane = analyse(shop, image, quality);
         CHECK(plane.w == 69);
@@ -207,43 +248,45 @@ TEST_CASE("windows give what the whole picture gives") {
         const double difference = largest_difference(plane.values, whole);
         CAPTURE(difference);
         CHECK(largest_value(whole) > 0.5);
-        CHECK(difference <= tolerance(precise));
+        CHECK(difference <= tolerance(floats));
 
-        const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, quality);
-        const Image result = synthesise(shop, plane, image.width, image.height, 3, quality);
+        const DecodedPlane latents = decoded(plane);
+        const auto pixels = synthesise_whole(shop, latents, quality);
+        const Image result = synthesise(shop, latents, image.width, image.height, 3, quality);
         REQUIRE(result.width == image.width);
         REQUIRE(result.height == image.height);
         size_t different = 0, clipped = 0;
         for (size_t y = 0; y < image.height; y++) {
             for (size_t i = 0; i < image.row_size(); i++) {
-                const double v = (double(pixels[y * size_t(plane.w) * 48 + i]) + 0.5) * 255;
-                const double want = std::floor(std::clamp(v, 0.0, 255.0) + 0.5);
+                const double v = pixel_of(pixels[y * size_t(plane.w) * 48 + i]);
+                const double want = std::clamp(std::floor(v + 0.5), 0.0, 255.0);
                 const double off = std::abs(want - result.row(uint32_t(y))[i]);
-                REQUIRE(off <= 1);
+                REQUIRE(off <= (floats ? 1 : 0));
                 different += off != 0 ? 1 : 0;
                 clipped += v < 0 || v > 255 ? 1 : 0;
             }
         }
-        CHECK(different < result.samples.size() / (precise ? 10000 : 1000));
+        CHECK(different < result.samples.size() / 10000);
         CHECK(clipped < result.samples.size() / 2);
     }
 }
 
 TEST_CASE("windows of long and narrow pictures") {
     const ThreadCount one(1);
-    Workshop shop(true);
+    Workshop shop;
     for (const auto& [w, h] : {std::pair<uint32_t, uint32_t>{2500, 20}, {9, 2100}, {1025, 1}, {1024, 16}}) {
         CAPTURE(w);
         CAPTURE(h);
         const Image image = mixed_image(w, h, 3);
         const LatentPlane plane = analyse(shop, image, 1);
-        CHECK(largest_difference(plane.values, analyse_whole(shop, image, 1)) <= tolerance(true));
-        const Image result = synthesise(shop, plane, w, h, 3, 1);
-        const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, 1);
+        CHECK(largest_difference(plane.values, analyse_whole(shop, image, 1)) <= tolerance(false));
+        const DecodedPlane latents = decoded(plane);
+        const Image result = synthesise(shop, latents, w, h, 3, 1);
+        const auto pixels = synthesise_whole(shop, latents, 1);
         for (size_t y = 0; y < h; y++) {
             for (size_t i = 0; i < image.row_size(); i++) {
-                const float want = std::clamp((pixels[y * size_t(plane.w) * 48 + i] + 0.5f) * 255.0f, 0.0f, 255.0f);
-                REQUIRE(std::abs(want - float(result.row(uint32_t(y))[i])) <= 0.505f);
+                const double want = std::clamp(std::floor(pixel_of(pixels[y * size_t(plane.w) * 48 + i]) + 0.5), 0.0, 255.0);
+                REQUIRE(want == result.row(uint32_t(y))[i]);
             }
         }
     }
@@ -280,14 +323,15 @@ TEST_CASE("gray is R = G = B on the way in and their mean on the way out") {
     const LatentPlane plane = analyse(shop, gray, 1);
     CHECK(plane.values == analyse(shop, colour, 1).values);
 
-    const Image out = synthesise(shop, plane, 50, 37, 1, 1);
+    const DecodedPlane latents = decoded(plane);
+    const Image out = synthesise(shop, latents, 50, 37, 1, 1);
     CHECK(out.channels == 1);
-    const auto pixels = run(shop, "synthesis", {1, plane.h, plane.w, plane.channels}, plane.values, 1);
+    const auto pixels = synthesise_whole(shop, latents, 1);
     for (size_t y = 0; y < 37; y++) {
         for (size_t x = 0; x < 50; x++) {
             const float* p = pixels.data() + (y * size_t(plane.w) * 16 + x) * 3;
-            const float mean = std::clamp(((p[0] + p[1] + p[2]) / 3.0f + 0.5f) * 255.0f, 0.0f, 255.0f);
-            REQUIRE(std::abs(mean - float(out.row(uint32_t(y))[x])) <= 0.52f);
+            const double mean = std::clamp(std::floor(pixel_of((double(p[0]) + p[1] + p[2]) / 3) + 0.5), 0.0, 255.0);
+            REQUIRE(mean == out.row(uint32_t(y))[x]);
         }
     }
 }
@@ -298,5 +342,5 @@ TEST_CASE("the rate point matters, and in-between ones are in between") {
     const Image image = mixed_image(64, 64, 3);
     const auto low = analyse(shop, image, 0).values, high = analyse(shop, image, 1).values;
     CHECK(largest_difference(low, high) > 1e-3);
-    CHECK(largest_difference(low, analyse(shop, image, 1e-6f).values) < 1e-3);
+    CHECK(low == analyse(shop, image, 1e-6f).values);
 }

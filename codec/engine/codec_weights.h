@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/engine/graph.h"
+#include "codec/engine/integer_graph.h"
 
 namespace decant {
 
@@ -18,6 +19,8 @@ public:
     // Takes new values, of every `of`-th layer from `first` on.
     void update(const Parameters& parameters, int first = 0, int of = 1);
     NetworkWeights& operator[](std::string_view network);
+    // The same network in integers; these do not follow updates.
+    IntegerWeights& integers(std::string_view network);
 
 private:
     const Description& description_;
@@ -25,6 +28,7 @@ private:
     bool round_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<NetworkWeights>> networks_;
+    std::vector<std::unique_ptr<IntegerWeights>> integers_;
 };
 
 }  // namespace decant

@@ -16,8 +16,9 @@ dnnl::memory::data_type data_type(DataType type) {
         case DataType::u8: return dnnl::memory::data_type::u8;
         case DataType::s8: return dnnl::memory::data_type::s8;
         case DataType::s32: return dnnl::memory::data_type::s32;
+        case DataType::s16: break;  // oneDNN has none
     }
-    throw Error(ErrorCode::internal, "unknown data type");
+    throw Error(ErrorCode::internal, "a data type that convolutions do not have");
 }
 
 const dnnl::engine& engine() {
@@ -49,7 +50,8 @@ struct PackedWeights::State {
 
     int outputs, inputs, kernel;
     std::span<const float> floats;  // the layer's weights, oihw; or
-    RoundedWeights rounded;         // the same as integers
+    RoundedWeights rounded;         // the same as integers, and
+    std::vector<float> values;      // what those stand for, if a layout wants it
     bool is_set = false;
     std::vector<std::unique_ptr<Layout>> layouts;
     std::mutex mutex;
@@ -70,12 +72,15 @@ struct PackedWeights::State {
         } else if (rounded.integers.empty()) {
             reorder(dnnl::memory::data_type::f32, floats.data());
         } else {
-            reorder(dnnl::memory::data_type::f32, rounded_values(rounded).data());
+            if (values.empty()) rounded_values(rounded, values);
+            reorder(dnnl::memory::data_type::f32, values.data());
         }
     }
 
     void fill_all() {
         is_set = true;
+        // Of layouts that hold other than integers there are those of training, which keep their memory from step to step.
+        if (!values.empty()) rounded_values(rounded, values);
         for (const auto& l : layouts) fill(*l);
     }
 
@@ -107,6 +112,16 @@ void PackedWeights::set(std::span<const float> oihw) {
         std::lock_guard lock(state_->mutex);
         state_->floats = oihw;
         state_->rounded = {};
+        state_->values.clear();
+        state_->fill_all();
+    });
+}
+
+void PackedWeights::set_rounded(std::span<const float> oihw) {
+    guarded("packing weights", [&] {
+        std::lock_guard lock(state_->mutex);
+        state_->floats = {};
+        round_weights(oihw, state_->outputs, state_->rounded);
         state_->fill_all();
     });
 }
@@ -115,6 +130,7 @@ void PackedWeights::set(RoundedWeights weights) {
     guarded("packing weights", [&] {
         std::lock_guard lock(state_->mutex);
         state_->floats = {};
+        state_->values.clear();
         state_->rounded = std::move(weights);
         state_->fill_all();
     });
@@ -140,7 +156,7 @@ struct Convolution::State {
     void prepare(PackedWeights::State& weights, Use use) {
         using dnnl::memory;
         const ConvolutionShape& s = shape;
-        const int pad = (s.kernel - 1) / 2;
+        const int pad = s.padded ? (s.kernel - 1) / 2 : 0;
         const int pad_h = std::max(0, (s.dst.h - 1) * s.stride + s.kernel - s.src.h - pad);
         const int pad_w = std::max(0, (s.dst.w - 1) * s.stride + s.kernel - s.src.w - pad);
         const memory::dims strides{s.stride, s.stride}, begin{pad, pad}, end{pad_h, pad_w};
@@ -169,19 +185,19 @@ struct Convolution::State {
         if (s.bias) bias = unbound(bias_md);
         if (use == Use::inference) return;
 
-        // Gradients have the type that the convolution multiplies in.
-        const auto diff_dst_md = activations(s.dst, s.src_type), diff_src_md = activations(s.src, s.src_type);
+        const auto diff_dst_md = activations(s.dst, s.gradient_type), diff_src_md = activations(s.src, s.gradient_type);
+        const memory::desc gradient_weights_md(weight_dims, data_type(s.gradient_type), memory::format_tag::any);
         const dnnl::convolution_forward::primitive_desc hint(
-            dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, src_md, weights_md, bias_md, diff_dst_md, strides, begin, end), plain,
-            engine());
-        const dnnl::convolution_backward_data::primitive_desc data_pd({algorithm, diff_src_md, weights_md, diff_dst_md, strides, begin, end}, plain, engine(),
+            dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, diff_src_md, gradient_weights_md, bias_md, diff_dst_md, strides, begin, end),
+            plain, engine());
+        const dnnl::convolution_backward_data::primitive_desc data_pd({algorithm, diff_src_md, gradient_weights_md, diff_dst_md, strides, begin, end}, plain, engine(),
                                                                       hint);
         backward_data = dnnl::convolution_backward_data(data_pd);
         weights_data = &weights.layout(data_pd.weights_desc());
         scratch_data = data_pd.scratchpad_desc();
 
         const memory::desc any_f32(weight_dims, memory::data_type::f32, memory::format_tag::any);
-        const dnnl::convolution_backward_weights::primitive_desc weights_pd({algorithm, src_md, any_f32, bias_md, diff_dst_md, strides, begin, end}, plain,
+        const dnnl::convolution_backward_weights::primitive_desc weights_pd({algorithm, diff_src_md, any_f32, bias_md, diff_dst_md, strides, begin, end}, plain,
                                                                             engine(), hint);
         backward_weights = dnnl::convolution_backward_weights(weights_pd);
         scratch_weights = weights_pd.scratchpad_desc();

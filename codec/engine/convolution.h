@@ -13,8 +13,10 @@ namespace decant {
 
 struct ConvolutionShape {
     Shape src, dst;
-    int kernel = 1, stride = 1;  // padding (kernel - 1) / 2
+    int kernel = 1, stride = 1;
+    bool padded = true;  // by (kernel - 1) / 2 zeros at the edges; or not at all
     DataType src_type = DataType::f32, weights_type = DataType::f32, dst_type = DataType::f32;
+    DataType gradient_type = DataType::f32;  // f32 or bf16: what the backward functions read, multiply and write
     bool bias = true;
     bool add = false;    // the result is added to what dst holds
     bool leaky = false;  // leaky ReLU with `slope` (0 is ReLU) on the result
@@ -33,10 +35,11 @@ public:
     // oihw: outputs · inputs · kernel² values, which must stay where they are until the next call: layouts are made of them on request.
     // Every layout that was asked for so far is refreshed.
     void set(std::span<const float> oihw);
-    // The same for weights integers·2^-exponent[output]; layouts of s8 hold the integers, the others the values.
+    // Weights to be rounded to integers·2^-exponent[output]: layouts of s8 hold the integers, the others the values.
+    void set_rounded(std::span<const float> oihw);
     void set(RoundedWeights weights);
 
-    const RoundedWeights& rounded() const;  // as set; empty after the first kind of set
+    const RoundedWeights& rounded() const;  // as set; empty after floats were
 
 private:
     friend class Convolution;
@@ -55,7 +58,7 @@ public:
     Convolution(Convolution&&) noexcept;
 
     void forward(const void* src, const float* bias, void* dst, AlignedBuffer& scratch) const;
-    // Gradient of the result before activation and sum, of dst_type f32 for f32 weights, bf16 for bf16 weights.
+    // diff_dst: gradient of the result before activation and sum. All but weights' and bias' gradients, and src, are of gradient_type.
     void backward_data(const void* diff_dst, void* diff_src, AlignedBuffer& scratch) const;
     void backward_weights(const void* src, const void* diff_dst, float* diff_oihw, float* diff_bias, AlignedBuffer& scratch) const;
 

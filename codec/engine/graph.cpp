@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "codec/engine/kernels.h"
+#include "codec/engine/memory_plan.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
@@ -63,7 +64,7 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             w.packed.set(weight);
             continue;
         }
-        w.packed.set(round_weights(weight, layer.channels));
+        w.packed.set_rounded(weight);
         for (size_t o = 0; o < size_t(layer.channels); o++) {
             const int grid = w.packed.rounded().exponents[o] + layer.input_exponent;
             const float scale = std::ldexp(1.0f, grid), step = std::ldexp(1.0f, -grid);
@@ -74,18 +75,17 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
     }
 }
 
-bool Graph::integer_inference(const Node& node) const {
-    return node.layer->arithmetic == Arithmetic::integer && options_.use == Convolution::Use::inference;
-}
-
 DataType Graph::source_type(const Layer& layer) const {
     switch (layer.arithmetic) {
-        case Arithmetic::f32: return DataType::f32;
-        case Arithmetic::compute: return options_.compute;
-        case Arithmetic::integer: return options_.use == Convolution::Use::inference ? DataType::u8 : options_.compute;
+        case Arithmetic::wide: return DataType::f32;
+        case Arithmetic::compute:
+        case Arithmetic::integer: return options_.compute;
     }
     throw Error(ErrorCode::internal, "unknown arithmetic");
 }
+
+// Gradients need no more bits than `compute` has, whatever the values do.
+DataType Graph::gradient_type(const Layer& layer) const { return layer.arithmetic == Arithmetic::wide ? options_.compute : source_type(layer); }
 
 Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) : weights_(&weights), options_(options) {
     const bool training = options.use == Convolution::Use::training;
@@ -111,16 +111,23 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
             if (!options.round && type == DataType::bf16) {
                 throw Error(ErrorCode::internal, weights.network().name + "." + p.layer->name + ": an unrounded integer layer needs f32");
             }
-            if (p.layer->activation == Activation::none) type = training ? DataType::f32 : DataType::s32;
+            if (p.layer->activation == Activation::none) type = DataType::f32;
         } else if (node.add >= 0 || node.last || p.layer->quality_bias) {
             type = DataType::f32;
         }
         node.value = {p.dst_shape, type, nullptr};
         node.weights = int(i);
-        // A source of another type is copied once, whatever the number of its readers.
-        if (source_type(*p.layer) != src.type) {
-            if (integer_inference(node)) throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": an integer layer must read u8");
-            nodes_[size_t(node.src)].low = {src.shape, source_type(*p.layer), nullptr};
+        // A source of another type, or one that must be rounded, is copied once, whatever the number of its readers.
+        const int exponent = options.round && reads_signed(layers, int(i)) ? p.layer->input_exponent : -1;
+        node.reads_low = exponent >= 0 || source_type(*p.layer) != src.type;
+        if (node.reads_low) {
+            Node& source = nodes_[size_t(node.src)];
+            const TensorRef low{src.shape, source_type(*p.layer), nullptr};
+            if (source.low.shape.elements() != 0 && (source.low.type != low.type || source.low_exponent != exponent)) {
+                throw Error(ErrorCode::model_mismatch, weights.network().name + "." + p.layer->name + ": reads what other layers read with another rounding");
+            }
+            source.low = low;
+            source.low_exponent = exponent;
         }
     }
     allocate();
@@ -134,30 +141,17 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         shape.kernel = node.layer->kernel;
         shape.stride = node.layer->stride;
         shape.src_type = source_type(*node.layer);
-        shape.weights_type = integer_inference(node) ? DataType::s8 : shape.src_type;
+        shape.weights_type = shape.src_type;
         const bool integer = node.layer->arithmetic == Arithmetic::integer;
-        shape.dst_type = integer ? (training ? DataType::f32 : DataType::s32) : node.value.type;
-        shape.bias = !integer_inference(node);
+        shape.dst_type = integer ? DataType::f32 : node.value.type;
+        shape.gradient_type = gradient_type(*node.layer);
         shape.add = node.add >= 0;
         shape.leaky = !integer && node.layer->activation != Activation::none;
         shape.slope = node.layer->activation == Activation::leaky_relu ? node.layer->slope : 0.0f;
         node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
-        if (node.src == 0 && integer_inference(node) && options.signed_from < input.c) set_offset(node);
     }
 }
 
-void Graph::set_offset(Node& node) const {
-    const Shape src = nodes_[size_t(node.src)].value.shape;
-    if (node.layer->kernel != 1) throw Error(ErrorCode::model_mismatch, weights_->network().name + ": only a 1×1 layer reads signed values");
-    const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
-    for (int o = 0; o < node.layer->channels; o++) {
-        int32_t sum = 0;
-        for (int i = options_.signed_from; i < src.c; i++) sum += w.packed.rounded().integers[size_t(o) * size_t(src.c) + size_t(i)];
-        node.offset.push_back(-kInputZero * sum);
-    }
-}
-
-// Scratch is planned: in inference two values share memory when the last reader of one runs before the other is written.
 void Graph::allocate() {
     const int count = int(nodes_.size());
     const bool training = options_.use == Convolution::Use::training;
@@ -168,25 +162,7 @@ void Graph::allocate() {
     }
     last_use.back() = count;
 
-    struct Block {
-        size_t bytes;
-        int free_from;  // node index from which on it may be reused
-    };
-    std::vector<Block> blocks;
-    const auto take = [&](size_t bytes, int from, int until) {
-        size_t best = blocks.size();
-        for (size_t b = 0; b < blocks.size() && !training; b++) {
-            if (blocks[b].free_from <= from && (best == blocks.size() || std::max(blocks[b].bytes, bytes) - std::min(blocks[b].bytes, bytes) <
-                                                                             std::max(blocks[best].bytes, bytes) - std::min(blocks[best].bytes, bytes))) {
-                best = b;
-            }
-        }
-        if (best == blocks.size()) blocks.push_back({0, 0});
-        blocks[best].bytes = std::max(blocks[best].bytes, bytes);
-        blocks[best].free_from = until;
-        return best;
-    };
-
+    MemoryPlan plan(!training);
     std::vector<size_t> value_block(nodes_.size()), low_block(nodes_.size()), gradient_block(nodes_.size());
     for (int i = 0; i < count; i++) {
         Node& node = nodes_[size_t(i)];
@@ -195,19 +171,16 @@ void Graph::allocate() {
                             nodes_[size_t(node.add)].value.type == node.value.type;
         if (node.add_in_place) {
             value_block[size_t(i)] = value_block[size_t(node.add)];
-            blocks[value_block[size_t(i)]].free_from = last_use[size_t(i)] + 1;
+            plan.extend(value_block[size_t(i)], last_use[size_t(i)] + 1);
         } else {
             // The input stays whole until the end: callers fill it once and may run again.
-            value_block[size_t(i)] = take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
+            value_block[size_t(i)] = plan.take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
         }
-        if (node.low.shape.elements() != 0) low_block[size_t(i)] = take(node.low.bytes(), i, last_use[size_t(i)] + 1);
-        if (node.wants_gradient) gradient_block[size_t(i)] = take(bytes, i, count + 1);
+        if (node.low.shape.elements() != 0) low_block[size_t(i)] = plan.take(node.low.bytes(), i, last_use[size_t(i)] + 1);
+        if (node.wants_gradient) gradient_block[size_t(i)] = plan.take(bytes, i, count + 1);
     }
-    std::vector<size_t> offset;
-    for (const Block& b : blocks) {
-        offset.push_back(memory_);
-        memory_ += (b.bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment;
-    }
+    const std::vector<size_t> offset = plan.offsets();
+    memory_ = offset.back();
     for (size_t i = 0; i < nodes_.size(); i++) places_.push_back({offset[value_block[i]], offset[low_block[i]], offset[gradient_block[i]]});
     if (options_.borrows_memory) return;
     buffer_ = AlignedBuffer(memory_);
@@ -225,7 +198,18 @@ void Graph::bind(std::byte* memory) {
 
 TensorRef Graph::source(const Node& node) const {
     const Node& src = nodes_[size_t(node.src)];
-    return src.value.type == source_type(*node.layer) ? src.value : src.low;
+    return node.reads_low ? src.low : src.value;
+}
+
+void Graph::lower(Node& node) const {
+    if (node.low_exponent < 0) return convert(node.value, node.low);
+    parallel_for(node.value.shape.elements(), kGrain, [&](size_t b, size_t e) {
+        if (node.low.type == DataType::bf16) {
+            kernels::quantised_signed(node.value.as<float>() + b, node.low.as<bf16>() + b, e - b, node.low_exponent);
+        } else {
+            kernels::quantised_signed(node.value.as<float>() + b, node.low.as<float>() + b, e - b, node.low_exponent);
+        }
+    });
 }
 
 void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const {
@@ -247,7 +231,7 @@ void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef&
     });
 }
 
-void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
+void Graph::run(Node& node, std::span<const float> quality) {
     const Layer& layer = *node.layer;
     if (layer.op != Operation::convolution) {
         run_shuffle(node, nodes_[size_t(node.src)].value, node.value, layer.op == Operation::unshuffle);
@@ -258,10 +242,6 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     const size_t pixels = node.value.shape.pixels();
     const int channels = node.value.shape.c;
 
-    if (integer_inference(node)) {
-        run_integer(node, quality_q8);
-        return;
-    }
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
     auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(scratch().sums.grow(pixels * size_t(channels) * 4)) : node.value.data);
@@ -301,48 +281,12 @@ void Graph::run(Node& node, std::span<const float> quality, int quality_q8) {
     }
 }
 
-void Graph::run_integer(Node& node, int quality_q8) {
-    const Layer& layer = *node.layer;
-    NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
-    const size_t pixels = node.value.shape.pixels();
-    const int channels = node.value.shape.c;
-    const bool keep = layer.activation == Activation::none;
-    auto* sums = static_cast<int32_t*>(keep ? node.value.data : scratch().sums.grow(pixels * size_t(channels) * 4));
-    node.convolution->forward(source(node).data, nullptr, sums, scratch().primitives);
-
-    std::vector<int32_t> bias(size_t(channels), 0);
-    std::vector<int8_t> shift(size_t(channels), 0);
-    for (size_t c = 0; c < size_t(channels); c++) {
-        const int grid = w.packed.rounded().exponents[c] + layer.input_exponent;
-        const float scale = std::ldexp(1.0f, grid);  // both biases are multiples of its inverse, so that this is exact
-        bias[c] = int32_t(w.bias[c] * scale) + (node.offset.empty() ? 0 : node.offset[c]);
-        if (layer.quality_bias) {
-            const int levels = int(w.quality.size()) / channels, level = std::min(quality_q8 >> 8, levels - 2);
-            const int64_t upper = quality_q8 - level * 256;
-            const auto of = [&](int l) { return int64_t(w.quality[size_t(l) * size_t(channels) + c] * scale); };
-            bias[c] += int32_t((of(level) * (256 - upper) + of(level + 1) * upper + 128) >> 8);
-        }
-        shift[c] = int8_t(grid - (keep ? kParameterExponent : kActivationExponent));
-    }
-    parallel_for(pixels, std::max<size_t>(1, kGrain / size_t(channels)), [&](size_t b, size_t e) {
-        if (keep) {
-            kernels::rescale(sums + b * channels, bias.data(), shift.data(), e - b, channels);
-        } else {
-            kernels::requantise(sums + b * channels, bias.data(), shift.data(), node.value.as<uint8_t>() + b * channels, e - b, channels);
-        }
-    });
-}
-
 void Graph::forward(std::span<const float> quality) {
     for (size_t i = 0; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
-        if (i > 0) run(node, quality, 0);
-        if (node.low.data != nullptr) convert(node.value, node.low);
+        if (i > 0) run(node, quality);
+        if (node.low.data != nullptr) lower(node);
     }
-}
-
-void Graph::forward_integer(int quality_q8) {
-    for (size_t i = 1; i < nodes_.size(); i++) run(nodes_[i], {}, quality_q8);
 }
 
 void Graph::accumulate_gradient(Node& node, const TensorRef& gradient) {
@@ -410,19 +354,32 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
             }
         }
     }
-    const DataType compute = source_type(layer);
+    const DataType compute = gradient_type(layer);
     if (g.type != compute) {
         const TensorRef low{g.shape, compute, low_gradient_.grow(count * size_of(compute))};
         convert(g, low);
         g = low;
     }
-    node.convolution->backward_weights(source(node).data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
+    TensorRef seen = source(node);
+    if (seen.type != compute) {
+        const TensorRef low{seen.shape, compute, low_source_.grow(seen.shape.elements() * size_of(compute))};
+        convert(seen, low);
+        seen = low;
+    }
+    node.convolution->backward_weights(seen.data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
                                        gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
     Node& src = nodes_[size_t(node.src)];
     if (!src.wants_gradient) return;
     const bool direct = !src.has_gradient && src.gradient.type == compute;
     const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : temporary_.grow(src.value.shape.elements() * size_of(compute))};
     node.convolution->backward_data(g.data, d.data, scratch_);
+    if (node.reads_low && src.low_exponent >= 0) {
+        if (compute == DataType::bf16) {
+            kernels::quantised_signed_backward(src.value.as<float>(), d.as<bf16>(), src.value.shape.elements(), src.low_exponent);
+        } else {
+            kernels::quantised_signed_backward(src.value.as<float>(), d.as<float>(), src.value.shape.elements(), src.low_exponent);
+        }
+    }
     accumulate_gradient(src, d);
 }
 

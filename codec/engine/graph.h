@@ -1,7 +1,7 @@
-// Runs a network for one input shape: forward, and in training backward. Built from the network's description.
+// Runs a network in floating point for one input shape: forward, and in training backward. Built from the network's description.
+// What decoding depends on runs in codec/engine/integer_graph.h instead, with the same numbers.
 #pragma once
 
-#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -39,8 +39,6 @@ private:
     std::vector<std::unique_ptr<LayerWeights>> layers_;  // null where a layer has no weights
 };
 
-inline constexpr int kInputZero = 128;
-
 // What a graph needs while it runs forward and not afterwards.
 struct GraphScratch {
     AlignedBuffer primitives, sums;
@@ -52,8 +50,6 @@ struct GraphOptions {
     DataType input_type = DataType::f32;
     bool round = true;                      // see NetworkWeights
     bool input_gradient = true;             // training: is the gradient of the input wanted?
-    // Integer inference: input channels from this one on are signed and come with kInputZero added. Only 1×1 layers may read them.
-    int signed_from = std::numeric_limits<int>::max();
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
     GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
@@ -65,8 +61,8 @@ struct SharedMemory {
     GraphScratch scratch;
 };
 
-// Types: f32 layers and sums are f32, `compute` layers options.compute. Integer layers are u8 (the last one s32 in multiples of
-// 2^-kParameterExponent) in inference; in training the same numbers as options.compute (the last one f32).
+// Types: wide layers and sums are f32, `compute` layers options.compute; integer layers calculate in that type, too, with an
+// activation in it and without one in f32.
 class Graph {
 public:
     Graph(NetworkWeights& weights, Shape input, const GraphOptions& options);
@@ -75,8 +71,6 @@ public:
     TensorRef output() { return nodes_.back().value; }
     // quality: the rate point of each sample, 0 … levels - 1, continuous; used where layers have a quality bias.
     void forward(std::span<const float> quality = {});
-    // The same for integer networks in inference, in exact integers: rate point times 256, one for all samples.
-    void forward_integer(int quality_q8);
 
     // Training: fill this (it may be overwritten), then call backward with the quality of forward. `gradients` is as long as
     // Parameters::values; the parts of this network's parameters are set, not added to.
@@ -92,20 +86,20 @@ private:
     struct Node {
         const Layer* layer = nullptr;  // null for the input, node 0
         int src = -1, add = -1;        // nodes
-        TensorRef value, low, gradient;  // low: the copy in the type that convolutions of `compute` arithmetic read
+        TensorRef value, low, gradient;  // low: the copy that convolutions of another type, or of integers, read
+        int low_exponent = -1;           // low holds multiples of 2^-low_exponent; -1: no rounding
         std::unique_ptr<Convolution> convolution;
         int weights = -1;
-        std::vector<int32_t> offset;  // integer inference: what kInputZero adds to the sums, negated
+        bool reads_low = false;  // of its source
         bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
     };
 
-    bool integer_inference(const Node& node) const;
     DataType source_type(const Layer& layer) const;
+    DataType gradient_type(const Layer& layer) const;
+    void lower(Node& node) const;
     TensorRef source(const Node& node) const;
-    void set_offset(Node& node) const;
     void allocate();
-    void run(Node& node, std::span<const float> quality, int quality_q8);
-    void run_integer(Node& node, int quality_q8);
+    void run(Node& node, std::span<const float> quality);
     void run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const;
     void accumulate_gradient(Node& node, const TensorRef& gradient);
     void backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality);
@@ -121,7 +115,7 @@ private:
     GraphScratch& scratch() { return options_.scratch != nullptr ? *options_.scratch : own_scratch_; }
 
     GraphScratch own_scratch_;
-    AlignedBuffer scratch_, temporary_, low_gradient_;
+    AlignedBuffer scratch_, temporary_, low_gradient_, low_source_;
     std::vector<float> row_;
     size_t memory_ = 0;
 };

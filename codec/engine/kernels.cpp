@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/network/rounding.h"
+
 namespace decant::kernels {
 namespace {
 
@@ -45,11 +47,105 @@ DECANT_INLINE void quantised_relu_backward_run(const T* result, T* gradient, siz
     }
 }
 
-DECANT_INLINE int32_t shift_rounded(int32_t v, int shift) {
-    const int right = shift > 0 ? shift : 0;
-    const int left = shift > 0 ? 0 : -shift;
-    const int32_t half = right > 0 ? int32_t(1) << (right - 1) : 0;
-    return int32_t(uint32_t((v + half) >> right) << left);
+template <class T>
+DECANT_INLINE void quantised_signed_run(const float* src, T* dst, size_t count, float scale) {
+    const float inverse = 1.0f / scale;
+    for (size_t i = 0; i < count; i++) {
+        const float v = std::floor(src[i] * scale + 0.5f);
+        dst[i] = from_float<T>(std::min(std::max(v, -128.0f), 127.0f) * inverse);
+    }
+}
+
+template <class T>
+DECANT_INLINE void quantised_signed_backward_run(const float* src, T* gradient, size_t count, float scale) {
+    const float low = -128.5f / scale, high = 127.5f / scale;
+    for (size_t i = 0; i < count; i++) {
+        const float g = to_float(gradient[i]);
+        gradient[i] = from_float<T>(src[i] >= low && src[i] < high ? g : 0.0f);
+    }
+}
+
+constexpr int32_t kClip = 1 << 21;  // of results that saturate at 16 bits, so that they can be shifted left
+
+// Pointers in local variables: the compiler would have to read members again after every byte that is written.
+struct Channels {
+    const int32_t *high, *low, *right, *left;
+    DECANT_INLINE explicit Channels(const Requantisation& r) : high(r.high), low(r.low), right(r.right), left(r.left) {}
+};
+
+// One position's sums.
+template <int kDigits>  // 1, 2, or 4 with those of two bytes
+struct Sums {
+    const int32_t *first, *weight, *value, *last;
+    DECANT_INLINE Sums(const SumView& v, size_t p) : first(v.sums + p * v.stride), weight(first + v.low_weight), value(first + v.low_value), last(weight + v.low_value) {}
+
+    // The whole sum on the grid of its requantisation. Wraps around on the way, but not in the end.
+    DECANT_INLINE int32_t at(size_t c, const int32_t* high, const int32_t* low) const {
+        if constexpr (kDigits == 1) return int32_t(uint32_t(first[c]) + uint32_t(low[c]));
+        if constexpr (kDigits == 2) return int32_t((uint32_t(first[c]) << kWideDigit) + uint32_t(weight[c]) + uint32_t(low[c]));
+        const int32_t inner = (weight[c] << 2) + value[c] + ((last[c] + 32) >> kWideDigit) + low[c];
+        const int32_t outer = first[c] + (inner >> 8) + high[c];
+        return (std::min(std::max(outer, -kClip), kClip - 1) << 8) + (inner & 255);
+    }
+};
+
+DECANT_INLINE int32_t scaled(int32_t sum, int32_t right, int32_t left) { return std::min(std::max(sum >> right, -kClip), kClip) << left; }
+
+DECANT_INLINE uint8_t view_of(int32_t v, int32_t half, int shift) { return uint8_t(std::min(std::max((v + half) >> shift, -128), 127) + 128); }
+
+template <int kDigits>
+DECANT_INLINE void unsigned_run(const SumView& v, const Requantisation& r, uint8_t* dst, size_t positions, size_t channels) {
+    const Channels k(r);
+    for (size_t p = 0; p < positions; p++) {
+        const Sums<kDigits> s(v, p);
+        uint8_t* d = dst + p * channels;
+#pragma GCC ivdep
+        for (size_t c = 0; c < channels; c++) d[c] = uint8_t(std::min(std::max(scaled(s.at(c, k.high, k.low), k.right[c], k.left[c]), 0), 255));
+    }
+}
+
+template <int kDigits, bool kAdd, bool kView>
+DECANT_INLINE void trunk_run(const SumView& v, const Requantisation& r, const int16_t* addend, int16_t* dst, uint8_t* view, int shift, size_t positions,
+                             size_t channels) {
+    const Channels k(r);
+    const int32_t half = (1 << shift) >> 1;
+    for (size_t p = 0; p < positions; p++) {
+        const Sums<kDigits> s(v, p);
+        const int16_t* a = kAdd ? addend + p * channels : nullptr;
+        int16_t* d = dst + p * channels;
+        uint8_t* u = kView ? view + p * channels : nullptr;
+#pragma GCC ivdep
+        for (size_t c = 0; c < channels; c++) {
+            int32_t t = scaled(s.at(c, k.high, k.low), k.right[c], k.left[c]);
+            if constexpr (kAdd) t += a[c];
+            t = std::min(std::max(t, -32768), 32767);
+            d[c] = int16_t(t);
+            if constexpr (kView) u[c] = view_of(t, half, shift);
+        }
+    }
+}
+
+template <int kDigits>
+DECANT_INLINE void trunk_cases(const SumView& v, const Requantisation& r, const int16_t* addend, int16_t* dst, uint8_t* view, int shift, size_t positions,
+                               size_t channels) {
+    if (addend != nullptr && view != nullptr) return trunk_run<kDigits, true, true>(v, r, addend, dst, view, shift, positions, channels);
+    if (addend != nullptr) return trunk_run<kDigits, true, false>(v, r, addend, dst, view, shift, positions, channels);
+    if (view != nullptr) return trunk_run<kDigits, false, true>(v, r, addend, dst, view, shift, positions, channels);
+    trunk_run<kDigits, false, false>(v, r, addend, dst, view, shift, positions, channels);
+}
+
+template <int kDigits>
+DECANT_INLINE void fixed_run(const SumView& v, const Requantisation& r, int32_t* dst, size_t dst_stride, size_t positions, size_t channels) {
+    const Channels k(r);
+    for (size_t p = 0; p < positions; p++) {
+        const Sums<kDigits> s(v, p);
+        int32_t* d = dst + p * dst_stride;
+#pragma GCC ivdep
+        for (size_t c = 0; c < channels; c++) {
+            const int32_t limit = (1 << 30) >> k.left[c];
+            d[c] = std::min(std::max(s.at(c, k.high, k.low) >> k.right[c], -limit), limit) << k.left[c];
+        }
+    }
 }
 
 }  // namespace
@@ -94,18 +190,53 @@ DECANT_VECTORISED void quantised_relu_backward(const bf16* result, bf16* gradien
     quantised_relu_backward_run(result, gradient, count, 255.0f / float(1 << exponent));
 }
 
-DECANT_VECTORISED void requantise(const int32_t* sums, const int32_t* bias, const int8_t* shift, uint8_t* dst, size_t pixels, int channels) {
-    for (size_t p = 0; p < pixels; p++) {
-        const int32_t* s = sums + p * channels;
-        uint8_t* d = dst + p * channels;
-        for (int c = 0; c < channels; c++) d[c] = uint8_t(std::clamp(shift_rounded(s[c] + bias[c], shift[c]), 0, 255));
-    }
+DECANT_VECTORISED void quantised_signed(const float* src, float* dst, size_t count, int exponent) {
+    quantised_signed_run(src, dst, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed(const float* src, bf16* dst, size_t count, int exponent) {
+    quantised_signed_run(src, dst, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed_backward(const float* src, float* gradient, size_t count, int exponent) {
+    quantised_signed_backward_run(src, gradient, count, float(1 << exponent));
+}
+DECANT_VECTORISED void quantised_signed_backward(const float* src, bf16* gradient, size_t count, int exponent) {
+    quantised_signed_backward_run(src, gradient, count, float(1 << exponent));
 }
 
-DECANT_VECTORISED void rescale(int32_t* sums, const int32_t* bias, const int8_t* shift, size_t pixels, int channels) {
-    for (size_t p = 0; p < pixels; p++) {
-        int32_t* s = sums + p * channels;
-        for (int c = 0; c < channels; c++) s[c] = shift_rounded(s[c] + bias[c], shift[c]);
+DECANT_VECTORISED void to_unsigned(const SumView& sums, const Requantisation& r, uint8_t* dst, size_t positions, size_t channels) {
+    if (sums.low_value != 0) return unsigned_run<4>(sums, r, dst, positions, channels);
+    if (sums.low_weight != 0) return unsigned_run<2>(sums, r, dst, positions, channels);
+    unsigned_run<1>(sums, r, dst, positions, channels);
+}
+
+DECANT_VECTORISED void to_trunk(const SumView& sums, const Requantisation& r, const int16_t* addend, int16_t* dst, uint8_t* view, int view_shift,
+                                size_t positions, size_t channels) {
+    if (sums.low_value != 0) return trunk_cases<4>(sums, r, addend, dst, view, view_shift, positions, channels);
+    if (sums.low_weight != 0) return trunk_cases<2>(sums, r, addend, dst, view, view_shift, positions, channels);
+    trunk_cases<1>(sums, r, addend, dst, view, view_shift, positions, channels);
+}
+
+DECANT_VECTORISED void to_fixed(const SumView& sums, const Requantisation& r, int32_t* dst, size_t dst_stride, size_t positions, size_t channels) {
+    if (sums.low_value != 0) return fixed_run<4>(sums, r, dst, dst_stride, positions, channels);
+    if (sums.low_weight != 0) return fixed_run<2>(sums, r, dst, dst_stride, positions, channels);
+    fixed_run<1>(sums, r, dst, dst_stride, positions, channels);
+}
+
+DECANT_VECTORISED void to_view(const int16_t* src, uint8_t* view, int shift, size_t count) {
+    const int32_t half = (1 << shift) >> 1;
+#pragma GCC ivdep
+    for (size_t i = 0; i < count; i++) view[i] = view_of(src[i], half, shift);
+}
+
+DECANT_VECTORISED void split_bytes(const int16_t* src, size_t src_stride, uint8_t* high, uint8_t* low, size_t dst_stride, size_t positions, size_t count) {
+    for (size_t p = 0; p < positions; p++) {
+        const int16_t* s = src + p * src_stride;
+        uint8_t *h = high + p * dst_stride, *l = low + p * dst_stride;
+#pragma GCC ivdep
+        for (size_t i = 0; i < count; i++) {
+            h[i] = uint8_t((uint16_t(s[i]) >> 8) ^ 0x80);
+            l[i] = uint8_t(s[i]);
+        }
     }
 }
 

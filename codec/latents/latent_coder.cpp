@@ -50,8 +50,8 @@ struct LatentCoder::State {
     static constexpr int place_x(int place) { return place & 1; }
 
     struct Step {
-        std::unique_ptr<Graph> trunk;
-        std::array<std::unique_ptr<Graph>, kPlaces> head;  // null where a tile has no such positions
+        std::unique_ptr<IntegerGraph> trunk;
+        std::array<std::unique_ptr<IntegerGraph>, kPlaces> head;  // null where a tile has no such positions
     };
 
     LatentWeights& weights;
@@ -59,7 +59,7 @@ struct LatentCoder::State {
     SharedMemory& memory;
     int h, w, M, Hz, zh, zw, feature_count;
     size_t group;  // channels of a group
-    Graph hyper_synthesis;
+    IntegerGraph hyper_synthesis;
     std::unique_ptr<Graph> hyper_analysis;  // of the encoder
     std::array<Step, kContextSteps> steps;
     std::vector<int> unit;  // [M] at the current quality, log2 in 1/1024
@@ -83,7 +83,7 @@ struct LatentCoder::State {
           zh(ceil_half(ceil_half(height))),
           zw(ceil_half(ceil_half(width))),
           group(size_t(M / kContextSteps)),
-          hyper_synthesis(shared.hyper_synthesis(), {1, zh, zw, 2 * Hz}, options(DataType::u8)) {
+          hyper_synthesis(shared.hyper_synthesis(), {1, zh, zw, 2 * Hz}, integer_options()) {
         feature_count = hyper_synthesis.output().shape.c;
         const Shape f = hyper_synthesis.output().shape;
         if (f.h != kHyperStride * zh || f.w != kHyperStride * zw || hyper_synthesis.output().type != DataType::u8) {
@@ -100,20 +100,18 @@ struct LatentCoder::State {
         known.resize(latents.size());
     }
 
-    GraphOptions options(DataType input) const {
-        GraphOptions o;
-        o.input_type = input;
+    static IntegerGraphOptions integer_options() {
+        IntegerGraphOptions o;
         o.borrows_memory = true;
-        o.scratch = &memory.scratch;
         return o;
     }
 
     void prepare_step(int k) {
-        const GraphOptions o = options(DataType::u8);
-        GraphOptions trunk_options = o;
+        const IntegerGraphOptions o = integer_options();
+        IntegerGraphOptions trunk_options = o;
         trunk_options.signed_from = feature_count;
         Step& step = steps[size_t(k)];
-        step.trunk = std::make_unique<Graph>(weights.context_trunk(k), Shape{1, h, w, feature_count + (k == 0 ? 0 : M)}, trunk_options);
+        step.trunk = std::make_unique<IntegerGraph>(weights.context_trunk(k), Shape{1, h, w, feature_count + (k == 0 ? 0 : M)}, trunk_options);
         const TensorRef middle = step.trunk->output();
         if (middle.shape.h != h || middle.shape.w != w || middle.type != DataType::u8) {
             throw Error(ErrorCode::model_mismatch, "context" + std::to_string(k) + ": all layers but the last must keep the resolution and give 8 bits");
@@ -122,7 +120,7 @@ struct LatentCoder::State {
             const int rows = (h - place_y(place) + 1) / 2, columns = (w - place_x(place) + 1) / 2;
             if (rows == 0 || columns == 0) continue;
             const int coded = context_group(k, place_y(place), place_x(place));
-            step.head[size_t(place)] = std::make_unique<Graph>(weights.context_head(k, coded), Shape{1, rows, columns, middle.shape.c}, o);
+            step.head[size_t(place)] = std::make_unique<IntegerGraph>(weights.context_head(k, coded), Shape{1, rows, columns, middle.shape.c}, o);
         }
     }
 
@@ -140,7 +138,7 @@ struct LatentCoder::State {
             input[at] = uint8_t(std::clamp(hyper[i], 0, kHyperLimit));
             input[at + size_t(Hz)] = uint8_t(std::clamp(-hyper[i], 0, kHyperLimit));
         }
-        hyper_synthesis.forward_integer(quality_q8);
+        hyper_synthesis.forward(quality_q8);
         // Cut to the tile, and kept: the memory goes on to the context networks.
         const TensorRef f = hyper_synthesis.output();
         for (size_t y = 0; y < size_t(h); y++) {
@@ -174,19 +172,19 @@ struct LatentCoder::State {
         std::byte* lent = memory.activations.grow(s.trunk->memory() + head_memory);
         s.trunk->bind(lent);
         fill_context(step);
-        s.trunk->forward_integer(quality_q8);
+        s.trunk->forward(quality_q8);
         const auto* middle = s.trunk->output().as<uint8_t>();
         const size_t channels = size_t(s.trunk->output().shape.c);
         for (int place = 0; place < kPlaces; place++) {
             if (s.head[size_t(place)] == nullptr) continue;
-            Graph& head = *s.head[size_t(place)];
+            IntegerGraph& head = *s.head[size_t(place)];
             head.bind(lent + s.trunk->memory());
             auto* input = head.input().as<uint8_t>();
             each_position(place, [&](size_t p) {
                 std::memcpy(input, middle + p * channels, channels);
                 input += channels;
             });
-            head.forward_integer(quality_q8);
+            head.forward(quality_q8);
             const auto* result = head.output().as<int32_t>();
             const size_t first = size_t(context_group(step, place_y(place), place_x(place))) * group;
             each_position(place, [&](size_t p) {
@@ -225,7 +223,9 @@ struct LatentCoder::State {
 
     void analyse_hyper(std::span<const float> y, int quality_q8) {
         if (hyper_analysis == nullptr) {
-            GraphOptions o = options(DataType::f32);
+            GraphOptions o;
+            o.borrows_memory = true;
+            o.scratch = &memory.scratch;
             o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
             hyper_analysis = std::make_unique<Graph>(weights.hyper_analysis(), Shape{1, h, w, 2 * M}, o);
             if (hyper_analysis->output().shape != Shape{1, zh, zw, Hz}) throw Error(ErrorCode::model_mismatch, "hyper_analysis: the result must be z");

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "codec/engine/graph.h"
+#include "codec/engine/integer_graph.h"
 #include "codec/entropy/scale_tables.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/layout.h"
@@ -65,9 +65,6 @@ DECANT_VECTORISED void to_context(const int32_t* latents, const Scaling& scaling
 
 DECANT_VECTORISED void multiply(const float* src, const float* factor, size_t count, float* dst) {
     for (size_t c = 0; c < count; c++) dst[c] = src[c] * factor[c];
-}
-DECANT_VECTORISED void multiply(const int32_t* src, const float* factor, size_t count, float* dst) {
-    for (size_t c = 0; c < count; c++) dst[c] = float(src[c]) * factor[c];
 }
 
 }  // namespace decant::latent_kernels

@@ -27,6 +27,5 @@ void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, 
 
 // dst = src · factor.
 void multiply(const float* src, const float* factor, size_t count, float* dst);
-void multiply(const int32_t* src, const float* factor, size_t count, float* dst);
 
 }  // namespace decant::latent_kernels

@@ -97,7 +97,7 @@ LatentWeights::LatentWeights(const ModelContents& model, CodecWeights& weights)
     }
 }
 
-NetworkWeights& LatentWeights::context_trunk(int step) { return trunks_[context_name(step)]; }
-NetworkWeights& LatentWeights::context_head(int step, int group) { return heads_[head_name(step, group)]; }
+IntegerWeights& LatentWeights::context_trunk(int step) { return trunks_.integers(context_name(step)); }
+IntegerWeights& LatentWeights::context_head(int step, int group) { return heads_.integers(head_name(step, group)); }
 
 }  // namespace decant

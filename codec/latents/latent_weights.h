@@ -16,9 +16,9 @@ public:
 
     const ModelContents& model() const { return model_; }
     NetworkWeights& hyper_analysis() { return weights_["hyper_analysis"]; }
-    NetworkWeights& hyper_synthesis() { return weights_["hyper_synthesis"]; }
-    NetworkWeights& context_trunk(int step);            // all layers but the last
-    NetworkWeights& context_head(int step, int group);  // of the last layer: means, then scales of the group, [2·M/4]
+    IntegerWeights& hyper_synthesis() { return weights_.integers("hyper_synthesis"); }
+    IntegerWeights& context_trunk(int step);            // all layers but the last
+    IntegerWeights& context_head(int step, int group);  // of the last layer: means, then scales of the group, [2·M/4]
 
     // GaussianTables::cost_bits of a scale index that has a table of its own, looked up.
     double cost_bits(int scale_index, int32_t symbol) const {

@@ -30,7 +30,7 @@ const Names<Activation>& names(Activation) {
     return list;
 }
 const Names<Arithmetic>& names(Arithmetic) {
-    static const Names<Arithmetic> list{{"f32", Arithmetic::f32}, {"compute", Arithmetic::compute}, {"integer", Arithmetic::integer}};
+    static const Names<Arithmetic> list{{"wide", Arithmetic::wide}, {"compute", Arithmetic::compute}, {"integer", Arithmetic::integer}};
     return list;
 }
 const Names<Init>& names(Init) {
@@ -185,13 +185,27 @@ std::string to_json(const Description& d) {
 
 namespace {
 
-// Does the value of layer `index` come from an integer layer, directly or through (un)shuffles?
-bool reads_integer_layer(const std::vector<PlannedLayer>& layers, int index) {
+// The convolution that the value of layer `index` comes from, directly or through (un)shuffles; null if that is the input.
+const Layer* origin(const std::vector<PlannedLayer>& layers, int index) {
     while (index >= 0 && layers[size_t(index)].layer->op != Operation::convolution) index = layers[size_t(index)].src;
-    return index >= 0 && layers[size_t(index)].layer->arithmetic == Arithmetic::integer;
+    return index >= 0 ? layers[size_t(index)].layer : nullptr;
 }
 
 }  // namespace
+
+bool is_integer(const Network& network) {
+    return std::all_of(network.layers.begin(), network.layers.end(), [](const Layer& l) {
+        return l.op != Operation::convolution || l.arithmetic == Arithmetic::integer ||
+               (l.arithmetic == Arithmetic::wide && l.kernel == 1 && l.stride == 1 && l.activation == Activation::none);
+    });
+}
+
+bool reads_signed(const std::vector<PlannedLayer>& layers, int index) {
+    const PlannedLayer& p = layers[size_t(index)];
+    if (p.layer->op != Operation::convolution || p.layer->arithmetic != Arithmetic::integer) return false;
+    const Layer* from = origin(layers, p.src);
+    return from != nullptr && from->activation == Activation::none;
+}
 
 std::vector<PlannedLayer> plan(const Network& network, Shape input) {
     constexpr int kMaxChannels = 1 << 14;
@@ -223,13 +237,13 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
                 }
                 if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ": slope must be 0 to 1");
                 if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ": init_scale must be above 0, up to 100");
-                if (layer.arithmetic == Arithmetic::integer && layer.input_exponent != kActivationExponent && reads_integer_layer(result, p.src)) {
+                if (const Layer* from = origin(result, p.src); layer.arithmetic == Arithmetic::integer && layer.input_exponent != kActivationExponent &&
+                                                               from != nullptr && from->activation != Activation::none) {
                     fail(where + ": input_exponent must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
                 }
                 if (layer.quality_bias && layer.arithmetic != Arithmetic::integer && layer.activation != Activation::none) {
                     fail(where + ": quality_bias goes with an integer layer or with activation none");
                 }
-                if (layer.arithmetic == Arithmetic::integer && !layer.add.empty()) fail(where + ": an integer layer cannot add");
                 d = {d.n, (d.h - 1) / layer.stride + 1, (d.w - 1) / layer.stride + 1, layer.channels};
                 break;
             case Operation::unshuffle:

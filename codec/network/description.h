@@ -18,11 +18,13 @@ enum class Operation { convolution, unshuffle, shuffle };
 enum class Activation { none, relu, leaky_relu };
 
 // What a convolution calculates in.
-//   f32:     the linear path; latents of hundreds of quantisation steps need more than the 8 bits of a bf16 mantissa
-//   compute: bf16 or f32, as the caller prefers (bf16 is twice as fast where the CPU has it)
+//   wide:    the linear path; latents of hundreds of quantisation steps need more than 8 bits. f32 in training (its gradients as
+//            `compute`); in inference integers, 16-bit activations and 13-bit weights (codec/engine/integer_graph.h).
+//   compute: bf16 or f32, as the caller prefers (bf16 is twice as fast where the CPU has it); for networks that only the encoder runs
 //   integer: u8 activations, weights in [-63, 63] times a power of two a channel, 32-bit sums, rounding shifts. Exact on every CPU
 //            and in training (bf16 holds such integers exactly), so what stands between bits and symbols uses nothing else.
-enum class Arithmetic { f32, compute, integer };
+//            A layer that reads a `wide` one, or a sum, sees signed values: multiples of 2^-input_exponent in [-128, 127] of them.
+enum class Arithmetic { wide, compute, integer };
 
 enum class Init {
     he,    // He et al. 2015, normal
@@ -72,11 +74,21 @@ struct Description {
     bool operator==(const Description&) const = default;
 };
 
+// A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
+inline constexpr int kPixelZero = 128, kPixelExponent = 8;
+inline float pixel_value(uint8_t pixel) { return (float(pixel) - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
+// The square of the largest pixel's distance to 0: errors in R + λ·255²·MSE are relative to it.
+inline constexpr double kPixelPeak2 = (255.0 / (1 << kPixelExponent)) * (255.0 / (1 << kPixelExponent));
+
 inline constexpr int kLatentStride = 16;  // pixels a latent position, each way
 inline constexpr int kHyperStride = 4;    // latent positions a hyper-latent position, each way
 inline constexpr int kContextSteps = 4;
 inline constexpr int kActivationExponent = 5;  // integer layers' activations: u8, multiples of 1/32
 inline constexpr int kParameterExponent = 10;  // integer networks' results: multiples of 1/1024
+
+inline constexpr int kTrunkExponent = 8;       // wide layers' results and sums, in integers: s16, multiples of 1/256
+inline constexpr int kLatentExponent = 10;     // decoded latents, as the synthesis reads them in integers: s16
+inline constexpr int kTransformExponent = 16;  // what analysis and synthesis give in integers: s32
 
 // JSON with // comments allowed. Error model_mismatch names the network, the layer and the key that is wrong.
 Description parse_description(const std::string& json);
@@ -93,5 +105,9 @@ struct PlannedLayer {
     int64_t parameters(int levels) const;
 };
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
+// Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.
+bool is_integer(const Network& network);
+// Does this integer layer read signed values: those of a convolution without activation, directly or through (un)shuffles?
+bool reads_signed(const std::vector<PlannedLayer>& layers, int index);
 
 }  // namespace decant

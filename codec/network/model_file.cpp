@@ -34,23 +34,28 @@ bool all_finite(std::span<const float> values) {
     return special == 0;
 }
 
-// By the names of weight tensors.
-using ArithmeticMap = std::map<std::string, Arithmetic>;
+enum class Storage { f32, bf16, integer, wide };
 
-ArithmeticMap weight_arithmetic(const Description& d) {
-    ArithmeticMap result;
+// By the names of weight tensors.
+using StorageMap = std::map<std::string, Storage>;
+
+StorageMap weight_storage(const Description& d) {
+    StorageMap result;
     for (const Network& n : d.networks) {
         for (const Layer& l : n.layers) {
-            if (l.op == Operation::convolution) result[n.name + "." + l.name + ".weight"] = l.arithmetic;
+            if (l.op != Operation::convolution) continue;
+            result[n.name + "." + l.name + ".weight"] = l.arithmetic == Arithmetic::integer ? Storage::integer
+                                                        : l.arithmetic == Arithmetic::wide  ? Storage::wide
+                                                                                            : Storage::bf16;
         }
     }
     return result;
 }
 
-// How a tensor is stored: biases and the rest like the weights of f32 layers.
-Arithmetic arithmetic_of(const ArithmeticMap& weights, const std::string& tensor) {
+// How a tensor is stored: biases and the rest as floats.
+Storage storage_of(const StorageMap& weights, const std::string& tensor) {
     const auto found = weights.find(tensor);
-    return found == weights.end() ? Arithmetic::f32 : found->second;
+    return found == weights.end() ? Storage::f32 : found->second;
 }
 
 std::string exponent_name(const std::string& weight) { return weight.substr(0, weight.rfind('.')) + ".exponent"; }
@@ -86,15 +91,37 @@ FactorizedTables hyper_tables(const Description& d, const Parameters& parameters
     return build_factorized_tables(probabilities, first);
 }
 
+constexpr int kMostOctaves = 14;  // either way
+
+int16_t fixed_log2(double v) { return int16_t(std::lround(std::ldexp(std::clamp(v, -double(kMostOctaves), double(kMostOctaves)), kUnitExponent))); }
+
 std::vector<int16_t> unit_table(const Description& d, const Parameters& parameters) {
-    constexpr double kLargest = 14.0;  // octaves either way
-    const size_t channels = size_t(d.latent_channels);
-    std::vector<int16_t> unit(channels * size_t(d.levels()));
-    for (size_t i = 0; i < unit.size(); i++) {
-        const double log2_unit = std::log2(std::max(double(parameters["latent_std"][i % channels]), 1e-6)) + double(parameters["gain"][i]);
-        unit[i] = int16_t(std::lround(std::ldexp(std::clamp(log2_unit, -kLargest, kLargest), kUnitExponent)));
-    }
+    const auto std = parameters["latent_std"], gain = parameters["gain"];
+    std::vector<int16_t> unit;
+    for (size_t i = 0; i < gain.size(); i++) unit.push_back(fixed_log2(std::log2(std::max(double(std[i % size_t(d.latent_channels)]), 1e-6)) + double(gain[i])));
     return unit;
+}
+
+std::vector<int16_t> step_table(const Parameters& parameters) {
+    std::vector<int16_t> step;
+    for (const float v : parameters["inverse_gain"]) step.push_back(fixed_log2(double(v)));
+    return step;
+}
+
+std::vector<int8_t> read_exponents(const SafetensorsFile& file, const std::string& path, const Parameter& p, int most) {
+    auto exponents = file.get(exponent_name(p.name), {Dtype::I8}, {p.shape[0]}).values<int8_t>();
+    for (const int8_t e : exponents) {
+        if (e < 0 || e > most) throw Error(ErrorCode::corrupt, path + ": tensor " + exponent_name(p.name) + ": " + std::to_string(e) + " is out of range");
+    }
+    return exponents;
+}
+
+std::vector<int16_t> read_logarithms(const SafetensorsFile& file, const std::string& path, const Description& d, const std::string& name) {
+    auto values = file.get(name, {Dtype::I16}, {d.levels(), d.latent_channels}).values<int16_t>();
+    if (std::any_of(values.begin(), values.end(), [](int16_t v) { return std::abs(v) > kMostOctaves << kUnitExponent; })) {
+        throw Error(ErrorCode::corrupt, path + ": tensor " + name + ": a value is out of range");
+    }
+    return values;
 }
 
 // Refuses a description that asks for more parameters than the file can hold, before memory is taken for them.
@@ -115,30 +142,37 @@ void check_size(const Description& d, const SafetensorsFile& file, const std::st
 
 void save_model(const std::string& path, const Description& d, const Parameters& parameters, const std::vector<std::pair<std::string, std::string>>& metadata) {
     TensorStore store;
-    const ArithmeticMap kinds = weight_arithmetic(d);
+    const StorageMap kinds = weight_storage(d);
     for (const Parameter& p : parameters.list()) {
         const auto values = parameters[p.name];
         if (!all_finite(values)) {
             throw Error(ErrorCode::invalid_argument, path + ": parameter " + p.name + " is not finite; the model is not saved");
         }
         const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
-        switch (arithmetic_of(kinds, p.name)) {
-            case Arithmetic::integer: {
+        switch (storage_of(kinds, p.name)) {
+            case Storage::integer: {
                 const RoundedWeights rounded = round_weights(values, p.shape[0]);
                 store.add(p.name, Dtype::I8, shape, rounded.integers);
                 store.add(exponent_name(p.name), Dtype::I8, {p.shape[0]}, rounded.exponents);
                 break;
             }
-            case Arithmetic::compute: {
+            case Storage::wide: {
+                const WideWeights rounded = round_wide_weights(values, p.shape[0]);
+                store.add(p.name, Dtype::I16, shape, rounded.integers);
+                store.add(exponent_name(p.name), Dtype::I8, {p.shape[0]}, rounded.exponents);
+                break;
+            }
+            case Storage::bf16: {
                 std::vector<bf16> low;
                 for (float v : values) low.push_back(to_bf16(v));
                 store.add(p.name, Dtype::BF16, shape, low);
                 break;
             }
-            case Arithmetic::f32: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
+            case Storage::f32: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
         }
     }
     store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
+    store.add("step", Dtype::I16, {d.levels(), d.latent_channels}, step_table(parameters));
     const auto gaussian = build_gaussian_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
     store.add("entropy.gaussian", Dtype::U16, {int64_t(gaussian.size())}, gaussian);
     store.add("entropy.hyper", Dtype::U16, {int64_t(hyper.size())}, hyper);
@@ -154,19 +188,16 @@ ModelContents load_model(const std::string& path) {
     Description d = parse_description(description->second);
     check_size(d, file, path);
     Parameters parameters(d);
-    const ArithmeticMap kinds = weight_arithmetic(d);
+    const StorageMap kinds = weight_storage(d);
     for (const Parameter& p : parameters.list()) {
         const std::vector<int64_t> shape(p.shape.begin(), p.shape.end());
         const auto target = parameters[p.name];
-        switch (arithmetic_of(kinds, p.name)) {
-            case Arithmetic::integer: {
+        switch (storage_of(kinds, p.name)) {
+            case Storage::integer: {
                 const auto integers = file.get(p.name, {Dtype::I8}, shape).data;
-                const auto exponents = file.get(exponent_name(p.name), {Dtype::I8}, {p.shape[0]}).values<int8_t>();
+                const auto exponents = read_exponents(file, path, p, kMaxWeightExponent);
                 const size_t per_output = p.size / size_t(p.shape[0]);
                 for (size_t o = 0; o < exponents.size(); o++) {
-                    if (exponents[o] < 0 || exponents[o] > kMaxWeightExponent) {
-                        throw Error(ErrorCode::corrupt, path + ": tensor " + exponent_name(p.name) + ": " + std::to_string(exponents[o]) + " is out of range");
-                    }
                     const auto row = integers.subspan(o * per_output, per_output);
                     int64_t sum = 0;
                     for (const std::byte w : row) {
@@ -183,20 +214,27 @@ ModelContents load_model(const std::string& path) {
                 }
                 continue;
             }
-            case Arithmetic::compute: from_bf16(file.get(p.name, {Dtype::BF16}, shape).data, target); break;
-            case Arithmetic::f32: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
+            case Storage::wide: {
+                const auto integers = file.get(p.name, {Dtype::I16}, shape).values<int16_t>();
+                const auto exponents = read_exponents(file, path, p, kMaxWideExponent);
+                const size_t per_output = p.size / size_t(p.shape[0]);
+                for (size_t i = 0; i < integers.size(); i++) {
+                    if (std::abs(int(integers[i])) > kWideLimit) throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + ": a value is out of range");
+                    target[i] = std::ldexp(float(integers[i]), -exponents[i / per_output]);
+                }
+                continue;
+            }
+            case Storage::bf16: from_bf16(file.get(p.name, {Dtype::BF16}, shape).data, target); break;
+            case Storage::f32: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
         }
         if (!all_finite(target)) {
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
         }
     }
-    auto unit = file.get("unit", {Dtype::I16}, {d.levels(), d.latent_channels}).values<int16_t>();
-    if (std::any_of(unit.begin(), unit.end(), [](int16_t v) { return std::abs(v) > (14 << kUnitExponent); })) {
-        throw Error(ErrorCode::corrupt, path + ": tensor unit: a value is out of range");
-    }
+    auto unit = read_logarithms(file, path, d, "unit"), step = read_logarithms(file, path, d, "step");
     const auto gaussian = file.get("entropy.gaussian", {Dtype::U16}).values<uint16_t>();
     const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
-    ModelContents contents{std::move(d), std::move(parameters), std::move(unit), GaussianTables(gaussian), FactorizedTables(hyper), {}, 0};
+    ModelContents contents{std::move(d), std::move(parameters), std::move(unit), std::move(step), GaussianTables(gaussian), FactorizedTables(hyper), {}, 0};
     if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
         throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
                                                    std::to_string(contents.description.hyper_channels) + " hyper-latent channels");

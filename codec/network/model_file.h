@@ -1,12 +1,14 @@
 // A model as a safetensors file: tensors by the names of codec/network/parameters.h, the description and the recipe as metadata.
 //
 //   weights of integer layers   I8 [out, in, k, k], and NETWORK.LAYER.exponent I8 [out]: the weight is w·2^-exponent
-//   weights of compute layers   BF16, as training used them; of f32 layers F32
+//   weights of wide layers      I16 [out, in, k, k], and NETWORK.LAYER.exponent likewise
+//   weights of compute layers   BF16, as training used them
 //   biases and everything else  F32
 //   unit                        I16 [levels, M]: log2 of the quantisation steps a standard deviation of y holds, in 1/1024
+//   step                        I16 [levels, M]: log2 of the quantisation step of y, in 1/1024
 //   entropy.gaussian            U16: the tables of codec/entropy/scale_tables.h for y
 //   entropy.hyper               U16: a table for each channel of z
-// The last three are what the decoder uses in the place of gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
+// The last four are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
 #pragma once
 
@@ -26,7 +28,7 @@ inline constexpr int kUnitExponent = 10;
 struct ModelContents {
     Description description;
     Parameters parameters;
-    std::vector<int16_t> unit;  // [levels, M]
+    std::vector<int16_t> unit, step;  // [levels, M]
     GaussianTables gaussian;
     FactorizedTables hyper;
     std::vector<std::pair<std::string, std::string>> metadata;  // without the description

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "codec/error.h"
-#include "codec/latents/fixed_point.h"
+#include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
 
 namespace decant {
@@ -22,8 +22,8 @@ constexpr int kSmallestSplit = 32;  // sides below this are not split: margins w
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
 // [M] factors at a rate point: 2^(a level's logarithms, interpolated).
-std::vector<float> gains(const ModelContents& model, const char* name, float quality) {
-    const auto table = model.parameters[name];
+std::vector<float> gains(const ModelContents& model, float quality) {
+    const auto table = model.parameters["gain"];
     const LevelMix m = mix_levels(quality, model.description.levels());
     std::vector<float> result(size_t(model.description.latent_channels));
     for (size_t c = 0; c < result.size(); c++) {
@@ -182,7 +182,7 @@ public:
           header_(header),
           predict_bits_(predict_bits),
           supervision_(supervision),
-          gain_(gains(owner.model_, "gain", rate_point(header))),
+          gain_(gains(owner.model_, rate_point(header))),
           tiles_(size_t(tile_grid(header).count())) {
         const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
         for (size_t i = 0; i < tiles_.size(); i++) {
@@ -295,10 +295,10 @@ public:
         : owner_(owner),
           container_(container),
           supervision_(supervision),
-          step_(gains(owner.model_, "inverse_gain", rate_point(container.header))),
+          channels_(size_t(owner.model_.description.latent_channels)),
+          dequantise_(owner.model_.step, owner.model_.description.levels(), container.header.quality),
           whole_(latent_area(container.header.width, container.header.height)),
           tiles_(container.tiles.size()) {
-        for (float& v : step_) v *= 1.0f / float(1 << kSymbolExponent);
         for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
         plan_windows();
         const Area& seen = windows_[0].seen;
@@ -324,7 +324,7 @@ public:
         }
         if (next_tile_ == order_.size() || tiles_[order_[next_tile_]].first_window >= horizon) return {};
         Tile& tile = tiles_[order_[next_tile_]];
-        tile.latents = store_.take(size_t(tile.area.h) * size_t(tile.area.w) * step_.size() * sizeof(float));
+        tile.latents = store_.take(size_t(tile.area.h) * size_t(tile.area.w) * channels_ * sizeof(int16_t));
         return [this, number = order_[next_tile_++]] { decode(number); };
     }
 
@@ -399,10 +399,7 @@ private:
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
             coder.decode(container_.tiles[number], container_.header.quality);
-            const size_t channels = step_.size(), positions = size_t(tile.area.h) * size_t(tile.area.w);
-            const int32_t* from = coder.latents().data();
-            auto* to = reinterpret_cast<float*>(tile.latents.data());
-            for (size_t p = 0; p < positions; p++) latent_kernels::multiply(from + p * channels, step_.data(), channels, to + p * channels);
+            dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
         tile.is_decoded = true;
@@ -413,7 +410,7 @@ private:
         std::call_once(image_made_, [&] { image_ = Image(container_.header.width, container_.header.height, container_.header.channels); });
         {
             const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
-            const auto read = [&](int y, int x, int count, float* dst) { read_latents(y, x, count, dst); };
+            const auto read = [&](int y, int x, int count, int16_t* dst) { read_latents(y, x, count, dst); };
             Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), image_);
         }
         const std::lock_guard lock(mutex_);
@@ -422,14 +419,14 @@ private:
         }
     }
 
-    void read_latents(int y, int x, int count, float* dst) const {
+    void read_latents(int y, int x, int count, int16_t* dst) const {
         const int tile = container_.header.tile;
-        const size_t channels = step_.size(), across = size_t(tile_grid(container_.header).columns);
+        const size_t channels = channels_, across = size_t(tile_grid(container_.header).columns);
         while (count > 0) {
             const Tile& from = tiles_[size_t(y / tile) * across + size_t(x / tile)];
             const int run = std::min(count, from.area.right() - x);
             const size_t at = (size_t(y - from.area.y) * size_t(from.area.w) + size_t(x - from.area.x)) * channels;
-            dst = std::copy_n(reinterpret_cast<const float*>(from.latents.data()) + at, size_t(run) * channels, dst);
+            dst = std::copy_n(reinterpret_cast<const int16_t*>(from.latents.data()) + at, size_t(run) * channels, dst);
             x += run;
             count -= run;
         }
@@ -438,7 +435,8 @@ private:
     TilePipeline& owner_;
     const Container& container_;
     const Supervision& supervision_;
-    std::vector<float> step_;
+    const size_t channels_;
+    const Dequantiser dequantise_;
     const Area whole_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;

@@ -12,13 +12,14 @@
 
 namespace decant {
 
-enum class DataType { f32, bf16, u8, s8, s32 };
+enum class DataType { f32, bf16, u8, s8, s16, s32 };
 
 inline size_t size_of(DataType type) {
     switch (type) {
         case DataType::f32:
         case DataType::s32: return 4;
-        case DataType::bf16: return 2;
+        case DataType::bf16:
+        case DataType::s16: return 2;
         case DataType::u8:
         case DataType::s8: return 1;
     }

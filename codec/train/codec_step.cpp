@@ -131,7 +131,7 @@ DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const f
 }
 
 DECANT_VECTORISED void centre_pixels(const uint8_t* src, float* dst, size_t count) {
-    for (size_t i = 0; i < count; i++) dst[i] = float(src[i]) * (1.0f / 255.0f) - 0.5f;
+    for (size_t i = 0; i < count; i++) dst[i] = pixel_value(src[i]);
 }
 // gradient = (x̂ - x)·factor; returns Σ (x̂ - x)².
 DECANT_VECTORISED float squared_error(const float* decoded, const float* original, float* gradient, size_t count, float factor) {
@@ -362,13 +362,13 @@ struct CodecStep::State {
         const size_t values = original.size() / size_t(samples);
         for (size_t n = 0; n < size_t(samples); n++) {
             const double lambda = lambda_at(description, batch.quality[n]) * 255.0 * 255.0;
-            const float factor = float(2.0 * lambda * batch.weight[n] / (double(values) * samples));
+            const float factor = float(2.0 * lambda * batch.weight[n] / (double(values) * samples * kPixelPeak2));
             for (size_t i = 0; i < values; i += 3072) {  // short sums keep their digits
                 const size_t at = n * values + i;
                 result.mse[n] += squared_error(synthesis->output().as<float>() + at, original.data() + at, synthesis->output_gradient().as<float>() + at,
                                                std::min<size_t>(3072, values - i), factor);
             }
-            result.mse[n] /= double(values);
+            result.mse[n] /= double(values) * kPixelPeak2;
             result.loss += batch.weight[n] * (result.bits_y[n] + batch.hyper_rate * result.bits_z[n] + lambda * result.mse[n]) / samples;
         }
         if (backward) run_backward(batch, parameters, gradients, z_gradient);

@@ -52,7 +52,7 @@ void start_as_klt(const Description& d, const Dataset& dataset, uint64_t seed, P
     std::vector<uint8_t> crop(kSide * kSide * 3);
     for (int n = 0; n < kCrops; n++) {
         dataset.crop(random, kSide, crop);
-        for (size_t i = 0; i < crop.size(); i++) f.values.data()[size_t(n) * crop.size() + i] = float(crop[i]) / 255.0f - 0.5f;
+        for (size_t i = 0; i < crop.size(); i++) f.values.data()[size_t(n) * crop.size() + i] = pixel_value(crop[i]);
     }
     Eigen::VectorXf scale = Eigen::VectorXf::Ones(3);  // of the features' columns
     for (const Layer& layer : d.network("analysis").layers) {
@@ -115,7 +115,7 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
     }
     start_as_klt(d, dataset, seed, parameters);
     for (size_t level = 0; level < d.lambda.size(); level++) {
-        const double step = std::sqrt(18.0 / (std::log(2.0) * d.lambda[level] * 255.0 * 255.0));
+        const double step = std::sqrt(18.0 / (std::log(2.0) * d.lambda[level] * 255.0 * 255.0 / kPixelPeak2));
         for (size_t c = 0; c < size_t(d.latent_channels); c++) {
             parameters["gain"][level * size_t(d.latent_channels) + c] = float(-std::log2(step));
             parameters["inverse_gain"][level * size_t(d.latent_channels) + c] = float(std::log2(step));
@@ -126,15 +126,22 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
 }
 
 std::vector<float> learning_rates(const Description& d, const Parameters& parameters) {
-    constexpr float kUsualWeight = 0.1f;  // what the learning rate is made for
+    constexpr float kUsualWeight = 0.1f, kUsualFanIn = 128.0f;  // what the learning rate is made for
     std::vector<float> rates(parameters.values().size(), 1.0f);
     for (const Parameter& p : parameters.list()) {
         if (!p.trained) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
     }
     for (const Network& network : d.networks) {
         for (const Layer& layer : network.layers) {
-            if (layer.op != Operation::convolution || layer.arithmetic != Arithmetic::f32) continue;
+            if (layer.op != Operation::convolution) continue;
             const Parameter& p = parameters.find(network.name + "." + layer.name + ".weight");
+            if (layer.arithmetic != Arithmetic::wide) {
+                // Adam moves each weight by as much as the rate, so a sum by up to rate · fan-in: at one rate for all, units of wide
+                // sums are thrown about until their ReLU is dead. 1 / fan-in: Yang 2022, "Tensor Programs V".
+                const float fan_in = float(p.size) / float(p.shape[0]);
+                std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, std::min(1.0f, kUsualFanIn / fan_in));
+                continue;
+            }
             const Eigen::Index rows = p.shape[0], columns = Eigen::Index(p.size) / rows;
             const Eigen::Map<const Matrix> weights(parameters.values().data() + p.offset, rows, columns);
             const Matrix squares = weights.array().square().matrix();

@@ -10,7 +10,7 @@ namespace decant {
 // stage of the analysis whitens its input with the eigenvectors of its covariance, the last one restores the true scale, and the
 // synthesis layer of the same name is the inverse. So training starts from a good linear transform codec. The gains start at the
 // quantisation steps that high-rate theory gives for each λ: with R = 3·(h - log2 Δ) bit/pixel and D = Δ²/12, the sum R + λ·255²·D
-// is smallest at Δ² = 18 / (ln 2 · λ · 255²).
+// is smallest at Δ² = 18 / (ln 2 · λ · 255²), for errors relative to the peak.
 // Throws Error model_mismatch if the klt layers of analysis and synthesis do not fit together.
 Parameters initial_parameters(const Description& description, const Dataset& dataset, uint64_t seed);
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "codec/engine/codec_weights.h"
 #include "codec/image/image.h"
@@ -47,21 +48,33 @@ public:
     // reflection to whole latents. Gray is analysed as R = G = B.
     void analyse(const Image& image, const Area& window, const Area& seen, float quality, float* result, size_t row_stride);
 
-    // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of `seen` has.
-    using ReadLatents = std::function<void(int y, int x, int count, float* dst)>;
-    // The pixels of `window`, as far as the picture has them. Its channels: 3, or 1 for the mean of R, G and B.
+    // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of `seen` has, in multiples of
+    // 2^-kLatentExponent.
+    using ReadLatents = std::function<void(int y, int x, int count, int16_t* dst)>;
+    // The pixels of `window`, as far as the picture has them. Its channels: 3, or 1 for the mean of R, G and B. Exact on every CPU if
+    // the network runs in integers.
     void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, Image& image);
 
     // Makes what synthesise needs for such an area; its first use costs more than many windows.
     void prepare_synthesis(const Area& seen);
 
 private:
-    Graph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
+    // A network in integers if it can be, else in floats.
+    struct AnyGraph {
+        std::unique_ptr<IntegerGraph> integers;
+        std::unique_ptr<Graph> floats;
+
+        TensorRef input() { return integers != nullptr ? integers->input() : floats->input(); }
+        TensorRef output() { return integers != nullptr ? integers->output() : floats->output(); }
+        void forward(float quality);
+    };
+    AnyGraph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
     CodecWeights& weights_;
     SharedMemory& memory_;
-    std::map<std::pair<std::string, Shape>, std::unique_ptr<Graph>> graphs_;
+    std::map<std::pair<std::string, Shape>, AnyGraph> graphs_;
+    std::vector<int16_t> row_;
 };
 
 }  // namespace decant
