@@ -200,6 +200,12 @@ bool is_integer(const Network& network) {
     });
 }
 
+bool reads_activations(const std::vector<PlannedLayer>& layers, int index) {
+    const PlannedLayer& p = layers[size_t(index)];
+    const Layer* from = p.layer->op == Operation::convolution ? origin(layers, p.src) : nullptr;
+    return from != nullptr && from->activation != Activation::none;
+}
+
 bool reads_signed(const std::vector<PlannedLayer>& layers, int index) {
     const PlannedLayer& p = layers[size_t(index)];
     if (p.layer->op != Operation::convolution || p.layer->arithmetic != Arithmetic::integer) return false;

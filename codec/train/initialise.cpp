@@ -127,22 +127,26 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
 
 std::vector<float> learning_rates(const Description& d, const Parameters& parameters) {
     constexpr float kUsualWeight = 0.1f;  // what the learning rate is made for
-    constexpr float kBranchRate = 0.3f, kNetworkRate = 2.0f;  // learning rate of a weight of unit size
+    constexpr float kBranchRate = 0.3f, kLinearRate = 1.0f, kNetworkRate = 2.0f;  // learning rate of a weight of unit size
     std::vector<float> rates(parameters.values().size(), 1.0f);
     for (const Parameter& p : parameters.list()) {
         if (!p.trained) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
     }
     for (const Network& network : d.networks) {
-        for (const Layer& layer : network.layers) {
+        const auto layers = plan(network, {1, 64, 64, network.channels_in});
+        for (size_t i = 0; i < layers.size(); i++) {
+            const Layer& layer = *layers[i].layer;
             if (layer.op != Operation::convolution) continue;
             const Parameter& p = parameters.find(network.name + "." + layer.name + ".weight");
             if (layer.arithmetic != Arithmetic::wide) {
                 // Adam moves each weight by as much as the rate, and all weights of a sum of activations, which are positive, the same
                 // way: at one rate for all, the results of large sums are thrown about until ReLUs are dead. So rates go with the
                 // weights' size at the start; and those of residual branches are low, since beside a linear path that is a good
-                // codec from the first step, a branch whose noise exceeds its use is switched off for good.
+                // codec from the first step, a branch whose noise exceeds its use is switched off for good. Linear branches cannot die.
+                const bool transform = network.name == "analysis" || network.name == "synthesis";
+                const bool linear = reads_signed(layers, int(i)) && layer.activation == Activation::none;
                 const float he = std::sqrt(2.0f * float(p.shape[0]) / float(p.size));
-                const float rate = std::min(1.0f, he * (network.name == "analysis" || network.name == "synthesis" ? kBranchRate : kNetworkRate));
+                const float rate = std::min(1.0f, he * (!transform ? kNetworkRate : linear ? kLinearRate : kBranchRate));
                 std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, rate);
                 const Parameter& bias = parameters.find(network.name + "." + layer.name + ".bias");
                 std::fill_n(rates.begin() + std::ptrdiff_t(bias.offset), bias.size, std::min(1.0f, 4.0f * rate));

@@ -51,7 +51,26 @@ DECANT_VECTORISED double add_range(const float* a, const float* b, float* sums, 
     return total;
 }
 
+DECANT_VECTORISED void centralise_row(float* row, size_t count) {
+    constexpr size_t kLanes = 16;
+    float lanes[kLanes] = {};
+    size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+        for (size_t l = 0; l < kLanes; l++) lanes[l] += row[i + l];
+    }
+    float sum = 0.0f;
+    for (float lane : lanes) sum += lane;
+    for (; i < count; i++) sum += row[i];
+    const float mean = sum / float(count);
+    for (i = 0; i < count; i++) row[i] -= mean;
+}
+
 }  // namespace
+
+void centralise(std::span<float> gradient, size_t rows) {
+    const size_t count = gradient.size() / rows;
+    for (size_t r = 0; r < rows; r++) centralise_row(gradient.data() + r * count, count);
+}
 
 double sum_gradients(std::span<const std::vector<float>> sources, std::span<float> sums, size_t begin, size_t end) {
     const size_t count = end - begin;

@@ -21,6 +21,10 @@ struct OptimiserState {
 // sums[i] = Σ of all sources at i, for i in [begin, end); returns Σ sums².
 double sum_gradients(std::span<const std::vector<float>> sources, std::span<float> sums, size_t begin, size_t end);
 
+// Gradient centralisation (Yong 2020): takes the mean of each of `rows` rows away. Where inputs are activations, all positive, it is
+// the gradient of one and the same shift of the result, by which weights would be moved together and noisily.
+void centralise(std::span<float> gradient, size_t rows);
+
 // One step on [begin, end). `gradient` is multiplied by `gradient_scale` first; step counts from 1. The average then moves by the
 // share 1 - keep towards the new weights.
 void adam_step(std::span<float> weights, std::span<const float> gradient, OptimiserState& state, size_t begin, size_t end, float rate, float gradient_scale,

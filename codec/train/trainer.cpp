@@ -168,6 +168,12 @@ public:
             const auto& weights = state_.parameters.values();
             state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), {weights.begin(), weights.end()}, learning_rates(d, state_.parameters)};
         }
+        for (const Network& network : d.networks) {
+            const auto layers = plan(network, {1, 64, 64, network.channels_in});
+            for (size_t i = 0; i < layers.size(); i++) {
+                if (reads_activations(layers, int(i))) centralised_.push_back(state_.parameters.find(network.name + "." + layers[i].layer->name + ".weight"));
+            }
+        }
         weights_ = std::make_unique<CodecWeights>(d, state_.parameters);
         gradients_.assign(size_t(o.shards), std::vector<float>(state_.parameters.values().size(), 0.0f));
         sums_.assign(state_.parameters.values().size(), 0.0f);
@@ -255,6 +261,9 @@ private:
         }
         results_[size_t(shard)] = step.run({pixels, quality, weight, random_key(options_.seed, 4, uint64_t(state_.step), uint64_t(shard)), hyper_rate(options_, state_.step)},
                                            state_.parameters, gradients_[size_t(shard)]);
+        for (const Parameter& p : centralised_) {
+            centralise(std::span(gradients_[size_t(shard)]).subspan(p.offset, p.size), size_t(p.shape[0]));
+        }
     }
 
     void finish_step(double norm) {
@@ -306,6 +315,7 @@ private:
     State state_;
     std::unique_ptr<CodecWeights> weights_;
     std::unique_ptr<Validation> validation_;
+    std::vector<Parameter> centralised_;  // weights whose gradients are
     std::vector<std::vector<float>> gradients_;
     std::vector<float> sums_;
     std::vector<StepResult> results_;
