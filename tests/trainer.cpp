@@ -253,7 +253,7 @@ TEST_CASE("an interrupted training ends with the same numbers") {
             CHECK(error.code() == ErrorCode::cancelled);
         }
         REQUIRE(fs::exists(o.checkpoint));
-        CHECK(read_checkpoint(tiny(), o.checkpoint).steps == 5);
+        CHECK(read_checkpoint(o.checkpoint).steps == 5);
         o.validate_every = 1000;
         const TrainResult resumed = train(o);
         CHECK(resumed.steps == 12);
@@ -264,7 +264,7 @@ TEST_CASE("an interrupted training ends with the same numbers") {
         const TrainResult again = train(o);
         CHECK(again.parameters.values() == whole.parameters.values());
         CHECK(same_validation(again, whole));
-        CHECK(read_checkpoint(tiny(), o.checkpoint).parameters.values() == whole.parameters.values());
+        CHECK(read_checkpoint(o.checkpoint).parameters.values() == whole.parameters.values());
     }
 }
 
@@ -290,12 +290,14 @@ TEST_CASE("checkpoints are kept on the way") {
     o.validate_every = 4;
     int64_t at_four = 0;
     train_codec(tiny(), o, &start(), [&](const TrainProgress& p) {
-        if (p.step == 4) at_four = read_checkpoint(tiny(), o.checkpoint).steps;
+        if (p.step == 4) at_four = read_checkpoint(o.checkpoint).steps;
         return true;
     });
     CHECK(at_four == 3);
-    CHECK(read_checkpoint(tiny(), o.checkpoint).steps == 12);
+    CHECK(read_checkpoint(o.checkpoint).steps == 12);
     CHECK_FALSE(fs::exists(o.checkpoint + ".new"));
+    CHECK(read_checkpoint(o.checkpoint).description == tiny());
+    CHECK(read_checkpoint(o.checkpoint).metadata.empty());
 }
 
 TEST_CASE("a checkpoint that does not belong is refused") {
@@ -306,14 +308,13 @@ TEST_CASE("a checkpoint that does not belong is refused") {
     Description other = tiny();
     other.lambda[1] = 0.02;
     CHECK(refused(o, other) == ErrorCode::model_mismatch);
-    CHECK_THROWS_AS(read_checkpoint(other, o.checkpoint), Error);
 
     const auto size = fs::file_size(o.checkpoint);
     fs::resize_file(o.checkpoint, size - 100);
     CHECK(refused(o) == ErrorCode::corrupt);
     std::ofstream(o.checkpoint) << "no checkpoint";
     CHECK(refused(o) == ErrorCode::corrupt);
-    CHECK_THROWS_AS(read_checkpoint(tiny(), pictures().file("missing.ckpt")), Error);
+    CHECK_THROWS_AS(read_checkpoint(pictures().file("missing.ckpt")), Error);
 }
 
 TEST_CASE("options out of range are refused") {

@@ -57,25 +57,34 @@ void save_state(const State& s, const Description& d, const std::string& path) {
     std::filesystem::rename(temporary, path);
 }
 
-void load_state(State& s, const Description& d, const std::string& path) {
-    const SafetensorsFile file = SafetensorsFile::load(path);
-    const auto text = [&](const char* key) {
-        const auto found = file.metadata().find(key);
-        if (found == file.metadata().end()) throw Error(ErrorCode::corrupt, path + ": not a checkpoint, \"" + key + "\" is missing");
-        return found->second;
-    };
-    if (text("description") != to_json(d)) throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of another network; move it away to begin anew");
+const std::string& checkpoint_text(const SafetensorsFile& file, const char* key, const std::string& path) {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) throw Error(ErrorCode::corrupt, path + ": not a checkpoint, \"" + key + "\" is missing");
+    return found->second;
+}
+
+State load_state(const SafetensorsFile& file, const Description& d, const std::string& path) {
+    State s;
     s.parameters = Parameters(d);
     const std::vector<int64_t> shape{int64_t(s.parameters.values().size())};
     const auto read = [&](const char* name) { return file.get(name, {Dtype::F32}, shape).values<float>(); };
     assign(s.parameters, read("weights"));
     s.optimiser = {read("first"), read("second"), read("average"), read("rate")};
     try {
-        s.step = std::stoll(text("step"));
-        s.seconds = std::stod(text("seconds"));
+        s.step = std::stoll(checkpoint_text(file, "step", path));
+        s.seconds = std::stod(checkpoint_text(file, "seconds", path));
     } catch (const std::logic_error&) {
         throw Error(ErrorCode::corrupt, path + ": step and seconds are no numbers");
     }
+    return s;
+}
+
+State resume(const std::string& path, const Description& d) {
+    const SafetensorsFile file = SafetensorsFile::load(path);
+    if (parse_description(checkpoint_text(file, "description", path)) != d) {
+        throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of another network; move it away to begin anew");
+    }
+    return load_state(file, d, path);
 }
 
 void check(const TrainOptions& o) {
@@ -161,7 +170,7 @@ public:
     Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
         : description_(d), options_(o), report_(report), dataset_(o.data, {std::max(o.crop, kValidationSide), o.max_bytes, 20}) {
         if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
-            load_state(state_, d, o.checkpoint);
+            state_ = resume(o.checkpoint, d);
         } else {
             state_.parameters = start != nullptr ? *start : initial_parameters(d, dataset_, o.seed);
             const size_t count = state_.parameters.values().size();
@@ -335,14 +344,18 @@ TrainResult train_codec(const Description& description, const TrainOptions& opti
     return Trainer(description, options, start, report).run();
 }
 
-TrainResult read_checkpoint(const Description& description, const std::string& path) {
-    State state;
-    load_state(state, description, path);
-    TrainResult result;
+Checkpoint read_checkpoint(const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::load(path);
+    Checkpoint result;
+    result.description = parse_description(checkpoint_text(file, "description", path));
+    State state = load_state(file, result.description, path);
     result.parameters = std::move(state.parameters);
     assign(result.parameters, state.optimiser.average);
-    result.seconds = state.seconds;
     result.steps = state.step;
+    result.seconds = state.seconds;
+    for (const auto& [key, value] : file.metadata()) {
+        if (key != "description" && key != "step" && key != "seconds") result.metadata.emplace_back(key, value);
+    }
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/network/parameters.h"
@@ -60,8 +61,19 @@ struct TrainResult {
 TrainResult train_codec(const Description& description, const TrainOptions& options, const Parameters* start,
                         const std::function<bool(const TrainProgress&)>& report);
 
-// The averaged weights of a training that was interrupted, to make a model of what has been learned so far.
-// Throws what train_codec throws for a checkpoint.
-TrainResult read_checkpoint(const Description& description, const std::string& path);
+// A checkpoint is a safetensors file: F32 arrays of the length of Parameters::values() called weights, first, second, average, rate
+// (see OptimiserState), and as metadata the description, step (how many were done) and seconds (of training, in all). A trainer on
+// other hardware may read and write it, too (tools/torch_train.py); further metadata are for the model that is made of it.
+struct Checkpoint {
+    Description description;
+    Parameters parameters;  // the averaged weights
+    int64_t steps = 0;
+    double seconds = 0;
+    std::vector<std::pair<std::string, std::string>> metadata;  // the further ones
+};
+
+// To make a model of what a training, running or interrupted, has learned so far.
+// Throws Error not_found, io, corrupt, model_mismatch.
+Checkpoint read_checkpoint(const std::string& path);
 
 }  // namespace decant

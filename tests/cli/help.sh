@@ -40,7 +40,7 @@ for verb in "${verbs[@]}"; do
         decode) expect_options "${files[@]}" "${batch[@]}" --model --format ;;
         eval) expect_options --json --threads --recursive --model --quality --against --output-dir ;;
         compare) expect_options --json --recursive ;;
-        train) expect_options --data --out --config --from --checkpoint --steps --seed --quiet ;;
+        train) expect_options --data --out --config --from --checkpoint --export --steps --seed --quiet ;;
         info | models) expect_options --json ;;
     esac
     # An entry is a line that starts with an option, and the lines below it that are indented deeper. It has words, and a default

@@ -37,6 +37,10 @@ assert "long.safetensors.checkpoint" in words, words
 PYTHON
 expect_file long.safetensors.checkpoint
 expect_no_file long.safetensors
+# A model of what was learned so far; the checkpoint stays for the rest.
+expect_exit 0 "$DECANT" train --export --checkpoint long.safetensors.checkpoint --out so_far.safetensors
+expect_exit 0 "$DECANT" encode -m ./so_far.safetensors "$SAMPLES/film_grain.png" -o so_far.dcn
+expect_file long.safetensors.checkpoint
 expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --out long.safetensors
 expect_contains "$ERR" 'going on from long.safetensors.checkpoint'
 expect_file long.safetensors
@@ -48,5 +52,10 @@ expect_exit 2 "$DECANT" train "${options[@]}" --out model.bin
 expect_exit 2 "$DECANT" train "${options[@]}" --crop 65 --out x.safetensors
 expect_exit 2 "$DECANT" train "${options[@]}" --compute f16 --out x.safetensors
 expect_exit 1 "$DECANT" train "${options[@]}" --out nowhere/x.safetensors
+expect_exit 2 "$DECANT" train --export --out x.safetensors
+expect_exit 2 "$DECANT" train --export --checkpoint x.checkpoint --data data --out x.safetensors
+expect_exit 1,4 "$DECANT" train --export --checkpoint new.safetensors --out x.safetensors
+expect_exit 1,4 "$DECANT" train --export --checkpoint missing.checkpoint --out x.safetensors
+expect_no_file x.safetensors
 mkdir empty
 expect_exit 1 "$DECANT" train --data empty --from ./new.safetensors --out x.safetensors

@@ -58,9 +58,11 @@ constexpr std::array<VerbText, 7> kVerbs{{
      "  decant info photo.dcn\n"
      "  decant info models/photo.safetensors\n"},
     {Verb::train, "train", "[options] --data FOLDER --out MODEL", "a model of your own pictures",
-     "Ctrl-C stops at a checkpoint; the same command goes on from there.\n",
+     "Ctrl-C stops at a checkpoint; the same command goes on from there. With --export, a checkpoint of a training that was\n"
+     "interrupted or goes on, here or on a GPU (tools/torch_train.py), becomes a model as it is.\n",
      "  decant train --data pictures --out mine.safetensors --steps 200000\n"
      "  decant train --data pictures --out fine.safetensors --from photo --rate 1e-4 --steps 20000\n"
+     "  decant train --export --checkpoint mine.safetensors.checkpoint --out so_far.safetensors\n"
      "  decant encode -m ./mine.safetensors photo.png\n"},
     {Verb::models, "models", "[options]", "the models at hand",
      "Models are looked for in the folder that the environment variable DECANT_MODELS names, in the folder models beside the\n"
@@ -136,6 +138,7 @@ const Option kOptions[] = {
     {"config", 0, "RECIPE", "description of the networks (JSON)", {}, "recipes/photo.json among the models", in(Verb::train), setting<&Settings::recipe>},
     {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
     {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
+    {"export", 0, "", "make a model of --checkpoint as it is, without training", {}, "off", in(Verb::train), setting<&Settings::export_checkpoint>},
     {"steps", 0, "N", "steps of training", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::steps>},
     {"batch", 0, "N", "crops a step, a multiple of --shards", {1, 4096}, "", in(Verb::train), training<&TrainOptions::batch>},
     {"crop", 0, "N", "side of a crop in pixels, a multiple of 16", {64, 2048}, "", in(Verb::train), training<&TrainOptions::crop>},
@@ -318,7 +321,11 @@ void check_together(Verb verb, const Settings& s) {
         refuse(name + ": takes no argument without an option, \"" + s.inputs.front() + "\" is given");
     if (verb == Verb::eval && !s.against.empty() && s.qualities.size() < 2)
         refuse("eval: --against compares curves; give two or more qualities, better four, such as -q 10,30,50,70,90");
-    if (verb == Verb::train && (s.train.data.empty() || s.trained_model.empty()))
+    if (s.export_checkpoint) {
+        if (s.train.checkpoint.empty() || s.trained_model.empty()) refuse("train: --export needs --checkpoint and --out");
+        if (!s.train.data.empty() || !s.start_model.empty() || !s.recipe.empty())
+            refuse("train: --export takes everything from the checkpoint; --data, --from and --config do not go with it");
+    } else if (verb == Verb::train && (s.train.data.empty() || s.trained_model.empty()))
         refuse("train: --data and --out are needed; usage: decant train " + std::string(text_of(verb).arguments));
     if (!s.start_model.empty() && !s.recipe.empty())
         refuse("train: --from brings its own description of the networks, --config another; give one of them");

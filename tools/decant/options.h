@@ -39,6 +39,7 @@ struct Settings {
 
     TrainOptions train;
     std::string trained_model, recipe, start_model, compute = "bf16";
+    bool export_checkpoint = false;
 };
 
 struct CommandLine {

@@ -85,10 +85,22 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& 
     return metadata;
 }
 
+ExitCode export_checkpoint(const Settings& settings) {
+    const Checkpoint checkpoint = read_checkpoint(settings.train.checkpoint);
+    std::vector<std::pair<std::string, std::string>> metadata = checkpoint.metadata;
+    metadata.emplace_back("program", "decant " DECANT_VERSION);  // unless another one trained and left its name: the first counts
+    metadata.emplace_back("steps", std::to_string(checkpoint.steps));
+    metadata.emplace_back("seconds", fixed(checkpoint.seconds, 0));
+    save_model(settings.trained_model, checkpoint.description, checkpoint.parameters, metadata);
+    note(settings.trained_model + ": " + std::to_string(checkpoint.steps) + " steps in " + duration(checkpoint.seconds));
+    return ExitCode::done;
+}
+
 }  // namespace
 
 ExitCode train(const Settings& settings) {
     check_output(settings);
+    if (settings.export_checkpoint) return export_checkpoint(settings);
     std::shared_ptr<const Model> start;
     if (!settings.start_model.empty()) start = Model::load(find_model(settings.start_model));
     const Description description =
