@@ -62,21 +62,23 @@ class PlannedLayer:
     prefix: str  # of its parameters
     source: str  # name of the layer read
     channels_in: int
+    reads_activations: bool
     reads_signed: bool
 
 
 def plan(name, network):
     channels = {"input": network["channels_in"]}
-    signed = {"input": False}  # values that come from a convolution without activation
+    activation = {"input": None}  # of the convolution that a value comes from, directly or through (un)shuffles
     planned, previous = [], "input"
     for entry in network["layers"]:
         layer = Layer(**entry)
         source = layer.input or previous
         area = layer.factor**2
         channels[layer.name] = {"conv": layer.channels, "unshuffle": channels[source] * area, "shuffle": channels[source] // area}[layer.op]
-        signed[layer.name] = layer.activation == "none" if layer.op == "conv" else signed[source]
-        reads_signed = layer.op == "conv" and layer.arithmetic == "integer" and signed[source]
-        planned.append(PlannedLayer(layer, f"{name}.{layer.name}", source, channels[source], reads_signed))
+        activation[layer.name] = layer.activation if layer.op == "conv" else activation[source]
+        reads_activations = layer.op == "conv" and activation[source] not in (None, "none")
+        reads_signed = layer.op == "conv" and layer.arithmetic == "integer" and activation[source] == "none"
+        planned.append(PlannedLayer(layer, f"{name}.{layer.name}", source, channels[source], reads_activations, reads_signed))
         previous = layer.name
     return planned
 
@@ -512,7 +514,7 @@ def codec_step(description, parameters, pixels, quality, weight, keys=None, hype
 
 def learning_rates(description, parameters):
     """Factors on the learning rate of each parameter; the reasons are in codec/train/initialise.cpp."""
-    usual_weight, branch_rate, network_rate = 0.1, 0.3, 2.0
+    usual_weight, branch_rate, linear_rate, network_rate = 0.1, 0.3, 1.0, 2.0
     factors = {name: torch.full(shape, float(name != "latent_std")) for name, shape in description.shapes().items()}
     for p in description.convolutions():
         name = p.prefix + ".weight"
@@ -522,8 +524,9 @@ def learning_rates(description, parameters):
             scale = (squares.mean(1)[:, None] * squares.mean(0)[None] / squares.mean().clamp(min=1e-12)).sqrt()
             factors[name] = (scale / usual_weight).clamp(0.003, 1.0)
         else:
-            branch = p.prefix.startswith(("analysis.", "synthesis."))
-            rate = min(1.0, math.sqrt(2 / rows.shape[1]) * (branch_rate if branch else network_rate))
+            transform = p.prefix.startswith(("analysis.", "synthesis."))
+            linear = p.reads_signed and p.layer.activation == "none"
+            rate = min(1.0, math.sqrt(2 / rows.shape[1]) * (network_rate if not transform else linear_rate if linear else branch_rate))
             factors[name].fill_(rate)
             factors[p.prefix + ".bias"].fill_(min(1.0, 4 * rate))
     return torch.cat([f.flatten() for f in factors.values()])

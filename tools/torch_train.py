@@ -181,6 +181,10 @@ class Trainer:
         result = codec_step(d, self.parameters, pixels, quality, weight, keys, self.hyper_rate(), self.o.compute == "bf16")
         torch.backends.cudnn.allow_tf32 = True  # gradients need no more bits, whatever the values do
         result.loss.backward()
+        for p in d.convolutions():
+            if p.reads_activations:  # gradient centralisation; see codec/train/optimiser.h
+                gradient = self.parameters[p.prefix + ".weight"].grad
+                gradient -= gradient.mean((1, 2, 3), keepdim=True)
         norm = torch.linalg.vector_norm(self.parameters.gradient, dtype=torch.float64).item()
         if math.isfinite(norm):
             self.adam_step(min(1.0, self.o.clip / max(norm, 1e-12)))

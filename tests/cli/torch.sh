@@ -36,8 +36,9 @@ cat >tiny.json <<JSON
     "analysis": {"channels_in": 3, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
       {"name": "klt1", "channels": 12, "arithmetic": "wide", "init": "klt"},
+      {"name": "lap1", "channels": 12, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "add": "klt1", "init": "zero"},
       {"name": "block1.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
-      {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "klt1", "init": "zero"},
+      {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "lap1", "init": "zero"},
       {"name": "down", "op": "unshuffle", "factor": 4},
       {"name": "klt2", "channels": 24, "arithmetic": "wide", "quality_bias": true, "init": "klt"},
       {"name": "block2.a", "channels": 16, "kernel": 3, "activation": "leaky_relu"},
