@@ -8,10 +8,11 @@
 
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
-#include "codec/latents/latent_weights.h"
 #include "codec/image/metrics.h"
+#include "codec/latents/latent_weights.h"
 #include "codec/network/model_file.h"
 #include "codec/pipeline/tile_pipeline.h"
+#include "codec/refine/effort.h"
 #include "codec/target/target.h"
 
 namespace decant {
@@ -62,7 +63,7 @@ struct Codec::State {
           contents(model->state().contents),
           pipeline(contents, model->state().weights, model->state().latent_weights, std::move(pool)) {}
 
-    EncodeResult encode(const Image& image, int quality_q8, const EncodeOptions& options) {
+    EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options) {
         Container container;
         Header& header = container.header;
         header.model = contents.identity;
@@ -71,7 +72,7 @@ struct Codec::State {
         header.channels = uint8_t(image.channels);
         header.quality = uint16_t(quality_q8);
         header.tile = kTile;
-        const EncodedTiles tiles = pipeline.encode(image, header, options.predict_bits, options.supervision);
+        const EncodedTiles tiles = pipeline.encode(image, header, effort_of(effort), options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
         EncodeResult result;
         result.bytes = write_container(container);
@@ -105,18 +106,21 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     if (!(options.quality >= 0.0 && options.quality <= 100.0)) {
         throw Error(ErrorCode::invalid_argument, "quality " + std::to_string(options.quality) + " is not in 0 … 100");
     }
+    if (options.effort < 1 || options.effort > 9) {
+        throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(options.effort) + " is not in 1 … 9");
+    }
     State& s = *state_;
     const int last = (s.contents.description.levels() - 1) * 256;
     EncodeResult result;
     if (options.target.kind == EncodeTarget::Kind::none) {
-        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options);
+        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options.effort, options);
     } else {
         TargetEncoder encoder;
         encoder.pixels = image.pixel_count();
         encoder.last_quality = last;
-        encoder.encode = [&](int quality_q8, int) { return s.encode(image, quality_q8, options); };
+        encoder.encode = [&](int quality_q8, int effort) { return s.encode(image, quality_q8, effort, options); };
         encoder.psnr = [&](const EncodeResult& r) { return psnr(image, decode(r.bytes, {image.pixel_count(), options.supervision})); };
-        result = encode_to_target(options.target, 1, encoder);
+        result = encode_to_target(options.target, options.effort, encoder);
     }
     result.quality = 100.0 * result.quality_q8 / last;
     return result;

@@ -54,6 +54,7 @@ struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
     bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
     EncodeTarget target = {};   // unless none, `quality` is not looked at
+    int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
 };
 

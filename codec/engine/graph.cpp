@@ -333,7 +333,7 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
         }
     }
     const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
-    if (layer.quality_bias) {
+    if (layer.quality_bias && !gradients.empty()) {
         const Parameter& p = layout.find(w.prefix + ".quality");
         float* dq = gradients.data() + p.offset;
         std::fill_n(dq, p.size, 0.0f);
@@ -360,14 +360,16 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
         convert(g, low);
         g = low;
     }
-    TensorRef seen = source(node);
-    if (seen.type != compute) {
-        const TensorRef low{seen.shape, compute, low_source_.grow(seen.shape.elements() * size_of(compute))};
-        convert(seen, low);
-        seen = low;
+    if (!gradients.empty()) {
+        TensorRef seen = source(node);
+        if (seen.type != compute) {
+            const TensorRef low{seen.shape, compute, low_source_.grow(seen.shape.elements() * size_of(compute))};
+            convert(seen, low);
+            seen = low;
+        }
+        node.convolution->backward_weights(seen.data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
+                                           gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
     }
-    node.convolution->backward_weights(seen.data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
-                                       gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
     Node& src = nodes_[size_t(node.src)];
     if (!src.wants_gradient) return;
     const bool direct = !src.has_gradient && src.gradient.type == compute;

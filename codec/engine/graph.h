@@ -73,7 +73,7 @@ public:
     void forward(std::span<const float> quality = {});
 
     // Training: fill this (it may be overwritten), then call backward with the quality of forward. `gradients` is as long as
-    // Parameters::values; the parts of this network's parameters are set, not added to.
+    // Parameters::values; the parts of this network's parameters are set, not added to. Empty: the gradient of the input alone.
     TensorRef output_gradient() { return nodes_.back().gradient; }
     void backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality = {});
     TensorRef input_gradient() { return nodes_[0].gradient; }

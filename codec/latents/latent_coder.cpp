@@ -28,15 +28,16 @@ double predicted_bits(double mean, double sigma, int symbol, double coded_bits) 
     return p < 1.0 / kProbabilityScale ? coded_bits : -std::log2(p);
 }
 
-int32_t choose_symbol(const LatentWeights& weights, int index, float deviation, Quantiser quantiser) {
-    constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20 and 40 on training pictures
+constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20 and 40 on training pictures
+
+int32_t choose_symbol(const LatentWeights& weights, int index, float deviation, Quantiser quantiser, double error_bits) {
     constexpr float kLimit = float(1 << 20);
     const auto nearest = int32_t(std::floor(std::clamp(deviation, -kLimit, kLimit) + 0.5f));
     if (nearest == 0 || quantiser == Quantiser::nearest) return nearest;
     const int32_t lower = nearest > 0 ? nearest - 1 : nearest + 1;
     const auto cost = [&](int32_t symbol) {
         const double error = double(deviation) - symbol;
-        return weights.cost_bits(index, symbol) + kErrorBits * error * error;
+        return weights.cost_bits(index, symbol) + error_bits * error * error;
     };
     return cost(lower) < cost(nearest) ? lower : nearest;
 }
@@ -245,6 +246,21 @@ struct LatentCoder::State {
         const auto* z = hyper_analysis->output().as<float>();
         for (size_t i = 0; i < hyper.size(); i++) hyper[i] = int32_t(std::clamp(std::floor(z[i] + 0.5f), -float(kHyperLimit), float(kHyperLimit)));
     }
+
+    // Chooses all symbols: hyper_symbol(channel, symbol) hears of each of z, latent_symbol(its place in the step, symbol) of each of y.
+    template <class Hyper, class Latent>
+    void choose(std::span<const float> y, int quality_q8, const Settings& settings, Hyper&& hyper_symbol, Latent&& latent_symbol) {
+        set_quality(quality_q8);
+        if (!settings.keep_hyper) analyse_hyper(y, quality_q8);
+        for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
+        run_hyper_synthesis(quality_q8);
+        each_latent(quality_q8, [&](size_t at, size_t i, int32_t m) {
+            const double error_bits = settings.error_bits.empty() ? kErrorBits : double(settings.error_bits[at % size_t(M)]);
+            const int32_t symbol = choose_symbol(weights, index[i], y[at] - float(m) / float(1 << kSymbolExponent), settings.quantiser, error_bits);
+            latent_symbol(i, symbol);
+            return symbol;
+        });
+    }
 };
 
 LatentCoder::LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, int w) : state_(std::make_unique<State>(weights, memory, h, w)) {}
@@ -252,31 +268,35 @@ LatentCoder::~LatentCoder() = default;
 
 std::span<const int32_t> LatentCoder::latents() const { return state_->latents; }
 
-std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser) {
+std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits, const Settings& settings) {
     State& s = *state_;
-    s.set_quality(quality_q8);
-    s.analyse_hyper(y, quality_q8);
     const auto hyper_mean = s.model.parameters["hyper_mean"], hyper_scale = s.model.parameters["hyper_log2_scale"];
     RansEncoder encoder;
     double bits = 0;
-    for (size_t i = 0; i < s.hyper.size(); i++) {
-        s.model.hyper.encode_symbol(encoder, i % size_t(s.Hz), s.hyper[i]);
-        if (model_bits == nullptr) continue;
-        const size_t c = i % size_t(s.Hz);
-        bits += predicted_bits(hyper_mean[c], std::exp2(hyper_scale[c]), s.hyper[i], s.model.hyper.cost_bits(c, s.hyper[i]));
-    }
-    s.run_hyper_synthesis(quality_q8);
-    s.each_latent(quality_q8, [&](size_t at, size_t i, int32_t mean) {
-        const int index = s.index[i];
-        const int32_t symbol = choose_symbol(s.weights, index, y[at] - float(mean) / float(1 << kSymbolExponent), quantiser);
-        s.model.gaussian.encode_symbol(encoder, index, symbol);
-        if (model_bits != nullptr) {
+    s.choose(
+        y, quality_q8, settings,
+        [&](size_t channel, int32_t symbol) {
+            s.model.hyper.encode_symbol(encoder, channel, symbol);
+            if (model_bits == nullptr) return;
+            bits += predicted_bits(hyper_mean[channel], std::exp2(hyper_scale[channel]), symbol, s.model.hyper.cost_bits(channel, symbol));
+        },
+        [&](size_t i, int32_t symbol) {
+            const int index = s.index[i];
+            s.model.gaussian.encode_symbol(encoder, index, symbol);
+            if (model_bits == nullptr) return;
             bits += predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, s.model.gaussian.cost_bits(index, symbol));
-        }
-        return symbol;
-    });
+        });
     if (model_bits != nullptr) *model_bits += bits;
     return encoder.finish();
+}
+
+double LatentCoder::quantise(std::span<const float> y, int quality_q8, const Settings& settings) {
+    State& s = *state_;
+    double bits = 0;
+    s.choose(
+        y, quality_q8, settings, [&](size_t channel, int32_t symbol) { bits += s.model.hyper.cost_bits(channel, symbol); },
+        [&](size_t i, int32_t symbol) { bits += s.weights.cost_bits(s.index[i], symbol); });
+    return bits;
 }
 
 void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8) {

@@ -35,13 +35,25 @@ public:
     LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, int w);
     ~LatentCoder();
 
+    struct Settings {
+        Quantiser quantiser = Quantiser::rate_distortion;
+        std::span<const float> error_bits = {};  // [M] what a squared error of one step is worth; empty: a usual value for all
+        bool keep_hyper = false;                 // z as it is since the last call, instead of what the hyper-analysis makes of y
+    };
+
     // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.
-    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser = Quantiser::rate_distortion);
+    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, const Settings& settings);
+    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser = Quantiser::rate_distortion) {
+        return encode(y, quality_q8, model_bits, Settings{quantiser});
+    }
+
+    // The same choice of symbols without a stream: the bits that it would take.
+    double quantise(std::span<const float> y, int quality_q8, const Settings& settings);
 
     // Throws Error corrupt if the stream does not decode to its very end.
     void decode(std::span<const uint8_t> stream, int quality_q8);
 
-    // After encode or decode: [h, w, M] in multiples of 1/64 quantisation step.
+    // After encode, quantise or decode: [h, w, M] in multiples of 1/64 quantisation step.
     std::span<const int32_t> latents() const;
 
 private:

@@ -13,6 +13,7 @@
 #include "codec/error.h"
 #include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
+#include "codec/refine/refiner.h"
 
 namespace decant {
 namespace {
@@ -110,9 +111,13 @@ Area tile_area(const Header& header, uint64_t number) {
 class TilePipeline::Workspace {
 public:
     explicit Workspace(TilePipeline& owner)
-        : latent_weights_(owner.latent_weights_), transform_(owner.model_.description, owner.weights_, memory_) {}
+        : owner_(owner), transform_(owner.model_.description, owner.weights_, memory_) {}
 
     Transform& transform() { return transform_; }
+    Refiner& refiner() {
+        if (refiner_ == nullptr) refiner_ = std::make_unique<Refiner>(owner_.model_, owner_.weights_);
+        return *refiner_;
+    }
 
     LatentCoder& coder(const Area& tile) {
         auto& slot = coders_[{tile.h, tile.w}];
@@ -121,16 +126,17 @@ public:
                 coders_.clear();
                 return coder(tile);
             }
-            slot = std::make_unique<LatentCoder>(latent_weights_, memory_, tile.h, tile.w);
+            slot = std::make_unique<LatentCoder>(owner_.latent_weights_, memory_, tile.h, tile.w);
         }
         return *slot;
     }
     bool has_coder(const Area& tile) const { return coders_.contains({tile.h, tile.w}); }
 
 private:
-    LatentWeights& latent_weights_;
+    TilePipeline& owner_;
     SharedMemory memory_;
     Transform transform_;
+    std::unique_ptr<Refiner> refiner_;
     std::map<std::pair<int, int>, std::unique_ptr<LatentCoder>> coders_;
 };
 
@@ -176,10 +182,11 @@ bool TilePipeline::is_new(const char* what, int h, int w) {
 
 class TilePipeline::Encoding {
 public:
-    Encoding(TilePipeline& owner, const Image& image, const Header& header, bool predict_bits, const Supervision& supervision)
+    Encoding(TilePipeline& owner, const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision)
         : owner_(owner),
           image_(image),
           header_(header),
+          effort_(effort),
           predict_bits_(predict_bits),
           supervision_(supervision),
           gain_(gains(owner.model_, rate_point(header))),
@@ -269,14 +276,31 @@ private:
         const StageTimer timer(supervision_, &StageSeconds::entropy_encoding, mutex_);
         const size_t count = size_t(tile.area.h) * size_t(tile.area.w) * gain_.size();
         Lease lease(owner_, tile.area);
-        tile.stream = lease->coder(tile.area).encode({tile.row(0, gain_.size()), count}, header_.quality, predict_bits_ ? &tile.model_bits : nullptr);
+        const std::span<float> y(tile.row(0, gain_.size()), count);
+        LatentCoder& coder = lease->coder(tile.area);
+        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile.area, y) : effort_.settings;
+        tile.stream = coder.encode(y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
+    }
+
+    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, const Area& tile, std::span<float> y) {
+        // Its neighbours are analysed for it once more, so that it neither waits for other tiles nor depends on what was made of them.
+        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, lease->refiner().margin(), whole);
+        std::vector<float> around(y.begin(), y.end());
+        if (window != tile) {
+            around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
+            lease->transform().analyse(image_, window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), rate_point(header_),
+                                       around.data(), size_t(window.w) * gain_.size());
+            for (size_t i = 0; i < around.size(); i += gain_.size()) latent_kernels::multiply(around.data() + i, gain_.data(), gain_.size(), around.data() + i);
+        }
+        return lease->refiner().refine(coder, {image_, tile, window, around}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
     }
 
     TilePipeline& owner_;
     const Image& image_;
     const Header& header_;
+    const Effort& effort_;
     const bool predict_bits_;
     const Supervision& supervision_;
     const std::vector<float> gain_;
@@ -449,8 +473,8 @@ private:
     Image image_;
 };
 
-EncodedTiles TilePipeline::encode(const Image& image, const Header& header, bool predict_bits, const Supervision& supervision) {
-    Encoding encoding(*this, image, header, predict_bits, supervision);
+EncodedTiles TilePipeline::encode(const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
+    Encoding encoding(*this, image, header, effort, predict_bits, supervision);
     pool_->run([&] { return encoding.next(); });
     return encoding.result();
 }

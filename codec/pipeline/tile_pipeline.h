@@ -23,6 +23,7 @@
 #include "codec/latents/latent_coder.h"
 #include "codec/pipeline/supervision.h"
 #include "codec/pipeline/worker_pool.h"
+#include "codec/refine/effort.h"
 #include "codec/transform/transform.h"
 
 namespace decant {
@@ -39,7 +40,7 @@ public:
     TilePipeline(const ModelContents& model, CodecWeights& weights, LatentWeights& latent_weights, std::shared_ptr<WorkerPool> pool);
     ~TilePipeline();
 
-    EncodedTiles encode(const Image& image, const Header& header, bool predict_bits, const Supervision& supervision);
+    EncodedTiles encode(const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision);
     Image decode(const Container& container, const Supervision& supervision);
     // f(latents [h, w, M] in multiples of 1/64 step) for each tile in order.
     void decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f);

@@ -15,7 +15,7 @@ constexpr double kLowestOctave = -4.3, kOctaves = 5.7;
 constexpr double kLowestPsnr = 26.0, kDecibels = 17.0;
 constexpr double kSizeTolerance = 0.01, kPsnrTolerance = 0.05;
 constexpr double kPerfectPsnr = 100.0;  // instead of infinity
-constexpr int kQuickEffort = 4;         // higher ones cost many times as much; the search begins with this one
+constexpr int kQuickEffort = 2;         // higher ones cost many times as much; the search begins with this one
 
 struct Search {
     SearchGoal goal;

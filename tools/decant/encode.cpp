@@ -49,6 +49,7 @@ private:
         using Kind = EncodeTarget::Kind;
         EncodeOptions options;
         options.quality = settings_.quality;
+        options.effort = settings_.effort;
         options.supervision.is_cancelled = is_interrupted;
         if (settings_.target_bpp > 0) options.target = {Kind::bits_per_pixel, settings_.target_bpp};
         if (settings_.target_size.value > 0) options.target = {Kind::bytes, static_cast<double>(settings_.target_size.value)};

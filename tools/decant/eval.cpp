@@ -108,7 +108,7 @@ private:
         const PictureFile picture = read_picture(input.path, settings_.max_pixels);
         if (!is_warm_)
             in_file(input.path,
-                    [&] { codec_.decode(codec_.encode(picture.image, {settings_.qualities[0]}).bytes, decode_options()); });
+                    [&] { codec_.decode(codec_.encode(picture.image, encode_options(settings_.qualities[0])).bytes, decode_options()); });
         is_warm_ = true;
         std::vector<Measured> all;
         for (const double quality : settings_.qualities) {
@@ -128,7 +128,7 @@ private:
         Image decoded;
         Measured m;
         in_file(input.path, [&] {
-            m[kEncodeTime] = seconds_of([&] { bytes = codec_.encode(image, {quality}).bytes; });
+            m[kEncodeTime] = seconds_of([&] { bytes = codec_.encode(image, encode_options(quality)).bytes; });
             m[kDecodeTime] = seconds_of([&] { decoded = codec_.decode(bytes, decode_options()); });
         });
         const double size = static_cast<double>(bytes.size()), megapixels = static_cast<double>(image.pixel_count()) / 1e6;
@@ -150,6 +150,12 @@ private:
         write_output(job, encode_image(decoded, ImageFormat::png), settings_);
     }
 
+    EncodeOptions encode_options(double quality) const {
+        EncodeOptions options;
+        options.quality = quality;
+        options.effort = settings_.effort;
+        return options;
+    }
     DecodeOptions decode_options() const { return {settings_.max_pixels}; }
 
     const Settings& settings_;
@@ -172,7 +178,7 @@ Comparison compare_curves(const NamedCurve& anchor, const std::vector<Measured>&
     return {anchor.name, bd_rate(anchor.points, points)};
 }
 
-void print_report(const Evaluation& evaluation, const std::vector<Measured>& means, const std::optional<Comparison>& comparison) {
+void print_report(const Evaluation& evaluation, int effort, const std::vector<Measured>& means, const std::optional<Comparison>& comparison) {
     const auto column = [&](size_t measure) {
         Json values = Json::array();
         for (const Measured& mean : means) values.push_back(mean[measure]);  // NaN becomes null
@@ -181,7 +187,7 @@ void print_report(const Evaluation& evaluation, const std::vector<Measured>& mea
     const Model& model = evaluation.model();
     Json report{{"name", "decant " + model.name()},
                 {"description", "decant " DECANT_VERSION ", model " + model.name() + " " + hexadecimal(model.identity()) +
-                                    "; means over " + count_of(evaluation.pictures(), "picture") + ", times in seconds"},
+                                    ", effort " + std::to_string(effort) + "; means over " + count_of(evaluation.pictures(), "picture") + ", times in seconds"},
                 {"results",
                  {{"bpp", column(kBpp)},
                   {"psnr-rgb", column(kPsnr)},
@@ -234,7 +240,7 @@ ExitCode eval(const Settings& settings) {
     std::optional<Comparison> comparison;
     if (anchor) attempt(settings.against, status, [&] { comparison = compare_curves(*anchor, means); });
     if (settings.json)
-        print_report(evaluation, means, comparison);
+        print_report(evaluation, settings.effort, means, comparison);
     else
         print_tables(evaluation, means, settings, comparison);
     return status.code();

@@ -127,6 +127,7 @@ const Option kOptions[] = {
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
     {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
+    {"effort", 'e', "N", "encoder work, for smaller files of the same quality; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode), setting<&Settings::format>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},

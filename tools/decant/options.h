@@ -26,6 +26,7 @@ struct Settings {
     double quality = 50;
     double target_bpp = 0, target_psnr = 0;  // 0: none
     ByteCount target_size;
+    int effort = 2;
     std::vector<double> qualities = {50};
     std::string format;
     bool skip_if_larger = false, verify = false;

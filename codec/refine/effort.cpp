@@ -1,0 +1,12 @@
+#include "codec/refine/effort.h"
+
+namespace decant {
+
+Effort effort_of(int effort) {
+    Effort result;
+    if (effort == 1) result.settings.quantiser = Quantiser::nearest;
+    if (effort > 2) result.rounds = 2 << (effort - 3);  // twice the work with each
+    return result;
+}
+
+}  // namespace decant

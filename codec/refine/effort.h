@@ -1,0 +1,16 @@
+// What the encoder does at each effort; codec/refine/README.md lists what that costs and gains.
+#pragma once
+
+#include "codec/latents/latent_coder.h"
+
+namespace decant {
+
+struct Effort {
+    LatentCoder::Settings settings = {};
+    int rounds = 0;  // of refinement
+};
+
+// effort: 1 … 9.
+Effort effort_of(int effort);
+
+}  // namespace decant

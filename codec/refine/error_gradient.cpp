@@ -1,0 +1,169 @@
+#include "codec/refine/error_gradient.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "codec/engine/parallel.h"
+#include "codec/latents/fixed_point.h"
+#include "codec/tensor/vectorised.h"
+#include "codec/train/random.h"
+
+namespace decant {
+namespace {
+
+// Networks may see further, but next to nothing comes from there.
+constexpr int kLargestMargin = 4;
+constexpr size_t kGraphLimit = 9;
+constexpr float kDarkest = -float(kPixelZero) / float(1 << kPixelExponent), kBrightest = float(255 - kPixelZero) / float(1 << kPixelExponent);
+
+DECANT_VECTORISED float error_rgb(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
+    float sum = 0.0f;
+    for (size_t i = 0; i < pixels; i++) {
+        for (size_t c = 0; c < 3; c++) {
+            const float d = (std::min(std::max(decoded[3 * i + c], kDarkest), kBrightest) - original[3 * i + c]) * weight[i];
+            gradient[3 * i + c] = 2.0f * d;
+            sum += d * d;
+        }
+    }
+    return sum;
+}
+
+DECANT_VECTORISED float error_gray(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
+    float sum = 0.0f;
+    for (size_t i = 0; i < pixels; i++) {
+        const float mean = (decoded[3 * i] + decoded[3 * i + 1] + decoded[3 * i + 2]) * (1.0f / 3.0f);
+        const float d = (std::min(std::max(mean, kDarkest), kBrightest) - original[i]) * weight[i];
+        for (size_t c = 0; c < 3; c++) gradient[3 * i + c] = (2.0f / 3.0f) * d;
+        sum += d * d;
+    }
+    return sum;
+}
+
+}  // namespace
+
+ErrorGradient::ErrorGradient(const ModelContents& model, CodecWeights& weights) : model_(model), weights_(weights) {
+    const int reach = receptive_margin(model.description.network("synthesis"), kLatentStride);
+    margin_ = std::min(kLargestMargin, (reach + kLatentStride - 1) / kLatentStride);
+}
+
+Graph& ErrorGradient::graph(Shape input) {
+    if (graphs_.size() >= kGraphLimit && !graphs_.contains(input)) graphs_.clear();
+    auto& slot = graphs_[input];
+    if (slot == nullptr) {
+        GraphOptions o;
+        o.use = Convolution::Use::training;
+        o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+        o.borrows_memory = true;
+        slot = std::make_unique<Graph>(weights_["synthesis"], input, o);
+    }
+    slot->bind(memory_.grow(slot->memory()));
+    return *slot;
+}
+
+void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
+    const Image& image = surroundings.image;
+    const Area area = area_ = surroundings.area;
+    window_ = surroundings.window;
+    quality_ = float(quality_q8) / 256.0f;
+    channels_ = image.channels;
+    const size_t M = size_t(model_.description.latent_channels);
+    step_.resize(M);
+    const auto table = model_.parameters["inverse_gain"];
+    const LevelMix m = mix_levels(quality_, model_.description.levels());
+    for (size_t c = 0; c < M; c++) {
+        const size_t at = size_t(m.level) * M + c;
+        step_[c] = std::exp2(table[at] * (1 - m.upper) + table[at + M] * m.upper);
+    }
+    surroundings_.assign(surroundings.latents.begin(), surroundings.latents.end());
+    for (size_t i = 0; i < surroundings_.size(); i++) surroundings_[i] *= step_[i % M];
+    current_ = &graph({1, window_.h, window_.w, int(M)});
+
+    // Pixels near the window's edge, unless it is the picture's, are decoded without their neighbours: they do not count.
+    const int inner = margin_ / 2;
+    const auto counts = [&](int64_t at, int window_begin, int window_size, int begin, int size, int64_t end) {
+        const int64_t position = at / kLatentStride;
+        return at < end && position >= std::max(window_begin, begin - inner) && position < std::min(window_begin + window_size, begin + size + inner);
+    };
+    const size_t height = size_t(window_.h) * kLatentStride, width = size_t(window_.w) * kLatentStride, channels = size_t(channels_);
+    original_.assign(height * width * channels, 0.0f);
+    weight_.assign(height * width, 0.0f);
+    for (size_t y = 0; y < height; y++) {
+        const int64_t from_y = int64_t(window_.y) * kLatentStride + int64_t(y);
+        if (!counts(from_y, window_.y, window_.h, area.y, area.h, image.height)) continue;
+        for (size_t x = 0; x < width; x++) {
+            const int64_t from_x = int64_t(window_.x) * kLatentStride + int64_t(x);
+            if (!counts(from_x, window_.x, window_.w, area.x, area.w, image.width)) continue;
+            weight_[y * width + x] = 1.0f;
+            const uint8_t* pixel = image.row(uint32_t(from_y)) + size_t(from_x) * channels;
+            for (size_t c = 0; c < channels; c++) original_[(y * width + x) * channels + c] = pixel_value(pixel[c]);
+        }
+    }
+}
+
+double ErrorGradient::run(std::span<const int32_t> latents) {
+    const size_t M = step_.size(), row = size_t(window_.w) * M;
+    float* input = current_->input().as<float>();
+    std::memcpy(input, surroundings_.data(), surroundings_.size() * sizeof(float));
+    parallel_for(size_t(area_.h), 1, [&](size_t begin, size_t end) {
+        for (size_t y = begin; y < end; y++) {
+            float* to = input + (y + size_t(area_.y - window_.y)) * row + size_t(area_.x - window_.x) * M;
+            const int32_t* from = latents.data() + y * size_t(area_.w) * M;
+            for (size_t x = 0; x < size_t(area_.w); x++) {
+                for (size_t c = 0; c < M; c++) to[x * M + c] = float(from[x * M + c]) * (1.0f / float(1 << kSymbolExponent)) * step_[c];
+            }
+        }
+    });
+    current_->forward({&quality_, 1});
+    const float* decoded = current_->output().as<float>();
+    float* gradient = current_->output_gradient().as<float>();
+    const size_t width = size_t(window_.w) * kLatentStride;
+    std::vector<double> sums(size_t(window_.h) * kLatentStride);
+    parallel_for(sums.size(), 4, [&](size_t begin, size_t end) {
+        for (size_t y = begin; y < end; y++) {
+            const size_t at = y * width;
+            sums[y] = double((channels_ == 3 ? error_rgb : error_gray)(decoded + 3 * at, original_.data() + size_t(channels_) * at, weight_.data() + at,
+                                                                       gradient + 3 * at, width));
+        }
+    });
+    double sum = 0;
+    for (const double v : sums) sum += v;
+    return sum;
+}
+
+void ErrorGradient::backward(std::span<float> result) {
+    current_->backward(model_.parameters, {}, {&quality_, 1});
+    const size_t M = step_.size(), row = size_t(window_.w) * M;
+    const float* gradient = current_->input_gradient().as<float>();
+    for (size_t y = 0; y < size_t(area_.h); y++) {
+        const float* from = gradient + (y + size_t(area_.y - window_.y)) * row + size_t(area_.x - window_.x) * M;
+        float* to = result.data() + y * size_t(area_.w) * M;
+        for (size_t x = 0; x < size_t(area_.w); x++) {
+            for (size_t c = 0; c < M; c++) to[x * M + c] = from[x * M + c] * step_[c];
+        }
+    }
+}
+
+void ErrorGradient::gradient(std::span<float> result) { backward(result); }
+
+std::vector<float> ErrorGradient::curvature(int probes) {
+    const size_t M = step_.size(), positions = size_t(area_.h) * size_t(area_.w);
+    std::vector<float> response(positions * M), mean(M, 0.0f);
+    std::vector<double> sums(M, 0.0);
+    for (int k = 0; k < probes; k++) {
+        float* gradient = current_->output_gradient().as<float>();
+        const float size = channels_ == 3 ? 1.0f : 1.0f / 3.0f;
+        for (size_t i = 0; i < weight_.size(); i++) {
+            for (size_t c = 0; c < 3; c++) {
+                const uint32_t sign = uint32_t(channels_ == 3 ? 3 * i + c : i);  // of gray pixels, one for all three
+                gradient[3 * i + c] = weight_[i] * (mix_bits(sign ^ uint32_t(k + 1) * 0x9e3779b9u) & 1 ? size : -size);
+            }
+        }
+        backward(response);
+        for (size_t i = 0; i < response.size(); i++) sums[i % M] += double(response[i]) * double(response[i]);
+    }
+    for (size_t c = 0; c < M; c++) mean[c] = float(sums[c] / (double(positions) * probes));
+    return mean;
+}
+
+}  // namespace decant

@@ -1,0 +1,59 @@
+// How the squared error of a decoded picture changes with its latents, for a window of the picture.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/engine/codec_weights.h"
+#include "codec/image/image.h"
+#include "codec/network/model_file.h"
+#include "codec/transform/transform.h"
+
+namespace decant {
+
+// A part of a picture, and what lies around it.
+struct Surroundings {
+    const Image& image;              // must outlive the calls of run()
+    Area area, window;               // window: with margin() more positions on each side, as far as the picture has them
+    std::span<const float> latents;  // [window.h, window.w, M] in quantisation steps
+};
+
+class ErrorGradient {
+public:
+    // Everything must outlive this.
+    ErrorGradient(const ModelContents& model, CodecWeights& weights);
+
+    // Latent positions around an area that are decoded with it.
+    int margin() const { return margin_; }
+
+    void start(const Surroundings& surroundings, int quality_q8);
+
+    // latents: [h, w, M] of the area, in multiples of 1/64 step. Σ (x̂ - x)² over the pixels that count, values as
+    // pixel_value gives them.
+    double run(std::span<const int32_t> latents);
+    // After run: its gradient, [h, w, M], a step.
+    void gradient(std::span<float> result);
+    // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
+    // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
+    std::vector<float> curvature(int probes);
+
+private:
+    Graph& graph(Shape input);
+    void backward(std::span<float> result);
+
+    const ModelContents& model_;
+    CodecWeights& weights_;
+    int margin_;
+    std::map<Shape, std::unique_ptr<Graph>> graphs_;
+    AlignedBuffer memory_;
+
+    Graph* current_ = nullptr;
+    Area area_, window_;
+    float quality_ = 0;
+    int channels_ = 3;
+    std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
+};
+
+}  // namespace decant

@@ -1,0 +1,86 @@
+#include "codec/refine/refiner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "codec/engine/parallel.h"
+#include "codec/latents/fixed_point.h"
+#include "codec/train/codec_step.h"
+#include "codec/train/random.h"
+
+namespace decant {
+namespace {
+
+// Measured on held-out training pictures.
+constexpr double kErrorWeight = 1.3;    // factor on λ: single decisions do not see what they spoil for their neighbours
+constexpr float kCaution = 1.2f;        // steps are shorter than the curvature says by this, as latents are not independent
+constexpr float kInertia = 1.6f;        // what an error is worth to the quantiser, in curvatures
+// The share of a step that is taken falls from a first round's to a last one's; few rounds have to hurry.
+constexpr float kFirstShare = 0.2f, kLastShare = 0.03f, kHurry = 0.85f;
+constexpr float kFirstNoise = 0.3f;     // in quantisation steps, end to end; none in the last tenth of the rounds
+constexpr float kNoiseEnd = 0.9f;
+constexpr float kLeastCurvature = 0.3f;  // of the median: channels that hardly matter are not to take giant steps
+constexpr float kReach = 2.0f;           // how far, in quantisation steps, a wish may be from what is coded
+constexpr int kProbes = 2;
+
+}  // namespace
+
+LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
+                                      const std::function<void()>& check) {
+    const Area& area = surroundings.area;
+    const size_t M = size_t(model_.description.latent_channels), positions = size_t(area.h) * size_t(area.w);
+    const double bits_per_square = kErrorWeight * lambda_at(model_.description, quality_q8 / 256.0) * 255.0 * 255.0 / (kPixelPeak2 * surroundings.image.channels);
+    error_.start(surroundings, quality_q8);
+    LatentCoder::Settings settings;
+    coder.quantise(y, quality_q8, settings);
+    error_.run(coder.latents());
+    std::vector<float> curvature = error_.curvature(kProbes);
+    std::vector<float> sorted = curvature;
+    std::nth_element(sorted.begin(), sorted.begin() + std::ptrdiff_t(M / 2), sorted.end());
+    const float least = std::max(kLeastCurvature * sorted[M / 2], std::numeric_limits<float>::min());
+    error_bits_.resize(M);
+    std::vector<float> step(M);  // a gradient of the squared error times this is a way in quantisation steps
+    for (size_t c = 0; c < M; c++) {
+        const float bounded = std::max(curvature[c], least);
+        error_bits_[c] = kInertia * float(bits_per_square) * bounded;
+        step[c] = 1.0f / (2.0f * kCaution * bounded);
+    }
+    settings.error_bits = error_bits_;
+    settings.keep_hyper = true;
+
+    const float first_share = std::max(kFirstShare, kHurry / std::sqrt(float(rounds))), last_share = std::max(kLastShare, first_share * 2.0f / float(rounds));
+    std::vector<float> gradient(y.size()), noisy(y.size()), best;
+    double best_loss = std::numeric_limits<double>::infinity();
+    for (int round = 0;; round++) {
+        check();
+        const float done = float(round) / float(rounds);
+        const float noise = round == 0 ? 0.0f : kFirstNoise * std::max(0.0f, 1.0f - done / kNoiseEnd);
+        const uint32_t key = random_key(uint64_t(area.y), uint64_t(area.x), uint64_t(round));  // whatever the quality: a search over it needs smooth results
+        parallel_for(y.size(), size_t(1) << 14, [&](size_t begin, size_t end) {
+            for (size_t i = begin; i < end; i++) noisy[i] = y[i] + noise * (uniform(key, uint32_t(i)) - 0.5f);
+        });
+        const double bits = coder.quantise(noisy, quality_q8, settings);
+        const double loss = bits + bits_per_square * error_.run(coder.latents());
+        if (loss < best_loss) {
+            best_loss = loss;
+            best = noisy;
+        }
+        if (round == rounds) break;
+        error_.gradient(gradient);
+        const std::span<const int32_t> latents = coder.latents();
+        const float share = first_share * std::pow(last_share / first_share, done);
+        parallel_for(positions, 16, [&](size_t begin, size_t end) {
+            for (size_t p = begin; p < end; p++) {
+                for (size_t c = 0, i = p * M; c < M; c++, i++) {
+                    const float now = float(latents[i]) * (1.0f / float(1 << kSymbolExponent)), wanted = now - step[c] * gradient[i];
+                    y[i] = std::clamp(y[i] + share * (wanted - y[i]), now - kReach, now + kReach);
+                }
+            }
+        });
+    }
+    std::copy(best.begin(), best.end(), y.begin());
+    return settings;
+}
+
+}  // namespace decant

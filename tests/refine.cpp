@@ -1,0 +1,149 @@
+// The encoder's efforts: gradients against differences, then whole pictures through the public interface.
+#include "codec/refine/refiner.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codec/decant.h"
+#include "codec/error.h"
+#include "codec/image/metrics.h"
+#include "codec/image/reader.h"
+#include "codec/io/file.h"
+#include "codec/latents/fixed_point.h"
+#include "tests/image_samples.h"
+#include "tests/tiny_model.h"
+
+using namespace decant;
+using namespace decant::test;
+
+namespace {
+
+EncodeOptions with_effort(double quality, int effort) {
+    EncodeOptions options;
+    options.quality = quality;
+    options.effort = effort;
+    return options;
+}
+
+Image corner_of(const std::string& name) {
+    const Image whole = read_image(read_file(DECANT_SOURCE_DIR "/samples/" + name), name);
+    Image image(std::min(whole.width, 144u), std::min(whole.height, 128u), whole.channels);
+    for (uint32_t y = 0; y < image.height; y++) std::copy_n(whole.row(y), image.row_size(), image.row(y));
+    return image;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of the squared error is that of its differences") {
+    const ModelContents model = tiny_contents();
+    CodecWeights weights(model.description, model.parameters);
+    const int M = model.description.latent_channels, quality_q8 = 300;
+    for (const int channels : {3, 1}) {
+        const Image image = mixed_image(150, 100, channels);  // ends inside of a latent
+        SharedMemory memory;
+        Transform transform(model.description, weights, memory);
+        const Area plane = latent_area(image.width, image.height);
+        std::vector<float> y(size_t(plane.h) * size_t(plane.w) * size_t(M));
+        transform.analyse(image, plane, plane, quality_q8 / 256.0f, y.data(), size_t(plane.w) * size_t(M));
+        ErrorGradient error(model, weights);
+        error.start({image, plane, plane, y}, quality_q8);
+        std::vector<int32_t> latents(y.size());
+        for (size_t i = 0; i < latents.size(); i++) latents[i] = int32_t(std::lround(y[i])) * 64 + int32_t(i % 7);
+        const double at = error.run(latents);
+        std::vector<float> gradient(latents.size());
+        error.gradient(gradient);
+
+        // Along the gradient's signs in a channel, to both sides: the quadratic part cancels.
+        int agreeing = 0;
+        for (int c = 0; c < M; c++) {
+            std::vector<int32_t> more = latents, less = latents;
+            double predicted = 0;
+            for (size_t i = size_t(c); i < latents.size(); i += size_t(M)) {
+                const int32_t step = gradient[i] > 0 ? 8 : -8;
+                more[i] += step;
+                less[i] -= step;
+                predicted += double(gradient[i]) * step / 64.0;
+            }
+            const double difference = (error.run(more) - error.run(less)) / 2;
+            agreeing += std::fabs(difference - predicted) < 0.1 * predicted;
+        }
+        CHECK(agreeing >= M - 2);  // a kink of a leaky ReLU, or of the clamp to 0 … 1, may lie in between
+        CHECK(error.run(latents) == at);
+
+        // Against second differences, of latents too far apart to interact.
+        const std::vector<float> curvature = error.curvature(16);
+        std::vector<double> ratios;
+        for (int c = 0; c < M; c++) {
+            std::vector<int32_t> more = latents, less = latents;
+            int count = 0;
+            for (int row = 1; row < plane.h; row += 4) {
+                for (int x = 1; x < plane.w; x += 4, count++) {
+                    const size_t i = (size_t(row) * size_t(plane.w) + size_t(x)) * size_t(M) + size_t(c);
+                    more[i] += 64;
+                    less[i] -= 64;
+                }
+            }
+            const double second = (error.run(more) + error.run(less) - 2 * at) / (2.0 * count);
+            ratios.push_back(second / double(curvature[size_t(c)]));
+        }
+        std::nth_element(ratios.begin(), ratios.begin() + M / 2, ratios.end());
+        CHECK(ratios[size_t(M / 2)] > 0.6);
+        CHECK(ratios[size_t(M / 2)] < 1.6);
+    }
+}
+
+TEST_CASE("every effort gives a file that decodes, of every shape of picture") {
+    const auto model = tiny_model();
+    Codec codec(model, 1);
+    for (const auto& [width, height, channels] : {std::tuple{1u, 1u, 3}, {17u, 33u, 1}, {70u, 45u, 3}, {1040u, 20u, 3}, {20u, 1040u, 1}}) {
+        const Image image = mixed_image(width, height, channels);
+        for (const int effort : {1, 2, 3, 4, width * height < 4000 ? 9 : 5}) {
+            const EncodeResult result = codec.encode(image, with_effort(60, effort));
+            const Image decoded = codec.decode(result.bytes);
+            REQUIRE(decoded.width == width);
+            REQUIRE(decoded.height == height);
+            REQUIRE(decoded.channels == channels);
+        }
+    }
+    for (const int effort : {-1, 0, 10}) {
+        try {
+            codec.encode(mixed_image(20, 20, 3), with_effort(50, effort));
+            FAIL("no error");
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::invalid_argument);
+        }
+    }
+}
+
+TEST_CASE("a refined file does not depend on threads, nor on what was encoded before") {
+    const auto model = tiny_model();
+    const Image image = mixed_image(1060, 40, 3), other = mixed_image(64, 64, 1);
+    Codec one(model, 1), three(model, 3);
+    for (const int effort : {2, 4}) {
+        const auto bytes = one.encode(image, with_effort(40, effort)).bytes;
+        one.encode(other, with_effort(90, 4));
+        CHECK(one.encode(image, with_effort(40, effort)).bytes == bytes);
+        CHECK(three.encode(image, with_effort(40, effort)).bytes == bytes);
+    }
+}
+
+TEST_CASE("more effort gives fewer bytes at the same PSNR") {
+    const auto model = shipped_model();
+    REQUIRE(model != nullptr);
+    Codec codec(model, 1);
+    for (const char* name : {"film_grain.png", "still_life.png"}) {
+        const Image image = corner_of(name);
+        for (const double quality : {30.0, 70.0}) {
+            const auto quick = codec.encode(image, with_effort(quality, 2)).bytes;
+            EncodeOptions options = with_effort(quality, 6);
+            options.target = {EncodeTarget::Kind::psnr, psnr(image, codec.decode(quick))};
+            const EncodeResult refined = codec.encode(image, options);
+            CHECK(refined.psnr >= options.target.value);
+            CHECK(double(refined.bytes.size()) < 0.98 * double(quick.size()));
+            CHECK(refined.passes <= 24);
+        }
+    }
+}
