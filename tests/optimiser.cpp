@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -117,7 +118,11 @@ TEST_CASE("factors on the learning rate") {
     const Description d =
         parse_description(R"({"name": "m", "latent_channels": 4, "hyper_channels": 1, "lambda": [0.01, 0.1], "networks": {"net": {
         "channels_in": 3, "layers": [{"name": "f32", "channels": 4, "arithmetic": "wide"}, {"name": "zeros", "channels": 4, "arithmetic": "wide"},
-        {"name": "compute", "channels": 5, "kernel": 3}, {"name": "integer", "channels": 5, "arithmetic": "integer"}]}}})");
+        {"name": "compute", "channels": 5, "kernel": 3}, {"name": "integer", "channels": 5, "arithmetic": "integer"}]},
+        "synthesis": {"channels_in": 4, "layers": [{"name": "trunk", "channels": 4, "arithmetic": "wide"},
+        {"name": "lap", "channels": 4, "kernel": 3, "arithmetic": "integer", "add": "trunk"},
+        {"name": "block.a", "channels": 6, "kernel": 3, "arithmetic": "integer", "activation": "relu"},
+        {"name": "block.b", "channels": 4, "kernel": 3, "arithmetic": "integer", "add": "lap"}]}}})");
     Parameters parameters(d);
     std::mt19937 random(3);
     for (const Parameter& p : parameters.list()) {
@@ -132,6 +137,13 @@ TEST_CASE("factors on the learning rate") {
     std::fill(parameters["net.zeros.weight"].begin(), parameters["net.zeros.weight"].end(), 0.0f);
     const std::vector<float> rates = learning_rates(d, parameters);
     REQUIRE(rates.size() == parameters.values().size());
+    // By the size that weights start with, √(2 / fan-in): twice that, up to 1; as it is for linear branches of the transforms; 0.3 of it for
+    // the others. Biases have four times the rate of their weights.
+    const auto he = [](int fan_in) { return std::sqrt(2.0f / float(fan_in)); };
+    const std::map<std::string, float> usual{
+        {"net.compute.weight", 2 * he(36)},          {"synthesis.lap.weight", he(36)},            {"synthesis.lap.bias", 4 * he(36)},
+        {"synthesis.block.a.weight", 0.3f * he(36)}, {"synthesis.block.a.bias", 1.2f * he(36)}, {"synthesis.block.b.weight", 0.3f * he(54)},
+        {"synthesis.block.b.bias", 1.2f * he(54)}};
     for (const Parameter& p : parameters.list()) {
         CAPTURE(p.name);
         for (size_t i = 0; i < p.size; i++) {
@@ -140,9 +152,28 @@ TEST_CASE("factors on the learning rate") {
                 CHECK(rate == doctest::Approx(std::clamp(10 * row[i / 3] * std::abs(column[i % 3]), 0.003f, 1.0f)).epsilon(1e-4));
             } else if (p.name == "net.zeros.weight") {
                 CHECK(rate == 0.003f);
-            } else {
+            } else if (usual.contains(p.name)) {
+                CHECK(rate == doctest::Approx(usual.at(p.name)));
+            } else if (!p.name.starts_with("synthesis.trunk")) {
                 CHECK(rate == (p.trained ? 1.0f : 0.0f));
             }
+        }
+    }
+}
+
+TEST_CASE("centralised gradients: rows sum to nothing, differences stay") {
+    std::mt19937 random(5);
+    for (const size_t count : {size_t(1), size_t(7), size_t(16), size_t(45)}) {
+        const std::vector<float> before = normal_values(random, 3 * count, 2.0f);
+        std::vector<float> after = before;
+        centralise(after, 3);
+        for (size_t r = 0; r < 3; r++) {
+            double sum = 0;
+            for (size_t i = 0; i < count; i++) {
+                sum += after[r * count + i];
+                CHECK(after[r * count + i] - after[r * count] == doctest::Approx(before[r * count + i] - before[r * count]).epsilon(1e-4));
+            }
+            CHECK(std::abs(sum) < 1e-4);
         }
     }
 }

@@ -34,6 +34,7 @@ struct Workshop {
     CodecWeights weights{model.description, model.parameters};
     SharedMemory memory;
     Transform transform{model.description, weights, memory};
+};
 
 // The latents of a picture, [h, w, channels].
 template <class T>
@@ -78,7 +79,6 @@ Image synthesise(Workshop& shop, const DecodedPlane& plane, uint32_t width, uint
     });
     return image;
 }
-};
 
 // Sums in floats of a whole picture and of a window may differ in their last bit; integers are the same.
 double tolerance(bool floats) { return floats ? 1e-5 : 0; }
