@@ -35,6 +35,16 @@ LevelMix mix_levels(float quality, int levels) {
     return {level, q - float(level)};
 }
 
+std::vector<float> gains_at(std::span<const float> log2_table, int levels, float quality) {
+    const LevelMix m = mix_levels(quality, levels);
+    std::vector<float> result(log2_table.size() / size_t(levels));
+    for (size_t c = 0; c < result.size(); c++) {
+        const size_t at = size_t(m.level) * result.size() + c;
+        result[c] = std::exp2(log2_table[at] * (1 - m.upper) + log2_table[at + result.size()] * m.upper);
+    }
+    return result;
+}
+
 NetworkWeights::NetworkWeights(const Network& network, const Parameters& parameters, bool round)
     : network_(&network), round_(round), plan_(plan(network, {1, 64, 64, network.channels_in})) {
     for (const PlannedLayer& p : plan_) {
@@ -368,13 +378,13 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
             seen = low;
         }
         node.convolution->backward_weights(seen.data, g.data, gradients.data() + layout.find(w.prefix + ".weight").offset,
-                                           gradients.data() + layout.find(w.prefix + ".bias").offset, scratch_);
+                                           gradients.data() + layout.find(w.prefix + ".bias").offset, scratch().primitives);
     }
     Node& src = nodes_[size_t(node.src)];
     if (!src.wants_gradient) return;
     const bool direct = !src.has_gradient && src.gradient.type == compute;
-    const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : temporary_.grow(src.value.shape.elements() * size_of(compute))};
-    node.convolution->backward_data(g.data, d.data, scratch_);
+    const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : scratch().sums.grow(src.value.shape.elements() * size_of(compute))};
+    node.convolution->backward_data(g.data, d.data, scratch().primitives);
     if (node.reads_low && src.low_exponent >= 0) {
         if (compute == DataType::bf16) {
             kernels::quantised_signed_backward(src.value.as<float>(), d.as<bf16>(), src.value.shape.elements(), src.low_exponent);
@@ -398,7 +408,7 @@ void Graph::backward(const Parameters& layout, std::span<float> gradients, std::
         Node& src = nodes_[size_t(node.src)];
         if (!src.wants_gradient) continue;
         const bool down = node.layer->op == Operation::unshuffle;
-        const TensorRef d{src.value.shape, src.value.type, src.has_gradient ? temporary_.grow(src.value.bytes()) : src.gradient.data};
+        const TensorRef d{src.value.shape, src.value.type, src.has_gradient ? scratch().sums.grow(src.value.bytes()) : src.gradient.data};
         run_shuffle(node, node.gradient, d, !down);
         accumulate_gradient(src, d);
     }

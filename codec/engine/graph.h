@@ -39,7 +39,7 @@ private:
     std::vector<std::unique_ptr<LayerWeights>> layers_;  // null where a layer has no weights
 };
 
-// What a graph needs while it runs forward and not afterwards.
+// What a graph needs while it runs and not afterwards.
 struct GraphScratch {
     AlignedBuffer primitives, sums;
 };
@@ -94,6 +94,7 @@ private:
         bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
     };
 
+    GraphScratch& scratch() { return options_.scratch != nullptr ? *options_.scratch : own_scratch_; }
     DataType source_type(const Layer& layer) const;
     DataType gradient_type(const Layer& layer) const;
     void lower(Node& node) const;
@@ -112,10 +113,8 @@ private:
     };
     std::vector<Place> places_;
     AlignedBuffer buffer_;
-    GraphScratch& scratch() { return options_.scratch != nullptr ? *options_.scratch : own_scratch_; }
-
     GraphScratch own_scratch_;
-    AlignedBuffer scratch_, temporary_, low_gradient_, low_source_;
+    AlignedBuffer low_gradient_, low_source_;
     std::vector<float> row_;
     size_t memory_ = 0;
 };
@@ -126,5 +125,7 @@ struct LevelMix {
     float upper = 0.0f;   // its share
 };
 LevelMix mix_levels(float quality, int levels);
+// Gains at a rate point: 2^(the logarithms of a table [levels, channels], interpolated).
+std::vector<float> gains_at(std::span<const float> log2_table, int levels, float quality);
 
 }  // namespace decant

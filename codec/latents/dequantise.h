@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
+
+#include "codec/latents/latent_kernels.h"
 
 namespace decant {
 
@@ -17,7 +18,7 @@ public:
     void operator()(const int32_t* latents, int16_t* dst, size_t positions) const;
 
 private:
-    std::vector<int32_t> factor_, shift_;  // of a channel: latent · factor · 2^-shift
+    latent_kernels::Scaling scaling_;
 };
 
 }  // namespace decant

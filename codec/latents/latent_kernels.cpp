@@ -17,10 +17,20 @@ static_assert(kScalesPerOctave << kScaleShift == 1 << kLogExponent);
 constexpr int kMinLogScale = -14 * (1 << kLogExponent), kMaxLogScale = 6 * (1 << kLogExponent);
 constexpr int64_t kMeanLimit = int64_t(1) << 24;  // of means in 1/64 steps; symbols are far below it
 
-DECANT_INLINE int64_t clamped(int64_t v, int64_t low, int64_t high) {
-    v = v < low ? low : v;
-    return v > high ? high : v;
-}
+// A Scaling from one channel on; in local variables, since a compiler cannot know that results do not change vectors.
+struct ScalingRun {
+    const int32_t* multiplier;
+    const int64_t *left, *half, *right;
+
+    DECANT_INLINE ScalingRun(const Scaling& s, size_t channel)
+        : multiplier(s.multiplier.data() + channel), left(s.left.data() + channel), half(s.half.data() + channel), right(s.right.data() + channel) {}
+
+    DECANT_INLINE int64_t scaled(int32_t value, size_t c, int64_t low, int64_t high) const {
+        const int64_t v = ((int64_t(value) * multiplier[c] << left[c]) + half[c]) >> right[c];
+        const int64_t raised = v < low ? low : v;
+        return raised > high ? high : raised;
+    }
+};
 
 }  // namespace
 
@@ -41,12 +51,8 @@ void Scaling::set(std::span<const int> log2_factors, int sign, int shift) {
 
 DECANT_VECTORISED void predict(const int32_t* means, const int32_t* log_scales, const Scaling& scaling, size_t channel, const int* unit, size_t count,
                                int32_t* mean, int16_t* log_scale, uint8_t* index) {
-    const int32_t* multiplier = scaling.multiplier.data() + channel;
-    const int64_t *left = scaling.left.data() + channel, *half = scaling.half.data() + channel, *right = scaling.right.data() + channel;
-    for (size_t c = 0; c < count; c++) {
-        const int64_t product = int64_t(means[c]) * multiplier[c];
-        mean[c] = int32_t(clamped(((product << left[c]) + half[c]) >> right[c], -kMeanLimit, kMeanLimit));
-    }
+    const ScalingRun run(scaling, channel);
+    for (size_t c = 0; c < count; c++) mean[c] = int32_t(run.scaled(means[c], c, -kMeanLimit, kMeanLimit));
     for (size_t c = 0; c < count; c++) {
         const int l = std::min(std::max(log_scales[c], kMinLogScale), kMaxLogScale) + unit[c];
         log_scale[c] = int16_t(l);
@@ -55,11 +61,16 @@ DECANT_VECTORISED void predict(const int32_t* means, const int32_t* log_scales, 
 }
 
 DECANT_VECTORISED void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, size_t count, uint8_t* result) {
-    const int32_t* multiplier = scaling.multiplier.data() + channel;
-    const int64_t *left = scaling.left.data() + channel, *half = scaling.half.data() + channel, *right = scaling.right.data() + channel;
-    for (size_t c = 0; c < count; c++) {
-        const int64_t product = int64_t(latents[c]) * multiplier[c];
-        result[c] = uint8_t(kInputZero + clamped(((product << left[c]) + half[c]) >> right[c], -kContextLimit, kContextLimit));
+    const ScalingRun run(scaling, channel);
+    for (size_t c = 0; c < count; c++) result[c] = uint8_t(kInputZero + run.scaled(latents[c], c, -kContextLimit, kContextLimit));
+}
+
+DECANT_VECTORISED void dequantise(const int32_t* latents, const Scaling& scaling, size_t positions, int16_t* result) {
+    const ScalingRun run(scaling, 0);
+    const size_t channels = scaling.multiplier.size();
+    for (size_t p = 0; p < positions; p++) {
+#pragma GCC ivdep
+        for (size_t c = 0; c < channels; c++) result[p * channels + c] = int16_t(run.scaled(latents[p * channels + c], c, -32768, 32767));
     }
 }
 

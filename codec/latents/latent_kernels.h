@@ -25,6 +25,9 @@ void predict(const int32_t* means, const int32_t* log_scales, const Scaling& sca
 // What context networks read of decoded latents.
 void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, size_t count, uint8_t* result);
 
+// Decoded latents [positions, channels] to what the synthesis reads, saturated.
+void dequantise(const int32_t* latents, const Scaling& scaling, size_t positions, int16_t* result);
+
 // dst = src · factor.
 void multiply(const float* src, const float* factor, size_t count, float* dst);
 

@@ -107,9 +107,9 @@ struct PlannedLayer {
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.
 bool is_integer(const Network& network);
-// Does this integer layer read signed values: those of a convolution without activation, directly or through (un)shuffles?
 // Does this convolution read what a convolution with an activation gives, directly or through (un)shuffles?
 bool reads_activations(const std::vector<PlannedLayer>& layers, int index);
+// Does this integer layer read signed values: those of a convolution without activation, directly or through (un)shuffles?
 bool reads_signed(const std::vector<PlannedLayer>& layers, int index);
 
 }  // namespace decant

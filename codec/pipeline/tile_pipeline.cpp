@@ -22,18 +22,6 @@ constexpr int kWindow = 64;         // latents a side of a window of the synthes
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
-// [M] factors at a rate point: 2^(a level's logarithms, interpolated).
-std::vector<float> gains(const ModelContents& model, float quality) {
-    const auto table = model.parameters["gain"];
-    const LevelMix m = mix_levels(quality, model.description.levels());
-    std::vector<float> result(size_t(model.description.latent_channels));
-    for (size_t c = 0; c < result.size(); c++) {
-        const size_t at = size_t(m.level) * result.size() + c;
-        result[c] = std::exp2(table[at] * (1 - m.upper) + table[at + result.size()] * m.upper);
-    }
-    return result;
-}
-
 float rate_point(const Header& header) { return float(header.quality) / 256.0f; }
 
 // `area` in up to `parts` parts.
@@ -189,7 +177,7 @@ public:
           effort_(effort),
           predict_bits_(predict_bits),
           supervision_(supervision),
-          gain_(gains(owner.model_, rate_point(header))),
+          gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
           tiles_(size_t(tile_grid(header).count())) {
         const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
         for (size_t i = 0; i < tiles_.size(); i++) {
@@ -254,19 +242,24 @@ private:
         return widened_to(window, margin, latent_area(header_.width, header_.height), length(window.h), length(window.w));
     }
 
+    // Latents of an area in quantisation steps, as Transform::analyse gives them.
+    void analyse(Transform& transform, const Area& area, const Area& seen, float* y, size_t row_stride) const {
+        transform.analyse(image_, area, seen, rate_point(header_), y, row_stride);
+        for (int r = 0; r < area.h; r++) {
+            for (int x = 0; x < area.w; x++) {
+                float* at = y + size_t(r) * row_stride + size_t(x) * gain_.size();
+                latent_kernels::multiply(at, gain_.data(), gain_.size(), at);
+            }
+        }
+    }
+
     void analyse(const Window& window) {
         Tile& tile = tiles_[window.tile];
         {
             const StageTimer timer(supervision_, &StageSeconds::analysis, mutex_);
             const size_t channels = gain_.size(), stride = size_t(tile.area.w) * channels;
             float* y = tile.row(window.area.y - tile.area.y, channels) + size_t(window.area.x - tile.area.x) * channels;
-            Lease(owner_, tile.area)->transform().analyse(image_, window.area, window.seen, rate_point(header_), y, stride);
-            for (int r = 0; r < window.area.h; r++) {
-                for (int x = 0; x < window.area.w; x++) {
-                    float* at = y + size_t(r) * stride + size_t(x) * channels;
-                    latent_kernels::multiply(at, gain_.data(), channels, at);
-                }
-            }
+            analyse(Lease(owner_, tile.area)->transform(), window.area, window.seen, y, stride);
         }
         const std::lock_guard lock(mutex_);
         if (--tile.windows_left == 0) complete_.push_back(window.tile);
@@ -290,9 +283,8 @@ private:
         std::vector<float> around(y.begin(), y.end());
         if (window != tile) {
             around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
-            lease->transform().analyse(image_, window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), rate_point(header_),
-                                       around.data(), size_t(window.w) * gain_.size());
-            for (size_t i = 0; i < around.size(); i += gain_.size()) latent_kernels::multiply(around.data() + i, gain_.data(), gain_.size(), around.data() + i);
+            analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
+                    size_t(window.w) * gain_.size());
         }
         return lease->refiner().refine(coder, {image_, tile, window, around}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
     }

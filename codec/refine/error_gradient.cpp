@@ -68,13 +68,7 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
     quality_ = float(quality_q8) / 256.0f;
     channels_ = image.channels;
     const size_t M = size_t(model_.description.latent_channels);
-    step_.resize(M);
-    const auto table = model_.parameters["inverse_gain"];
-    const LevelMix m = mix_levels(quality_, model_.description.levels());
-    for (size_t c = 0; c < M; c++) {
-        const size_t at = size_t(m.level) * M + c;
-        step_[c] = std::exp2(table[at] * (1 - m.upper) + table[at + M] * m.upper);
-    }
+    step_ = gains_at(model_.parameters["inverse_gain"], model_.description.levels(), quality_);
     surroundings_.assign(surroundings.latents.begin(), surroundings.latents.end());
     for (size_t i = 0; i < surroundings_.size(); i++) surroundings_[i] *= step_[i % M];
     current_ = &graph({1, window_.h, window_.w, int(M)});

@@ -206,17 +206,14 @@ struct CodecStep::State {
     }
 
     void set_gains(const Batch& batch, const Parameters& parameters) {
-        const auto g = parameters["gain"], ig = parameters["inverse_gain"], std = parameters["latent_std"];
+        const auto std = parameters["latent_std"];
         for (size_t n = 0; n < size_t(samples); n++) {
-            const LevelMix m = mix_levels(batch.quality[n], description.levels());
-            const auto mix = [&](std::span<const float> table, size_t c) {
-                const size_t at = size_t(m.level) * M + c;
-                return std::exp2(table[at] * (1 - m.upper) + table[at + size_t(M)] * m.upper);
-            };
+            const auto g = gains_at(parameters["gain"], description.levels(), batch.quality[n]);
+            const auto ig = gains_at(parameters["inverse_gain"], description.levels(), batch.quality[n]);
             for (size_t c = 0; c < size_t(M); c++) {
                 const size_t i = n * M + c;
-                gain[i] = mix(g, c);
-                inverse_gain[i] = mix(ig, c);
+                gain[i] = g[c];
+                inverse_gain[i] = ig[c];
                 unit[i] = std[c] * gain[i];
                 inverse_unit[i] = 1.0f / unit[i];
             }
