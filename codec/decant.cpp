@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
@@ -31,27 +33,38 @@ std::string hex(uint64_t v) {
 
 struct Model::State {
     std::string path;
-    ModelContents contents;
+    AnyModel contents;
+    const NetworkModel& networks;
     mutable CodecWeights weights;  // prepares networks when they are first asked for; locks itself
-    mutable LatentWeights latent_weights;
+    mutable std::optional<LatentWeights> latent_weights;  // of a codec
 
-    State(std::string p, ModelContents c)
-        : path(std::move(p)), contents(std::move(c)), weights(contents.description, contents.parameters), latent_weights(contents, weights) {}
+    State(std::string p, AnyModel c)
+        : path(std::move(p)),
+          contents(std::move(c)),
+          networks(std::visit([](const NetworkModel& m) -> const NetworkModel& { return m; }, contents)),
+          weights(networks.description, networks.parameters) {
+        if (const auto* codec = std::get_if<ModelContents>(&contents)) latent_weights.emplace(*codec, weights);
+    }
+
+    const ModelContents& codec() const {
+        if (const auto* c = std::get_if<ModelContents>(&contents)) return *c;
+        throw Error(ErrorCode::model_mismatch, path + ": a denoising model cannot encode or decode; choose another one");
+    }
 };
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Model::~Model() = default;
 
 std::shared_ptr<const Model> Model::load(const std::string& path) {
-    return std::shared_ptr<const Model>(new Model(std::make_unique<State>(path, load_model(path))));
+    return std::shared_ptr<const Model>(new Model(std::make_unique<State>(path, load_any_model(path))));
 }
 
 const std::string& Model::path() const { return state_->path; }
-const std::string& Model::name() const { return state_->contents.description.name; }
-uint64_t Model::identity() const { return state_->contents.identity; }
-const Description& Model::description() const { return state_->contents.description; }
-const Parameters& Model::parameters() const { return state_->contents.parameters; }
-const std::vector<std::pair<std::string, std::string>>& Model::metadata() const { return state_->contents.metadata; }
+const std::string& Model::name() const { return state_->networks.description.name; }
+uint64_t Model::identity() const { return state_->networks.identity; }
+const Description& Model::description() const { return state_->networks.description; }
+const Parameters& Model::parameters() const { return state_->networks.parameters; }
+const std::vector<std::pair<std::string, std::string>>& Model::metadata() const { return state_->networks.metadata; }
 
 struct Codec::State {
     std::shared_ptr<const Model> model;
@@ -60,8 +73,8 @@ struct Codec::State {
 
     State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> pool)
         : model(std::move(m)),
-          contents(model->state().contents),
-          pipeline(contents, model->state().weights, model->state().latent_weights, std::move(pool)) {}
+          contents(model->state().codec()),
+          pipeline(contents, model->state().weights, *model->state().latent_weights, std::move(pool)) {}
 
     EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options) {
         Container container;

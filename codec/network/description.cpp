@@ -38,6 +38,15 @@ const Names<Init>& names(Init) {
     return list;
 }
 
+const Names<Task>& names(Task) {
+    static const Names<Task> list{{"codec", Task::codec}, {"denoise", Task::denoise}};
+    return list;
+}
+const Names<NoiseDomain>& names(NoiseDomain) {
+    static const Names<NoiseDomain> list{{"photo", NoiseDomain::photo}, {"page", NoiseDomain::page}};
+    return list;
+}
+
 // The fields of a layer, described once for reading and writing: `f(key, member)`.
 template <class L, class F>
 void visit_fields(L& layer, F&& f) {
@@ -120,6 +129,31 @@ T required(const json& object, const char* key, const std::string& where) {
     return value;
 }
 
+void read_codec(const json& root, Description& d) {
+    d.latent_channels = required<int>(root, "latent_channels", "model");
+    d.hyper_channels = required<int>(root, "hyper_channels", "model");
+    d.lambda = required<std::vector<double>>(root, "lambda", "model");
+    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("latent_channels must be a multiple of 4 up to 4096");
+    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("hyper_channels must be 1 to 4096");
+    if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
+        fail("lambda must be 2 to 64 positive numbers in rising order");
+    }
+}
+
+void check_denoiser(const Description& d) {
+    if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("a denoising model has one network, \"denoise\"");
+    const Network& n = d.networks[0];
+    if (n.channels_in != 2 && n.channels_in != 4) fail("denoise: channels_in must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
+    const Shape in{1, 64, 64, n.channels_in}, wanted{1, 64, 64, n.channels_in - 1};
+    if (const Shape out = plan(n, in).back().dst_shape; out != wanted) {
+        fail("denoise: the result for " + to_string(in) + " has shape " + to_string(out) + " instead of " + to_string(wanted));
+    }
+    for (const Layer& l : n.layers) {
+        // Levels of quality belong to a codec.
+        if (l.quality_bias) fail("denoise." + l.name + ": quality_bias is for codecs");
+    }
+}
+
 }  // namespace
 
 const Network& Description::network(std::string_view wanted) const {
@@ -136,17 +170,17 @@ Description parse_description(const std::string& text) {
     } catch (const json::exception& e) {
         fail(std::string("not valid JSON: ") + e.what());
     }
-    check_keys(root, {"name", "latent_channels", "hyper_channels", "lambda", "networks"}, "model");
+    if (!root.is_object()) fail("model: an object is expected");
     Description d;
-    d.name = required<std::string>(root, "name", "model");
-    d.latent_channels = required<int>(root, "latent_channels", "model");
-    d.hyper_channels = required<int>(root, "hyper_channels", "model");
-    d.lambda = required<std::vector<double>>(root, "lambda", "model");
-    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("latent_channels must be a multiple of 4 up to 4096");
-    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("hyper_channels must be 1 to 4096");
-    if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
-        fail("lambda must be 2 to 64 positive numbers in rising order");
+    if (root.contains("task")) read_value(root["task"], d.task, "model.task");
+    if (d.task == Task::codec) {
+        check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "networks"}, "model");
+        read_codec(root, d);
+    } else {
+        check_keys(root, {"name", "task", "noise", "networks"}, "model");
+        if (root.contains("noise")) read_value(root["noise"], d.noise, "model.noise");
     }
+    d.name = required<std::string>(root, "name", "model");
     const json networks = required<json>(root, "networks", "model");
     if (!networks.is_object()) fail("networks: an object is expected");
     for (const auto& [name, object] : networks.items()) {
@@ -158,15 +192,21 @@ Description parse_description(const std::string& text) {
         plan(n, {1, 64, 64, n.channels_in});
         d.networks.push_back(std::move(n));
     }
+    if (d.task == Task::denoise) check_denoiser(d);
     return d;
 }
 
 std::string to_json(const Description& d) {
     json root;
     root["name"] = d.name;
-    root["latent_channels"] = d.latent_channels;
-    root["hyper_channels"] = d.hyper_channels;
-    root["lambda"] = d.lambda;
+    if (d.task == Task::codec) {
+        root["latent_channels"] = d.latent_channels;
+        root["hyper_channels"] = d.hyper_channels;
+        root["lambda"] = d.lambda;
+    } else {
+        root["task"] = write_value(d.task);
+        root["noise"] = write_value(d.noise);
+    }
     for (const Network& n : d.networks) {
         json layers = json::array();
         for (const Layer& layer : n.layers) {

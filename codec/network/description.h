@@ -61,9 +61,19 @@ struct Network {
     bool operator==(const Network&) const = default;
 };
 
-// The codec of Ballé 2018 / Minnen 2018 with a context in four steps (He 2022, Li 2023); see codec/latents/README.md.
+enum class Task {
+    codec,   // of Ballé 2018 / Minnen 2018 with a context in four steps (He 2022, Li 2023); see codec/latents/README.md
+    denoise  // one network, "denoise": picture and noise level in, the negative noise out; see codec/denoise/denoiser.h
+};
+
+// The noise that a denoising network learns to take away: codec/noise/mixture.h.
+enum class NoiseDomain { photo, page };
+
 struct Description {
     std::string name;
+    Task task = Task::codec;
+    NoiseDomain noise = NoiseDomain::photo;  // of a denoising network
+    // Of a codec:
     int latent_channels = 0;  // M, of y, at 1/16 of the picture's resolution; a multiple of 4
     int hyper_channels = 0;   // of z, at 1/64
     std::vector<double> lambda;  // rate points in rising order, R[bit/pixel] + λ·255²·MSE
@@ -73,6 +83,8 @@ struct Description {
     int levels() const { return int(lambda.size()); }
     bool operator==(const Description&) const = default;
 };
+
+inline constexpr const char* kDenoiseNetwork = "denoise";  // of a denoising model, its only one
 
 // A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
 inline constexpr int kPixelZero = 128, kPixelExponent = 8;

@@ -171,18 +171,21 @@ void save_model(const std::string& path, const Description& d, const Parameters&
             case Storage::f32: store.add(p.name, Dtype::F32, shape, std::vector<float>(values.begin(), values.end())); break;
         }
     }
-    store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
-    store.add("step", Dtype::I16, {d.levels(), d.latent_channels}, step_table(parameters));
-    const auto gaussian = build_gaussian_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
-    store.add("entropy.gaussian", Dtype::U16, {int64_t(gaussian.size())}, gaussian);
-    store.add("entropy.hyper", Dtype::U16, {int64_t(hyper.size())}, hyper);
+    if (d.task == Task::codec) {
+        store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
+        store.add("step", Dtype::I16, {d.levels(), d.latent_channels}, step_table(parameters));
+        const auto gaussian = build_gaussian_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
+        store.add("entropy.gaussian", Dtype::U16, {int64_t(gaussian.size())}, gaussian);
+        store.add("entropy.hyper", Dtype::U16, {int64_t(hyper.size())}, hyper);
+    }
     TextMap text(metadata.begin(), metadata.end());
     text["description"] = to_json(d);
     save_safetensors(path, store.map(), text);
 }
 
-ModelContents load_model(const std::string& path) {
-    const SafetensorsFile file = SafetensorsFile::load(path);
+namespace {
+
+NetworkModel read_networks(const SafetensorsFile& file, const std::string& path) {
     const auto description = file.metadata().find("description");
     if (description == file.metadata().end()) throw Error(ErrorCode::model_mismatch, path + ": not a decant model, the metadata has no \"description\"");
     Description d = parse_description(description->second);
@@ -231,19 +234,39 @@ ModelContents load_model(const std::string& path) {
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
         }
     }
+    NetworkModel model{std::move(d), std::move(parameters), {}, file.identity({&description->second, 1})};
+    for (const auto& [key, value] : file.metadata()) {
+        if (key != "description") model.metadata.emplace_back(key, value);
+    }
+    return model;
+}
+
+ModelContents read_codec(NetworkModel networks, const SafetensorsFile& file, const std::string& path) {
+    const Description& d = networks.description;
     auto unit = read_logarithms(file, path, d, "unit"), step = read_logarithms(file, path, d, "step");
     const auto gaussian = file.get("entropy.gaussian", {Dtype::U16}).values<uint16_t>();
     const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
-    ModelContents contents{std::move(d), std::move(parameters), std::move(unit), std::move(step), GaussianTables(gaussian), FactorizedTables(hyper), {}, 0};
+    ModelContents contents{std::move(networks), std::move(unit), std::move(step), GaussianTables(gaussian), FactorizedTables(hyper)};
     if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
         throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
                                                    std::to_string(contents.description.hyper_channels) + " hyper-latent channels");
     }
-    for (const auto& [key, value] : file.metadata()) {
-        if (key != "description") contents.metadata.emplace_back(key, value);
-    }
-    contents.identity = file.identity({&description->second, 1});
     return contents;
+}
+
+}  // namespace
+
+AnyModel load_any_model(const std::string& path) {
+    const SafetensorsFile file = SafetensorsFile::load(path);
+    NetworkModel networks = read_networks(file, path);
+    if (networks.description.task == Task::codec) return read_codec(std::move(networks), file, path);
+    return networks;
+}
+
+ModelContents load_model(const std::string& path) {
+    AnyModel model = load_any_model(path);
+    if (auto* contents = std::get_if<ModelContents>(&model)) return std::move(*contents);
+    throw Error(ErrorCode::model_mismatch, path + ": is no codec, but a denoising model");
 }
 
 }  // namespace decant

@@ -8,13 +8,14 @@
 //   step                        I16 [levels, M]: log2 of the quantisation step of y, in 1/1024
 //   entropy.gaussian            U16: the tables of codec/entropy/scale_tables.h for y
 //   entropy.hyper               U16: a table for each channel of z
-// The last four are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
+// The last four, of a codec, are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "codec/entropy/scale_tables.h"
@@ -25,14 +26,19 @@ namespace decant {
 
 inline constexpr int kUnitExponent = 10;
 
-struct ModelContents {
+// What every model has.
+struct NetworkModel {
     Description description;
     Parameters parameters;
+    std::vector<std::pair<std::string, std::string>> metadata;  // without the description
+    uint64_t identity = 0;  // hash of all tensors and of the description
+};
+
+// A codec.
+struct ModelContents : NetworkModel {
     std::vector<int16_t> unit, step;  // [levels, M]
     GaussianTables gaussian;
     FactorizedTables hyper;
-    std::vector<std::pair<std::string, std::string>> metadata;  // without the description
-    uint64_t identity = 0;  // hash of all tensors and of the description
 };
 
 // Written under a temporary name first. Throws Error io.
@@ -41,6 +47,8 @@ void save_model(const std::string& path, const Description& description, const P
 
 // Throws Error not_found, io, corrupt (not safetensors, numbers that are not finite or out of range), model_mismatch (a tensor that is missing or of
 // another shape, by name, with both shapes; a description that does not hold together).
-ModelContents load_model(const std::string& path);
+ModelContents load_model(const std::string& path);  // of a codec
+using AnyModel = std::variant<ModelContents, NetworkModel>;
+AnyModel load_any_model(const std::string& path);  // ModelContents if it is a codec
 
 }  // namespace decant

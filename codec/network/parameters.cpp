@@ -16,12 +16,16 @@ Parameters::Parameters(const Description& d) {
             if (p.layer->quality_bias) add(name + ".quality", {d.levels(), p.layer->channels});
         }
     }
+    if (d.task == Task::codec) add_codec(d);
+    values_.resize(list_.empty() ? 0 : list_.back().offset + list_.back().size, 0.0f);
+}
+
+void Parameters::add_codec(const Description& d) {
     add("gain", {d.levels(), d.latent_channels});
     add("inverse_gain", {d.levels(), d.latent_channels});
     add("latent_std", {d.latent_channels}, false);
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
-    values_.resize(list_.back().offset + list_.back().size, 0.0f);
 }
 
 void Parameters::add(const std::string& name, std::vector<int> shape, bool trained) {

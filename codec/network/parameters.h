@@ -17,7 +17,7 @@ struct Parameter {
     bool trained = true;
 };
 
-// Names: NETWORK.LAYER.weight, .bias, .quality [levels, out]; and of the codec
+// Names: NETWORK.LAYER.weight, .bias, .quality [levels, out]; and of a codec
 //   gain, inverse_gain [levels, M]: log2 of the factor on y before quantisation and of the one after it
 //   latent_std [M]: the scale that latents are given to integer networks in (not trained)
 //   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a Gaussian a channel
@@ -36,6 +36,7 @@ public:
     std::span<const float> operator[](std::string_view name) const;
 
 private:
+    void add_codec(const Description& description);
     void add(const std::string& name, std::vector<int> shape, bool trained = true);
 
     std::vector<Parameter> list_;

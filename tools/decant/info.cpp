@@ -51,6 +51,7 @@ struct Role {
 };
 
 Role role_of(const Network& network) {
+    if (network.name == kDenoiseNetwork) return {false, false, 1};
     if (network.name == "analysis") return {true, false, 1};
     if (network.name == "synthesis") return {false, true, kLatentStride};
     if (network.name == "hyper_analysis") return {true, false, kLatentStride};
@@ -133,8 +134,9 @@ void print_model(const Model& model) {
     for (const double lambda : description.lambda) lambdas += (lambdas.empty() ? "" : ", ") + plain(lambda);
     line("name", model.name());
     line("identity", hexadecimal(model.identity()));
-    line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
-    line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
+    const bool is_codec = description.task == Task::codec;
+    if (is_codec) line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
+    if (is_codec) line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
                         std::to_string(description.hyper_channels) + " at 1/64");
     for (const auto& [key, value] : model.metadata()) line(key, value);
 
@@ -151,9 +153,9 @@ void print_model(const Model& model) {
     }
     const Totals totals = totals_of(description);
     Table table({"total", "parameters", "kMAC/pixel"});
-    table.add({"  encoder", std::to_string(totals.encoder.parameters), in_kmac(totals.encoder.multiplications)});
-    table.add({"  decoder", std::to_string(totals.decoder.parameters), in_kmac(totals.decoder.multiplications)});
-    table.add({"  model", std::to_string(totals.all.parameters), ""});
+    if (is_codec) table.add({"  encoder", std::to_string(totals.encoder.parameters), in_kmac(totals.encoder.multiplications)});
+    if (is_codec) table.add({"  decoder", std::to_string(totals.decoder.parameters), in_kmac(totals.decoder.multiplications)});
+    table.add({"  model", std::to_string(totals.all.parameters), is_codec ? "" : in_kmac(totals.all.multiplications)});
     print(text + "\n" + table.text());
 }
 
@@ -179,19 +181,27 @@ void print_model_json(const Model& model) {
     Json metadata = Json::object();
     for (const auto& [key, value] : model.metadata()) metadata[key] = value;
     const Totals totals = totals_of(description);
-    print(to_line({{"file", model.path()},
-                   {"kind", "model"},
-                   {"name", model.name()},
-                   {"identity", hexadecimal(model.identity())},
-                   {"lambda", description.lambda},
-                   {"latent_channels", description.latent_channels},
-                   {"hyper_channels", description.hyper_channels},
-                   {"metadata", std::move(metadata)},
-                   {"parameters", totals.all.parameters},
-                   {"encoder_kmac_per_pixel", kmac_per_pixel(totals.encoder.multiplications)},
-                   {"decoder_kmac_per_pixel", kmac_per_pixel(totals.decoder.multiplications)},
-                   {"picture_side", kSide},
-                   {"networks", std::move(networks)}}));
+    Json line{{"file", model.path()}, {"kind", "model"}, {"name", model.name()}, {"identity", hexadecimal(model.identity())}};
+    const bool is_codec = description.task == Task::codec;
+    if (is_codec) {
+        line["lambda"] = description.lambda;
+        line["latent_channels"] = description.latent_channels;
+        line["hyper_channels"] = description.hyper_channels;
+    } else {
+        line["task"] = "denoise";
+        line["noise"] = description.noise == NoiseDomain::photo ? "photo" : "page";
+    }
+    line["metadata"] = std::move(metadata);
+    line["parameters"] = totals.all.parameters;
+    if (is_codec) {
+        line["encoder_kmac_per_pixel"] = kmac_per_pixel(totals.encoder.multiplications);
+        line["decoder_kmac_per_pixel"] = kmac_per_pixel(totals.decoder.multiplications);
+    } else {
+        line["kmac_per_pixel"] = kmac_per_pixel(totals.all.multiplications);
+    }
+    line["picture_side"] = kSide;
+    line["networks"] = std::move(networks);
+    print(to_line(line));
 }
 
 void show(const std::string& path, const Settings& settings) {

@@ -65,6 +65,15 @@ std::string find_model(const std::string& name_or_file) {
     return is_file ? name_or_file : find_in_model_folders(name_or_file + kExtension);
 }
 
+std::string find_denoiser(const std::string& name_or_file) {
+    if (!name_or_file.empty()) return find_model(name_or_file);
+    try {
+        return find_model(kDefaultDenoiser);
+    } catch (const Error& error) {
+        throw Error(error.code(), std::string("no denoising model is installed; give the file of one with --model (") + error.what() + ")");
+    }
+}
+
 ModelLibrary::ModelLibrary(const std::string& only)
     : unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
     std::reverse(unread_.begin(), unread_.end());
@@ -77,7 +86,7 @@ std::shared_ptr<const Model> ModelLibrary::get(uint64_t identity) {
         unread_.pop_back();
         try {
             auto model = Model::load(path);
-            models_.emplace(model->identity(), std::move(model));
+            if (model->description().task == Task::codec) models_.emplace(model->identity(), std::move(model));
         } catch (const Error& error) {
             unreadable_ += std::string("; ") + error.what();
         }
