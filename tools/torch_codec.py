@@ -192,7 +192,7 @@ def read_model(path):
     return description, torch.from_numpy(np.concatenate(values).astype(np.float32))
 
 
-# Random numbers as a function of a key and a counter (codec/train/random.h).
+# Random numbers as a function of a key and a counter (codec/tensor/random.h).
 
 MASK = 0xFFFFFFFF
 

@@ -6,8 +6,8 @@
 
 #include "codec/engine/parallel.h"
 #include "codec/latents/fixed_point.h"
+#include "codec/tensor/random.h"
 #include "codec/train/codec_step.h"
-#include "codec/train/random.h"
 
 namespace decant {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "codec/error.h"
 #include "codec/latents/layout.h"
+#include "codec/tensor/random.h"
 #include "codec/train/gaussian.h"
-#include "codec/train/random.h"
 
 namespace decant {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "codec/image/image.h"
-#include "codec/train/random.h"
+#include "codec/tensor/random.h"
 
 namespace decant {
 

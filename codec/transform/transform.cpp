@@ -6,6 +6,7 @@
 #include <string>
 
 #include "codec/error.h"
+#include "codec/image/reflection.h"
 #include "codec/tensor/vectorised.h"
 
 namespace decant {
@@ -14,13 +15,6 @@ namespace {
 constexpr size_t kGraphLimit = 24;  // shapes kept; a picture has at most nine
 
 int ceil_div(int64_t a, int64_t b) { return int((a + b - 1) / b); }
-
-// Index of the pixel that stands at `i` of a row of `size` pixels continued by reflection.
-int reflect(int64_t i, int64_t size) {
-    if (size == 1) return 0;
-    const int64_t period = 2 * (size - 1), r = i % period;
-    return int(r < size ? r : period - r);
-}
 
 // `count` pixels of a row, continued by reflection, from column x0 on, as the analysis reads them.
 template <class T, class F>
@@ -99,7 +93,7 @@ Area widened_to(const Area& area, int margin, const Area& whole, int h, int w) {
             std::clamp(least.right() - w, whole.x, std::min(least.x, whole.right() - w)), h, w};
 }
 
-int receptive_margin(const Network& network, int start) {
+Reach reach_of(const Network& network, int start) {
     // Position widths and margins of each value, in pixels; index 0 is the input.
     std::vector<int> width{start}, margin{0};
     for (const PlannedLayer& p : plan(network, {1, 64, 64, network.channels_in})) {
@@ -116,7 +110,7 @@ int receptive_margin(const Network& network, int start) {
         width.push_back(w);
         margin.push_back(m);
     }
-    return margin.back();
+    return {margin.back(), *std::max_element(width.begin(), width.end())};
 }
 
 Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}

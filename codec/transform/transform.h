@@ -31,8 +31,13 @@ Area widened(const Area& area, int margin, const Area& whole);
 // more than running it for several windows.
 Area widened_to(const Area& area, int margin, const Area& whole, int h, int w);
 
-// How far a network sees beyond each edge of what it computes, in pixels. start: pixels an input position is wide.
-int receptive_margin(const Network& network, int start);
+// What a network sees, in pixels. start: pixels an input position is wide.
+struct Reach {
+    int margin = 0;    // beyond each edge of what it computes
+    int coarsest = 1;  // width of the widest position of any of its values: inputs are cut at multiples of it
+};
+Reach reach_of(const Network& network, int start);
+inline int receptive_margin(const Network& network, int start) { return reach_of(network, start).margin; }
 
 // For one thread at a time.
 class Transform {

@@ -1,4 +1,4 @@
-// Random numbers as a function of a key and a counter: any step of a training run can be repeated without its history.
+// Random numbers as a function of a key and a counter: any one can be had again without those before it.
 #pragma once
 
 #include <cmath>

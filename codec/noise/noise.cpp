@@ -1,0 +1,224 @@
+#include "codec/noise/noise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "codec/error.h"
+#include "codec/image/reader.h"
+#include "codec/image/reflection.h"
+#include "codec/image/writer.h"
+
+namespace decant {
+namespace {
+
+Crop white_field(int width, int height, int channels, RandomStream& random) {
+    Crop field(width, height, channels);
+    for (float& v : field.values) v = random.normal();
+    return field;
+}
+
+void add_scaled(Crop& crop, const Crop& field, float factor) {
+    for (size_t i = 0; i < crop.values.size(); i++) crop.values[i] += factor * field.values[i];
+}
+
+std::vector<float> gaussian_taps(float radius) {
+    const int reach = std::max(1, int(std::ceil(3.0f * radius)));
+    std::vector<float> taps(size_t(2 * reach + 1));
+    float sum = 0;
+    for (int i = -reach; i <= reach; i++) sum += taps[size_t(i + reach)] = std::exp(-0.5f * float(i * i) / (radius * radius));
+    for (float& t : taps) t /= sum;
+    return taps;
+}
+
+// The standard deviation of white noise of unit variance after a separable filter.
+float gain_of(const std::vector<float>& taps) {
+    float squares = 0;
+    for (float t : taps) squares += t * t;
+    return squares;  // (√Σ t²)², since it is applied in both directions
+}
+
+// One direction of a filter: `count` rows of `size` values, `step` apart.
+void filter(const std::vector<float>& taps, const float* src, float* dst, int size, size_t step) {
+    const int reach = int(taps.size() / 2);
+    for (int i = 0; i < size; i++) {
+        float sum = 0;
+        for (int k = -reach; k <= reach; k++) {
+            const int at = i + k >= 0 && i + k < size ? i + k : reflect(i + k, size);
+            sum += taps[size_t(k + reach)] * src[size_t(at) * step];
+        }
+        dst[size_t(i) * step] = sum;
+    }
+}
+
+// Where target position i lies in the source, and the source positions it is the mean of.
+void resize_rows(const float* src, int size, size_t step, float* dst, int target) {
+    const float scale = float(size) / float(target);
+    for (int i = 0; i < target; i++) {
+        float sum = 0, weights = 0;
+        // A triangle of the larger pixel's width.
+        const float centre = (float(i) + 0.5f) * scale - 0.5f, reach = std::max(scale, 1.0f);
+        for (int k = int(std::ceil(centre - reach)); k <= int(std::floor(centre + reach)); k++) {
+            const float w = std::max(0.0f, 1.0f - std::fabs(float(k) - centre) / reach);
+            sum += w * src[size_t(std::clamp(k, 0, size - 1)) * step];
+            weights += w;
+        }
+        dst[size_t(i) * step] = sum / weights;
+    }
+}
+
+}  // namespace
+
+Crop::Crop(int columns, int rows, int channel_count) : width(columns), height(rows), channels(channel_count) {
+    if (columns < 1 || rows < 1 || (channel_count != 1 && channel_count != 3)) {
+        throw Error(ErrorCode::invalid_argument, "crop of " + std::to_string(columns) + "x" + std::to_string(rows) + ", " + std::to_string(channel_count) +
+                                                     " channels: needs at least one pixel and 1 or 3 channels");
+    }
+    values.resize(pixels() * size_t(channels));
+}
+
+Crop::Crop(int columns, int rows, int channel_count, std::span<const uint8_t> samples) : Crop(columns, rows, channel_count) {
+    if (samples.size() != values.size()) {
+        throw Error(ErrorCode::invalid_argument,
+                    "crop of " + std::to_string(values.size()) + " samples: " + std::to_string(samples.size()) + " are given");
+    }
+    std::copy(samples.begin(), samples.end(), values.begin());
+}
+
+void finish(Crop& crop) {
+    for (float& v : crop.values) v = std::clamp(std::floor(v + 0.5f), 0.0f, 255.0f);
+}
+
+std::vector<uint8_t> to_bytes(const Crop& crop) {
+    std::vector<uint8_t> bytes(crop.values.size());
+    for (size_t i = 0; i < bytes.size(); i++) bytes[i] = uint8_t(std::clamp(crop.values[i] + 0.5f, 0.0f, 255.0f));
+    return bytes;
+}
+
+double rms_difference(const Crop& a, const Crop& b) {
+    if (a.values.size() != b.values.size()) throw Error(ErrorCode::invalid_argument, "crops of different sizes have no difference");
+    double sum = 0;
+    for (size_t i = 0; i < a.values.size(); i++) sum += double(a.values[i] - b.values[i]) * double(a.values[i] - b.values[i]);
+    return std::sqrt(sum / double(std::max<size_t>(1, a.values.size())));
+}
+
+void add_gaussian(Crop& crop, float sigma, RandomStream& random) {
+    for (float& v : crop.values) v += sigma * random.normal();
+}
+
+void add_sensor_noise(Crop& crop, const SensorNoise& n, RandomStream& random) {
+    for (float& v : crop.values) {
+        const float value = std::clamp(v, 0.0f, 255.0f);
+        const float light = n.gamma == 1.0f ? value : 255.0f * std::pow(value / 255.0f, n.gamma);
+        // Poisson counts of more than a few electrons are as good as Gaussian (Foi 2008).
+        const float noisy = light + std::sqrt(n.gain * light + n.read * n.read) * random.normal();
+        v = n.gamma == 1.0f ? noisy : 255.0f * std::pow(std::clamp(noisy, 0.0f, 255.0f) / 255.0f, 1.0f / n.gamma);
+    }
+}
+
+float sensor_sigma(const SensorNoise& n, float value) {
+    const float light = 255.0f * std::pow(value / 255.0f, n.gamma);
+    const float slope = n.gamma * std::pow(std::max(value, 1.0f) / 255.0f, n.gamma - 1.0f);  // of light by value
+    return std::sqrt(n.gain * light + n.read * n.read) / slope;
+}
+
+void add_blurred(Crop& crop, float sigma, float radius, RandomStream& random) {
+    if (radius <= 0) return add_gaussian(crop, sigma, random);
+    // With a border, since reflected noise would be louder than the rest.
+    const auto taps = gaussian_taps(radius);
+    const int border = int(taps.size() / 2);
+    Crop field = white_field(crop.width + 2 * border, crop.height + 2 * border, crop.channels, random);
+    blur(field, radius);
+    const float factor = sigma / gain_of(taps);
+    for (int y = 0; y < crop.height; y++) {
+        for (int x = 0; x < crop.width; x++) {
+            for (int c = 0; c < crop.channels; c++) crop.at(y, x, c) += factor * field.at(y + border, x + border, c);
+        }
+    }
+}
+
+void add_resized(Crop& crop, float sigma, float scale, RandomStream& random) {
+    const int width = std::max(1, int(std::lround(float(crop.width) * scale))), height = std::max(1, int(std::lround(float(crop.height) * scale)));
+    const Crop field = resized(white_field(width, height, crop.channels, random), crop.width, crop.height);
+    double squares = 0;
+    for (float v : field.values) squares += double(v) * v;
+    const double std = std::sqrt(squares / double(field.values.size()));
+    // The interpolation's gain differs between pixels; its mean is taken from the field itself, unless that is a pixel or two.
+    add_scaled(crop, field, sigma / float(field.values.size() < 16 ? 1.0 : std));
+}
+
+void add_demosaiced(Crop& crop, float sigma, RandomStream& random) {
+    if (crop.channels == 1) return add_gaussian(crop, sigma, random);
+    constexpr int kBorder = 1;
+    const Crop sensor = white_field(crop.width + 2 * kBorder, crop.height + 2 * kBorder, 1, random);
+    const auto at = [&](int y, int x) { return sensor.at(y + kBorder, x + kBorder, 0); };
+    for (int y = 0; y < crop.height; y++) {
+        for (int x = 0; x < crop.width; x++) {
+            const float here = at(y, x);
+            const float across = 0.5f * (at(y, x - 1) + at(y, x + 1)), along = 0.5f * (at(y - 1, x) + at(y + 1, x));
+            const float corners = 0.25f * (at(y - 1, x - 1) + at(y - 1, x + 1) + at(y + 1, x - 1) + at(y + 1, x + 1));
+            const bool red_row = y % 2 == 0, red_column = x % 2 == 0;
+            float rgb[3];
+            if (red_row && red_column) {
+                rgb[0] = here, rgb[1] = 0.5f * (across + along), rgb[2] = corners;
+            } else if (!red_row && !red_column) {
+                rgb[0] = corners, rgb[1] = 0.5f * (across + along), rgb[2] = here;
+            } else {
+                rgb[0] = red_row ? across : along, rgb[1] = here, rgb[2] = red_row ? along : across;
+            }
+            for (int c = 0; c < 3; c++) crop.at(y, x, c) += sigma * rgb[c];
+        }
+    }
+}
+
+void add_chroma(Crop& crop, float luma, float chroma, float radius, RandomStream& random) {
+    if (crop.channels == 1) return add_gaussian(crop, luma, random);
+    Crop field(crop.width, crop.height, 3);  // Cb, Cr, and a channel that is not used
+    add_blurred(field, chroma, radius, random);
+    for (size_t i = 0; i < crop.pixels(); i++) {
+        const float y = luma * random.normal(), cb = field.values[3 * i], cr = field.values[3 * i + 1];
+        crop.values[3 * i] += y + 1.402f * cr;
+        crop.values[3 * i + 1] += y - 0.344136f * cb - 0.714136f * cr;
+        crop.values[3 * i + 2] += y + 1.772f * cb;
+    }
+}
+
+void add_salt_and_pepper(Crop& crop, float share, RandomStream& random) {
+    for (size_t i = 0; i < crop.pixels(); i++) {
+        const float at = random.next();
+        if (at >= share) continue;
+        for (int c = 0; c < crop.channels; c++) crop.values[i * size_t(crop.channels) + size_t(c)] = at < 0.5f * share ? 0.0f : 255.0f;
+    }
+}
+
+void compress_jpeg(Crop& crop, int quality) {
+    Image image(uint32_t(crop.width), uint32_t(crop.height), crop.channels);
+    image.samples = to_bytes(crop);
+    WriteOptions options;
+    options.jpeg_quality = quality;
+    const Image decoded = read_image(encode_image(image, ImageFormat::jpeg, options), "JPEG noise");
+    std::copy(decoded.samples.begin(), decoded.samples.end(), crop.values.begin());
+}
+
+void blur(Crop& crop, float radius) {
+    if (radius <= 0) return;
+    const auto taps = gaussian_taps(radius);
+    std::vector<float> turned(crop.values.size());
+    const size_t channels = size_t(crop.channels), row = size_t(crop.width) * channels;
+    for (size_t y = 0; y < size_t(crop.height); y++) {
+        for (size_t c = 0; c < channels; c++) filter(taps, crop.values.data() + y * row + c, turned.data() + y * row + c, crop.width, channels);
+    }
+    for (size_t x = 0; x < row; x++) filter(taps, turned.data() + x, crop.values.data() + x, crop.height, row);
+}
+
+Crop resized(const Crop& crop, int width, int height) {
+    Crop wide(width, crop.height, crop.channels), result(width, height, crop.channels);
+    const size_t channels = size_t(crop.channels), from = size_t(crop.width) * channels, to = size_t(width) * channels;
+    for (size_t y = 0; y < size_t(crop.height); y++) {
+        for (size_t c = 0; c < channels; c++) resize_rows(crop.values.data() + y * from + c, crop.width, channels, wide.values.data() + y * to + c, width);
+    }
+    for (size_t x = 0; x < to; x++) resize_rows(wide.values.data() + x, crop.height, to, result.values.data() + x, height);
+    return result;
+}
+
+}  // namespace decant
