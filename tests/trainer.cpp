@@ -14,10 +14,11 @@
 #include <vector>
 
 #include "codec/error.h"
-#include "codec/image/pnm.h"
 #include "codec/train/initialise.h"
+#include "tests/training_pictures.h"
 
 using namespace decant;
+using namespace decant::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -67,60 +68,6 @@ const Description& tiny() {
     return description;
 }
 
-// Pictures of waves and edges, and a place for checkpoints; removed again.
-class Pictures {
-public:
-    Pictures() : path_((fs::temp_directory_path() / "decant-trainer-XXXXXX").string()) {
-        REQUIRE(mkdtemp(path_.data()) != nullptr);
-        fs::create_directory(data());
-        // By the hash of its name, one of these is held out.
-        for (int i = 0; i < 8; i++) add("texture" + std::to_string(i), uint32_t(i));
-        for (int i = 0; nothing_held_out(); i++) add("more" + std::to_string(i), uint32_t(100 + i));
-    }
-    ~Pictures() { fs::remove_all(path_); }
-
-    std::string data() const { return path_ + "/data"; }
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-    void add(const std::string& name, uint32_t seed) const {
-        std::mt19937 random(seed);
-        std::uniform_real_distribution<float> number(-1, 1);
-        Image image(256, 272, 3);
-        const float a = number(random), b = number(random), edge = number(random), slope = number(random);
-        const float colour[3] = {number(random), number(random), number(random)};
-        for (uint32_t y = 0; y < image.height; y++) {
-            for (uint32_t x = 0; x < image.width; x++) {
-                const float wave = std::sin(0.7f * (a * float(x) + b * float(y))) +
-                                   (float(x) + slope * float(y) > 128 + 60 * edge ? 1.0f : -1.0f);
-                for (uint32_t c = 0; c < 3; c++) {
-                    const float v = 128 + 40 * wave * (1 + 0.4f * colour[c]) + 20 * colour[c] + 4 * number(random);
-                    image.row(y)[3 * x + c] = uint8_t(std::clamp(v, 0.0f, 255.0f));
-                }
-            }
-        }
-        const auto bytes = write_pnm(image);
-        std::ofstream(data() + "/" + name + ".ppm", std::ios::binary)
-            .write(reinterpret_cast<const char*>(bytes.data()), std::streamsize(bytes.size()));
-    }
-
-    bool nothing_held_out() const {
-        try {
-            const Dataset d(data(), {});
-            return false;
-        } catch (const Error&) {
-            return true;
-        }
-    }
-
-    std::string path_;
-};
-
-const Pictures& pictures() {
-    static const Pictures instance;
-    return instance;
-}
-
 // The KLT of the pictures takes longer than the training here: one for all tests.
 const Parameters& start() {
     static const Parameters parameters = initial_parameters(tiny(), Dataset(pictures().data(), {}), 1);
@@ -145,18 +92,18 @@ TrainOptions small_options() {
 
 bool go_on(const TrainProgress&) { return true; }
 
-TrainResult train(const TrainOptions& options) { return train_codec(tiny(), options, &start(), go_on); }
+TrainResult train(const TrainOptions& options) { return train_model(tiny(), options, &start(), go_on); }
 
 bool same_validation(const TrainResult& a, const TrainResult& b) {
     return std::equal(a.validation.begin(), a.validation.end(), b.validation.begin(), b.validation.end(),
-                      [](const RatePoint& p, const RatePoint& q) {
-                          return p.quality == q.quality && p.bpp == q.bpp && p.bpp_hyper == q.bpp_hyper && p.psnr == q.psnr;
+                      [](const ValidationPoint& p, const ValidationPoint& q) {
+                          return p.level == q.level && p.bpp == q.bpp && p.bpp_hyper == q.bpp_hyper && p.psnr == q.psnr;
                       });
 }
 
 ErrorCode refused(const TrainOptions& options, const Description& description = tiny()) {
     try {
-        train_codec(description, options, nullptr, go_on);
+        train_model(description, options, nullptr, go_on);
     } catch (const Error& error) {
         CHECK(std::string(error.what()) != "");
         return error.code();
@@ -166,7 +113,7 @@ ErrorCode refused(const TrainOptions& options, const Description& description = 
 }
 
 // R + λ·255²·D of the held-out crops, over the rate points.
-double validation_loss(const std::vector<RatePoint>& points) {
+double validation_loss(const std::vector<ValidationPoint>& points) {
     double sum = 0;
     for (size_t i = 0; i < points.size(); i++)
         sum += std::log(points[i].bpp + tiny().lambda[i] * 255 * 255 * std::pow(10.0, -points[i].psnr / 10));
@@ -180,7 +127,7 @@ TEST_CASE("training begins with a transform codec and learns from there") {
     o.steps = 150;
     o.validate_every = 50;
     std::vector<TrainProgress> reports;
-    const TrainResult result = train_codec(tiny(), o, nullptr, [&](const TrainProgress& p) {
+    const TrainResult result = train_model(tiny(), o, nullptr, [&](const TrainProgress& p) {
         if (!p.validation.empty()) reports.push_back(p);
         return true;
     });
@@ -195,7 +142,7 @@ TEST_CASE("training begins with a transform codec and learns from there") {
         CHECK(std::isfinite(p.loss));
         CHECK(p.gradient_norm > 0);
         CHECK(p.bpp > 0);
-        for (const RatePoint& point : p.validation) {
+        for (const ValidationPoint& point : p.validation) {
             CHECK(point.bpp_hyper < point.bpp);
             CHECK(point.psnr > 10);
             CHECK(point.psnr < 60);
@@ -247,7 +194,7 @@ TEST_CASE("an interrupted training ends with the same numbers") {
         o.validate_every = 5;
         const auto stop = [](const TrainProgress& p) { return p.step < 5; };
         try {
-            train_codec(tiny(), o, &start(), stop);
+            train_model(tiny(), o, &start(), stop);
             FAIL("not stopped");
         } catch (const Error& error) {
             CHECK(error.code() == ErrorCode::cancelled);
@@ -289,7 +236,7 @@ TEST_CASE("checkpoints are kept on the way") {
     o.checkpoint_every = 3;
     o.validate_every = 4;
     int64_t at_four = 0;
-    train_codec(tiny(), o, &start(), [&](const TrainProgress& p) {
+    train_model(tiny(), o, &start(), [&](const TrainProgress& p) {
         if (p.step == 4) at_four = read_checkpoint(o.checkpoint).steps;
         return true;
     });
@@ -343,7 +290,7 @@ TEST_CASE("an error in the report ends the training") {
     TrainOptions o = small_options();
     o.validate_every = 2;
     CHECK_THROWS_WITH_AS(
-        train_codec(tiny(), o, &start(), [](const TrainProgress&) -> bool { throw Error(ErrorCode::io, "the pipe is closed"); }),
+        train_model(tiny(), o, &start(), [](const TrainProgress&) -> bool { throw Error(ErrorCode::io, "the pipe is closed"); }),
         "the pipe is closed", Error);
 }
 

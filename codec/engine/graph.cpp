@@ -103,13 +103,15 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
     nodes_.resize(layers.size() + 1);
     nodes_[0].value = {input, options.input_type, nullptr};
     nodes_[0].wants_gradient = training && options.input_gradient;
+    int last = int(layers.size()) - 1;  // the convolution that the result comes from
+    while (last >= 0 && layers[size_t(last)].layer->op != Operation::convolution) last = layers[size_t(last)].src;
     for (size_t i = 0; i < layers.size(); i++) {
         const PlannedLayer& p = layers[i];
         Node& node = nodes_[i + 1];
         node.layer = p.layer;
         node.src = p.src + 1;
         node.add = p.add == -2 ? -1 : p.add + 1;
-        node.last = i + 1 == layers.size();
+        node.last = int(i) == last;
         node.wants_gradient = training;
         const TensorRef& src = nodes_[size_t(node.src)].value;
         if (p.layer->op != Operation::convolution) {

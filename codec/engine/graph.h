@@ -61,7 +61,7 @@ struct SharedMemory {
     GraphScratch scratch;
 };
 
-// Types: wide layers and sums are f32, `compute` layers options.compute; integer layers calculate in that type, too, with an
+// Types: wide layers, sums and the network's result are f32, `compute` layers options.compute; integer layers calculate in that type, too, with an
 // activation in it and without one in f32.
 class Graph {
 public:

@@ -113,6 +113,7 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
             for (float& v : parameters[p.name]) v = std * random.normal();
         }
     }
+    if (d.task != Task::codec) return parameters;
     start_as_klt(d, dataset, seed, parameters);
     for (size_t level = 0; level < d.lambda.size(); level++) {
         const double step = std::sqrt(18.0 / (std::log(2.0) * d.lambda[level] * 255.0 * 255.0 / kPixelPeak2));

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <chrono>
 #include <cmath>
@@ -14,9 +15,11 @@
 
 #include "codec/error.h"
 #include "codec/network/safetensors.h"
-#include "codec/train/codec_step.h"
+#include "codec/train/codec_task.h"
+#include "codec/train/denoise_task.h"
 #include "codec/train/initialise.h"
 #include "codec/train/optimiser.h"
+#include "codec/train/training_task.h"
 
 namespace decant {
 namespace {
@@ -30,11 +33,6 @@ double learning_rate(const TrainOptions& o, int64_t step) {
     const double done = double(step) / double(o.steps);
     const double decay = done <= o.hold ? 1.0 : 0.5 * (1.0 + std::cos(std::numbers::pi * (done - o.hold) / (1.0 - o.hold)));
     return o.rate * std::min(1.0, double(step + 1) / double(std::max<int64_t>(o.warm_up, 1))) * std::max(decay, 0.002);
-}
-
-float hyper_rate(const TrainOptions& o, int64_t step) {
-    const double done = o.hyper_warm_up == 0 ? 1.0 : double(step) / double(o.hyper_warm_up);
-    return float(std::clamp(done, 0.05, 1.0));
 }
 
 struct State {
@@ -100,42 +98,33 @@ void check(const TrainOptions& o) {
     require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
 }
 
-// Rate and quality of `parameters` on the held-out crops, as coded.
+// How good `parameters` are on the held-out crops.
 class Validation {
 public:
-    Validation(const Description& d, const Parameters& parameters, const Dataset& dataset, const TrainOptions& o) : description_(d) {
-        side_ = kValidationSide;
+    Validation(const Description& d, const TrainingTask& task, const Parameters& parameters, const Dataset& dataset, int threads)
+        : levels_(task.validation_levels()), parameters_(parameters) {
         const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
-        parameters_ = parameters;
         weights_ = std::make_unique<CodecWeights>(d, parameters_);
         crops_.resize(count);
         for (size_t i = 0; i < count; i++) {
-            crops_[i].resize(size_t(side_) * size_t(side_) * 3);
-            dataset.validation_crop(i * dataset.held_out() / count, side_, crops_[i]);
+            crops_[i].resize(size_t(kValidationSide) * size_t(kValidationSide) * 3);
+            dataset.validation_crop(i * dataset.held_out() / count, kValidationSide, crops_[i]);
         }
-        for (int t = 0; t < o.shards; t++) {
-            steps_.push_back(std::make_unique<CodecStep>(d, *weights_, CodecStepOptions{1, side_, side_, o.compute, Quantisation::round}));
-        }
+        for (int t = 0; t < threads; t++) steps_.push_back(task.make_validation(*weights_, kValidationSide));
     }
 
-    std::vector<RatePoint> measure(const Parameters& parameters) {
+    std::vector<ValidationPoint> measure(const Parameters& parameters) {
         parameters_ = parameters;
         weights_->update(parameters_);
-        std::vector<RatePoint> points;
-        const int levels = description_.levels();
-        for (int level = 0; level < levels; level++) points.push_back({double(level), 0, 0, 0});
-        const size_t jobs = points.size() * crops_.size();
-        std::vector<StepResult> results(jobs);
+        const size_t jobs = levels_.size() * crops_.size();
+        std::vector<ValidationPoint> results(jobs);
         std::atomic<size_t> next{0};
         std::exception_ptr failure;
         std::mutex mutex;
-        const auto work = [&](CodecStep& step) {
+        const auto work = [&](ValidationStep& step) {
             omp_set_num_threads(1);
             try {
-                for (size_t j; (j = next++) < jobs;) {
-                    const float quality = float(j / crops_.size()), weight = 1.0f;
-                    results[j] = step.run({crops_[j % crops_.size()], {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters_, {});
-                }
+                for (size_t j; (j = next++) < jobs;) results[j] = step.run(crops_[j % crops_.size()], j % crops_.size(), levels_[j / crops_.size()], parameters_);
             } catch (...) {
                 std::lock_guard lock(mutex);
                 failure = std::current_exception();
@@ -146,29 +135,31 @@ public:
             for (auto& s : steps_) threads.emplace_back([&work, &s] { work(*s); });
         }
         if (failure) std::rethrow_exception(failure);
+        std::vector<ValidationPoint> points(levels_.size());
+        const double share = 1.0 / double(crops_.size());
         for (size_t j = 0; j < jobs; j++) {
-            RatePoint& p = points[j / crops_.size()];
-            const double share = 1.0 / double(crops_.size());
-            p.bpp += share * (results[j].bits_y[0] + results[j].bits_z[0]);
-            p.bpp_hyper += share * results[j].bits_z[0];
-            p.psnr += share * -10.0 * std::log10(std::max(results[j].mse[0], 1e-10));
+            ValidationPoint& p = points[j / crops_.size()];
+            p.level = levels_[j / crops_.size()];
+            p.bpp += share * results[j].bpp;
+            p.bpp_hyper += share * results[j].bpp_hyper;
+            p.psnr += share * results[j].psnr;
+            p.psnr_noisy += share * results[j].psnr_noisy;
         }
         return points;
     }
 
 private:
-    const Description& description_;
-    int side_;
+    const std::vector<double> levels_;
     Parameters parameters_;
     std::unique_ptr<CodecWeights> weights_;
     std::vector<std::vector<uint8_t>> crops_;
-    std::vector<std::unique_ptr<CodecStep>> steps_;
+    std::vector<std::unique_ptr<ValidationStep>> steps_;
 };
 
 class Trainer {
 public:
     Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
-        : description_(d), options_(o), report_(report), dataset_(o.data, {std::max(o.crop, kValidationSide), o.max_bytes, 20}) {
+        : description_(d), options_(o), report_(report), dataset_(o.data, {std::max(o.crop, kValidationSide), o.max_bytes, 20}), task_(make_training_task(description_, options_, dataset_)) {
         if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
             state_ = resume(o.checkpoint, d);
         } else {
@@ -191,7 +182,7 @@ public:
     }
 
     TrainResult run() {
-        validation_ = std::make_unique<Validation>(description_, state_.parameters, dataset_, options_);
+        validation_ = std::make_unique<Validation>(description_, *task_, state_.parameters, dataset_, options_.shards);
         const int count = options_.shards;
         std::barrier<> barrier(count);
         std::vector<std::jthread> threads;
@@ -218,11 +209,8 @@ private:
         omp_set_num_threads(1);
         const size_t total = state_.parameters.values().size(), of = size_t(options_.shards);
         const size_t begin = total * size_t(shard) / of, end = total * size_t(shard + 1) / of;
-        std::unique_ptr<CodecStep> step;
-        guard([&] {
-            step = std::make_unique<CodecStep>(description_, *weights_,
-                                               CodecStepOptions{options_.batch / options_.shards, options_.crop, options_.crop, options_.compute, Quantisation::mixed});
-        });
+        std::unique_ptr<ShardStep> step;
+        guard([&] { step = task_->make_shard(*weights_, shard); });
         barrier.arrive_and_wait();
         while (!stop_ && state_.step < options_.steps) {
             guard([&] { compute(*step, shard); });
@@ -256,20 +244,8 @@ private:
         }
     }
 
-    void compute(CodecStep& step, int shard) {
-        const int samples = options_.batch / options_.shards, side = options_.crop;
-        const size_t bytes = size_t(side) * size_t(side) * 3;
-        std::vector<uint8_t> pixels(bytes * size_t(samples));
-        std::vector<float> quality(size_t(samples), 0.0f), weight(size_t(samples), 0.0f);
-        const double middle = description_.lambda[description_.lambda.size() / 2];
-        for (int n = 0; n < samples; n++) {
-            RandomStream random{random_key(options_.seed, 3, uint64_t(state_.step), uint64_t(shard * samples + n))};
-            dataset_.crop(random, side, std::span(pixels).subspan(size_t(n) * bytes, bytes));
-            quality[size_t(n)] = random.next() * float(description_.levels() - 1);
-            weight[size_t(n)] = float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
-        }
-        results_[size_t(shard)] = step.run({pixels, quality, weight, random_key(options_.seed, 4, uint64_t(state_.step), uint64_t(shard)), hyper_rate(options_, state_.step)},
-                                           state_.parameters, gradients_[size_t(shard)]);
+    void compute(ShardStep& step, int shard) {
+        results_[size_t(shard)] = step.run(state_.step, state_.parameters, gradients_[size_t(shard)]);
         for (const Parameter& p : centralised_) {
             centralise(std::span(gradients_[size_t(shard)]).subspan(p.offset, p.size), size_t(p.shape[0]));
         }
@@ -277,12 +253,10 @@ private:
 
     void finish_step(double norm) {
         state_.step++;
-        for (const StepResult& r : results_) {
-            sum_loss_ += r.loss;
-            for (size_t n = 0; n < r.mse.size(); n++) {
-                sum_bpp_ += (r.bits_y[n] + r.bits_z[n]) / options_.batch;
-                sum_psnr_ += -10.0 * std::log10(std::max(r.mse[n], 1e-10)) / options_.batch;
-            }
+        for (const StepMeasures& m : results_) {
+            sum_loss_ += m.loss;
+            sum_bpp_ += m.bpp / options_.shards;
+            sum_psnr_ += m.psnr / options_.shards;
         }
         sum_norm_ += norm;
         counted_++;
@@ -320,14 +294,15 @@ private:
     const Description& description_;
     const TrainOptions options_;
     const std::function<bool(const TrainProgress&)>& report_;
-    Dataset dataset_;
+    const Dataset dataset_;
+    const std::unique_ptr<TrainingTask> task_;
     State state_;
     std::unique_ptr<CodecWeights> weights_;
     std::unique_ptr<Validation> validation_;
     std::vector<Parameter> centralised_;  // weights whose gradients are
     std::vector<std::vector<float>> gradients_;
     std::vector<float> sums_;
-    std::vector<StepResult> results_;
+    std::vector<StepMeasures> results_;
     std::vector<double> norms_;
     std::mutex mutex_;
     std::exception_ptr failure_;
@@ -338,7 +313,15 @@ private:
 
 }  // namespace
 
-TrainResult train_codec(const Description& description, const TrainOptions& options, const Parameters* start,
+std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options, const Dataset& dataset) {
+    switch (description.task) {
+        case Task::codec: return std::make_unique<CodecTask>(description, options, dataset);
+        case Task::denoise: return std::make_unique<DenoiseTask>(description, options, dataset);
+    }
+    throw Error(ErrorCode::internal, "a task that nobody trains");
+}
+
+TrainResult train_model(const Description& description, const TrainOptions& options, const Parameters* start,
                         const std::function<bool(const TrainProgress&)>& report) {
     check(options);
     return Trainer(description, options, start, report).run();

@@ -1,4 +1,4 @@
-// Trains a codec on a folder of pictures.
+// Trains a model, a codec or a denoiser, on a folder of pictures. What the kinds of models do not share is in train/training_task.h.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "codec/network/parameters.h"
 #include "codec/tensor/tensor.h"
+#include "codec/train/validation_point.h"
 
 namespace decant {
 
@@ -26,28 +27,24 @@ struct TrainOptions {
     double hold = 0.5;                // share of the steps before the cosine decay begins
     double clip = 1.0;                // norm of the gradient
     double average = 0.999;           // what the exponential average of the weights keeps a step
-    double balance = 0.45;            // samples' losses are multiplied by λ^-balance, so that all rates count alike
-    int64_t hyper_warm_up = 2000;     // steps until z's bits count in full
+    double balance = 0.45;            // codec: samples' losses are multiplied by λ^-balance, so that all rates count alike
+    int64_t hyper_warm_up = 2000;     // codec: steps until z's bits count in full
     uint64_t seed = 1;
     int64_t checkpoint_every = 2000;  // steps
     int64_t validate_every = 500;
     uint64_t max_bytes = 4ull << 30;  // of decoded pictures in memory
 };
 
-struct RatePoint {
-    double quality = 0, bpp = 0, bpp_hyper = 0, psnr = 0;  // means over the held-out crops; PSNR of the mean error of each crop
-};
-
 struct TrainProgress {
     int64_t step = 0, steps = 0;
-    double loss = 0, gradient_norm = 0, bpp = 0, psnr = 0;  // averages since the last report
+    double loss = 0, gradient_norm = 0, bpp = 0, psnr = 0;  // averages since the last report; bpp of a codec
     double crops_per_second = 0, seconds_left = 0, seconds = 0;  // seconds: of training in all, over interruptions
-    std::vector<RatePoint> validation;                      // filled when it was measured at this step
+    std::vector<ValidationPoint> validation;                      // filled when it was measured at this step
 };
 
 struct TrainResult {
     Parameters parameters;  // the averaged weights
-    std::vector<RatePoint> validation;
+    std::vector<ValidationPoint> validation;
     double seconds = 0;
     int64_t steps = 0;
     size_t pictures = 0, held_out = 0;
@@ -55,10 +52,10 @@ struct TrainResult {
 
 // `report` is called about once a second and after each validation; returning false stops the training at a checkpoint
 // (Error cancelled). The same options and seed give the same numbers, with and without interruptions, on the same kind of CPU.
-// start: weights to go on from; null begins anew with the KLT.
+// start: weights to go on from; null begins anew (a codec with the KLT).
 // Throws Error not_found without enough pictures, invalid_argument for options out of range, model_mismatch if the checkpoint is of
 // another description.
-TrainResult train_codec(const Description& description, const TrainOptions& options, const Parameters* start,
+TrainResult train_model(const Description& description, const TrainOptions& options, const Parameters* start,
                         const std::function<bool(const TrainProgress&)>& report);
 
 // A checkpoint is a safetensors file: F32 arrays of the length of Parameters::values() called weights, first, second, average, rate

@@ -38,18 +38,23 @@ void check_output(const Settings& settings) {
         throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
 }
 
-std::string rate_points_text(const std::vector<RatePoint>& points) {
+std::string validation_text(const std::vector<ValidationPoint>& points) {
     std::string text;
-    for (const RatePoint& point : points)
-        text += (text.empty() ? "" : ", ") + fixed(point.bpp, 3) + " bpp " + fixed(point.psnr, 2) + " dB";
+    for (const ValidationPoint& point : points) {
+        text += text.empty() ? "" : ", ";
+        if (point.bpp > 0)
+            text += fixed(point.bpp, 3) + " bpp " + fixed(point.psnr, 2) + " dB";
+        else
+            text += "sigma " + plain(point.level) + " " + fixed(point.psnr_noisy, 2) + " -> " + fixed(point.psnr, 2) + " dB";
+    }
     return text;
 }
 
 void show(const TrainProgress& p) {
     show_progress("step " + std::to_string(p.step) + " of " + std::to_string(p.steps) + "  loss " + fixed(p.loss, 3) + "  " +
-                  fixed(p.bpp, 3) + " bpp  " + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) + " crops/s  " +
+                  (p.bpp > 0 ? fixed(p.bpp, 3) + " bpp  " : "") + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) + " crops/s  " +
                   duration(p.seconds_left) + " left");
-    if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + rate_points_text(p.validation));
+    if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + validation_text(p.validation));
 }
 
 // Everything that the result depends on, beside the pictures.
@@ -72,8 +77,12 @@ Json recipe_json(const TrainOptions& o, const std::string& compute) {
 std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& result, const TrainOptions& options,
                                                              const Settings& settings, const Model* start) {
     Json points = Json::array();
-    for (const RatePoint& p : result.validation)
-        points.push_back({{"level", p.quality}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}, {"psnr", p.psnr}});
+    for (const ValidationPoint& p : result.validation) {
+        if (p.bpp > 0)
+            points.push_back({{"level", p.level}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}, {"psnr", p.psnr}});
+        else
+            points.push_back({{"sigma", p.level}, {"psnr_noisy", p.psnr_noisy}, {"psnr", p.psnr}});
+    }
     std::vector<std::pair<std::string, std::string>> metadata{
         {"program", "decant " DECANT_VERSION},
         {"recipe", recipe_json(options, settings.compute).dump()},
@@ -116,7 +125,7 @@ ExitCode train(const Settings& settings) {
 
     TrainResult result;
     try {
-        result = train_codec(description, options, start ? &start->parameters() : nullptr, [](const TrainProgress& progress) {
+        result = train_model(description, options, start ? &start->parameters() : nullptr, [](const TrainProgress& progress) {
             show(progress);
             return !is_interrupted();
         });
@@ -128,7 +137,7 @@ ExitCode train(const Settings& settings) {
     save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, settings, start.get()));
     if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
     note(settings.trained_model + ": " + std::to_string(result.steps) + " steps in " + duration(result.seconds) +
-         ", held out: " + rate_points_text(result.validation));
+         ", held out: " + validation_text(result.validation));
     return ExitCode::done;
 }
 

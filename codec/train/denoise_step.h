@@ -1,0 +1,49 @@
+// One evaluation of a denoiser's loss and its gradient on a batch of crops, on one thread.
+//
+//   noisy, σ ─ denoise ─ r          x̂ = noisy + r          L = mean of √((x̂ - clean)² + ε²), values in 0 … 1 (Charbonnier 1994)
+//
+// Near |x̂ - clean| = ε it turns from squares to magnitudes, so that crops of much noise do not outweigh those of little.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/engine/codec_weights.h"
+
+namespace decant {
+
+struct DenoiseStepOptions {
+    int samples = 1, height = 64, width = 64;  // multiples of what the network divides by
+    DataType compute = DataType::f32;
+};
+
+struct DenoiseStepResult {
+    double loss = 0;          // mean over the samples
+    std::vector<double> mse;  // of values in 0 … 1, each sample; not rounded or clipped
+};
+
+class DenoiseStep {
+public:
+    // Charbonnier's ε: half a step of 8 bits.
+    static constexpr float kEpsilon = 0.5f / 255.0f;
+
+    DenoiseStep(const Description& description, CodecWeights& weights, const DenoiseStepOptions& options);
+    ~DenoiseStep();
+
+    int channels() const;  // of the pictures: 1 or 3
+
+    struct Batch {
+        std::span<const uint8_t> noisy, clean;  // [samples, height, width, channels]
+        std::span<const float> sigma;           // noise level that the network is told, of each sample, on the 8-bit scale
+    };
+    // gradients: as long as parameters.values(), or empty for the loss alone; divided by the number of samples.
+    DenoiseStepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace decant

@@ -1,0 +1,103 @@
+#include "codec/train/denoise_task.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "codec/denoise/network_input.h"
+#include "codec/denoise/noise_level.h"
+#include "codec/noise/mixture.h"
+#include "codec/train/denoise_step.h"
+
+namespace decant {
+namespace {
+
+double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
+
+// A crop of the data set in the network's channels.
+std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
+    if (channels == 3) return {rgb.begin(), rgb.end()};
+    std::vector<uint8_t> gray(rgb.size() / 3);
+    for (size_t i = 0; i < gray.size(); i++) {  // luma of BT.601
+        gray[i] = uint8_t(0.299f * float(rgb[3 * i]) + 0.587f * float(rgb[3 * i + 1]) + 0.114f * float(rgb[3 * i + 2]) + 0.5f);
+    }
+    return gray;
+}
+
+class DenoiseShard : public ShardStep {
+public:
+    DenoiseShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)
+        : description_(d), options_(o), dataset_(dataset), shard_(shard), samples_(o.batch / o.shards), step_(d, weights, {samples_, o.crop, o.crop, o.compute}) {}
+
+    StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
+        const int side = options_.crop, channels = step_.channels();
+        std::vector<uint8_t> rgb(size_t(side) * size_t(side) * 3), clean, noisy;
+        std::vector<float> sigma;
+        for (int n = 0; n < samples_; n++) {
+            RandomStream random{random_key(options_.seed, 5, uint64_t(step), uint64_t(shard_ * samples_ + n))};
+            dataset_.crop(random, side, rgb);
+            const std::vector<uint8_t> pixels = in_channels(rgb, channels);
+            Crop crop(side, side, channels, pixels);
+            const float level = add_noise(description_.noise, crop, random);
+            const std::vector<uint8_t> bytes = to_bytes(crop);
+            // Half of the time what the user would know, about; half what is estimated in use, with the errors that texture brings.
+            constexpr float kDoubt = 0.1f;
+            const float known = level * std::exp(kDoubt * random.normal());
+            const bool blind = random.next() < 0.5f;
+            sigma.push_back(std::min(kMaxLevel, blind ? float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, bytes)).sigma) : known));
+            clean.insert(clean.end(), pixels.begin(), pixels.end());
+            noisy.insert(noisy.end(), bytes.begin(), bytes.end());
+        }
+        const DenoiseStepResult r = step_.run({noisy, clean, sigma}, parameters, gradients);
+        const float share = 1.0f / float(options_.shards);
+        for (float& g : gradients) g *= share;
+        StepMeasures m;
+        m.loss = r.loss * share;
+        for (double mse : r.mse) m.psnr += psnr_of(mse) / samples_;
+        return m;
+    }
+
+private:
+    const Description& description_;
+    const TrainOptions& options_;
+    const Dataset& dataset_;
+    const int shard_, samples_;
+    DenoiseStep step_;
+};
+
+class DenoiseValidation : public ValidationStep {
+public:
+    DenoiseValidation(const Description& d, DataType compute, CodecWeights& weights, int side) : step_(d, weights, {1, side, side, compute}), side_(side) {}
+
+    ValidationPoint run(std::span<const uint8_t> rgb, size_t index, double level, const Parameters& parameters) override {
+        const std::vector<uint8_t> clean = in_channels(rgb, step_.channels());
+        Crop crop(side_, side_, step_.channels(), clean);
+        const Crop before = crop;
+        RandomStream random{random_key(0, 6, index, uint64_t(level * 1000))};
+        const float sigma = float(level);
+        add_gaussian(crop, sigma, random);
+        finish(crop);
+        ValidationPoint p;
+        p.psnr = psnr_of(step_.run({to_bytes(crop), clean, {&sigma, 1}}, parameters, {}).mse[0]);
+        const double rms = rms_difference(crop, before) / 255.0;
+        p.psnr_noisy = psnr_of(rms * rms);
+        return p;
+    }
+
+private:
+    DenoiseStep step_;
+    const int side_;
+};
+
+}  // namespace
+
+std::unique_ptr<ShardStep> DenoiseTask::make_shard(CodecWeights& weights, int shard) const {
+    return std::make_unique<DenoiseShard>(description_, options_, dataset_, weights, shard);
+}
+
+std::unique_ptr<ValidationStep> DenoiseTask::make_validation(CodecWeights& weights, int side) const {
+    return std::make_unique<DenoiseValidation>(description_, options_.compute, weights, side);
+}
+
+std::vector<double> DenoiseTask::validation_levels() const { return {0, 15, 25, 50}; }
+
+}  // namespace decant

@@ -1,0 +1,49 @@
+// What a kind of model brings to be trained. The trainer knows nothing else of it; it keeps the loop, the optimiser, the average of the
+// weights, checkpoints and reports.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/engine/codec_weights.h"
+#include "codec/train/dataset.h"
+#include "codec/train/trainer.h"
+#include "codec/train/validation_point.h"
+
+namespace decant {
+
+struct StepMeasures {
+    double loss = 0;           // as optimised: the part of this shard, so that shards are added
+    double bpp = 0, psnr = 0;  // means over the shard's samples
+};
+
+// One shard's share of every step; for one thread.
+class ShardStep {
+public:
+    virtual ~ShardStep() = default;
+    // The batch is a function of seed, step and shard. gradients: as long as parameters.values(), set; shards are added.
+    virtual StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) = 0;
+};
+
+// Measures one held-out crop; for one thread.
+class ValidationStep {
+public:
+    virtual ~ValidationStep() = default;
+    // crop: [side, side, 3]. What is random depends on its index alone.
+    virtual ValidationPoint run(std::span<const uint8_t> crop, size_t index, double level, const Parameters& parameters) = 0;
+};
+
+class TrainingTask {
+public:
+    virtual ~TrainingTask() = default;
+    virtual std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const = 0;
+    virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
+    virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
+};
+
+// All must outlive the task.
+std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options, const Dataset& dataset);
+
+}  // namespace decant

@@ -1,0 +1,14 @@
+// What a model does with the held-out crops.
+#pragma once
+
+namespace decant {
+
+// Means over the crops; PSNR of the mean error of each crop, in dB.
+struct ValidationPoint {
+    double level = 0;  // rate point of a codec, σ of white noise (8-bit units) for a denoiser
+    double bpp = 0, bpp_hyper = 0;  // codec
+    double psnr = 0;
+    double psnr_noisy = 0;  // denoiser: of what it was given
+};
+
+}  // namespace decant

@@ -1,0 +1,155 @@
+// The loss of a denoiser and its gradient: against a loss written down plainly, and against finite differences.
+#include "codec/train/denoise_step.h"
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "codec/denoise/network_input.h"
+#include "codec/error.h"
+#include "tests/tiny_denoiser.h"
+
+using namespace decant;
+using namespace decant::test;
+
+namespace {
+
+// Pictures here are too small to be worth more threads.
+struct OneThread {
+    OneThread() { omp_set_num_threads(1); }
+    ~OneThread() { omp_set_num_threads(before); }
+    const int before = omp_get_max_threads();
+};
+
+struct Problem {
+    explicit Problem(int colours, DataType type = DataType::f32)
+        : description(tiny_denoiser(colours)),
+          parameters(random_parameters(description, 0.5f)),
+          weights(description, parameters),
+          step(description, weights, {2, 16, 12, type}) {
+        std::mt19937 random(3);
+        for (int i = 0; i < 2 * 16 * 12 * colours; i++) {
+            clean.push_back(uint8_t(random() % 256));
+            noisy.push_back(uint8_t(std::clamp(int(clean.back()) + int(random() % 41) - 20, 0, 255)));
+        }
+    }
+
+    DenoiseStepResult run(std::span<float> gradients = {}) {
+        weights.update(parameters);
+        return step.run({noisy, clean, sigma}, parameters, gradients);
+    }
+
+    Description description;
+    Parameters parameters;
+    CodecWeights weights;
+    DenoiseStep step;
+    std::vector<uint8_t> clean, noisy;
+    std::vector<float> sigma{5, 30};
+};
+
+}  // namespace
+
+TEST_CASE("the loss is Charbonnier's, and the error that of picture plus residual") {
+    const OneThread one_thread;
+    for (int colours : {1, 3}) {
+        Problem p(colours);
+        const DenoiseStepResult r = p.run();
+        Graph graph(p.weights[kDenoiseNetwork], {2, 16, 12, colours + 1}, {});
+        const size_t pixels = 16 * 12;
+        for (size_t i = 0; i < 2 * pixels; i++) {
+            float* d = graph.input().as<float>() + i * size_t(colours + 1);
+            for (int c = 0; c < colours; c++) d[c] = pixel_value(p.noisy[i * size_t(colours) + size_t(c)]);
+            d[colours] = level_value(p.sigma[i / pixels]);
+        }
+        graph.forward();
+        double loss = 0;
+        for (size_t n = 0; n < 2; n++) {
+            double mse = 0;
+            const size_t values = pixels * size_t(colours);
+            for (size_t i = n * values; i < (n + 1) * values; i++) {
+                const double d = (double(pixel_value(p.noisy[i])) + double(graph.output().as<float>()[i]) - double(pixel_value(p.clean[i]))) * 256 / 255;
+                loss += std::sqrt(d * d + double(DenoiseStep::kEpsilon) * double(DenoiseStep::kEpsilon)) / double(2 * values);
+                mse += d * d / double(values);
+            }
+            CHECK(r.mse[n] == doctest::Approx(mse).epsilon(1e-4));
+        }
+        CHECK(r.loss == doctest::Approx(loss).epsilon(1e-4));
+    }
+}
+
+TEST_CASE("gradients agree with finite differences") {
+    const OneThread one_thread;
+    for (int colours : {1, 3}) {
+        Problem p(colours);
+        std::vector<float> gradients(p.parameters.values().size(), 1e9f);
+        p.run(gradients);
+        constexpr float kStep = 1.0f / 512;
+        int checked = 0, kinks = 0;
+        for (const Parameter& parameter : p.parameters.list()) {
+            CAPTURE(parameter.name);
+            const auto values = p.parameters[parameter.name];
+            double squares = 0;
+            for (size_t i = 0; i < values.size(); i++) squares += double(gradients[parameter.offset + i]) * gradients[parameter.offset + i];
+            const double usual = std::sqrt(squares / double(values.size()));
+            for (size_t i = 0; i < values.size(); i += std::max<size_t>(1, values.size() / 12)) {
+                const float before = values[i];
+                const double middle = p.run().loss;
+                values[i] = before + kStep;
+                const double above = p.run().loss;
+                values[i] = before - kStep;
+                const double below = p.run().loss;
+                values[i] = before;
+                const double g = gradients[parameter.offset + i], scale = std::max({std::fabs(g), usual, 1e-4});
+                // One-sided differences disagree at the kink of a ReLU, and by Charbonnier's curvature.
+                if (std::fabs((above - middle) - (middle - below)) / kStep > 0.08 * scale) {
+                    kinks++;
+                    continue;
+                }
+                CHECK(std::fabs((above - below) / (2 * kStep) - g) / scale < 0.05);
+                checked++;
+            }
+        }
+        CHECK(checked > 100);
+        CHECK(kinks < checked / 2);
+    }
+}
+
+TEST_CASE("bf16 gives about the same loss and gradient") {
+    const OneThread one_thread;
+    Problem exact(3), low(3, DataType::bf16);
+    std::vector<float> a(exact.parameters.values().size()), b(a.size());
+    CHECK(low.run(b).loss == doctest::Approx(exact.run(a).loss).epsilon(0.01));
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < a.size(); i++) ab += double(a[i]) * b[i], aa += double(a[i]) * a[i], bb += double(b[i]) * b[i];
+    CHECK(ab / std::sqrt(aa * bb) > 0.99);
+}
+
+TEST_CASE("descriptions that are no denoiser are refused") {
+    const auto refused = [](const std::string& text) {
+        try {
+            parse_description(text);
+        } catch (const Error& error) {
+            return error.code() == ErrorCode::model_mismatch;
+        }
+        return false;
+    };
+    const std::string good = to_json(tiny_denoiser());
+    CHECK_FALSE(refused(good));
+    CHECK(parse_description(good) == tiny_denoiser());
+    const auto changed = [&](const std::string& from, const std::string& to) {
+        std::string text = good;
+        REQUIRE(text.find(from) != std::string::npos);
+        return refused(text.replace(text.find(from), from.size(), to));
+    };
+    CHECK(changed("\"task\":\"denoise\"", "\"task\":\"paint\""));
+    CHECK(changed("\"noise\":\"photo\"", "\"noise\":\"sound\""));
+    CHECK(changed("\"noise\":\"photo\"", "\"lambda\":[1,2]"));
+    CHECK(changed("\"networks\":{\"denoise\"", "\"networks\":{\"analysis\""));
+    CHECK(changed("\"channels_in\":4", "\"channels_in\":3"));
+    CHECK(changed("\"channels\":12", "\"channels\":16"));
+    CHECK(changed("{\"name\":\"head\"", "{\"quality_bias\":true,\"name\":\"head\""));
+}

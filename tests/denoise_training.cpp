@@ -1,0 +1,110 @@
+// Training a denoiser from end to end, by the trainer that codecs have: it learns, repeats itself exactly, and resumes.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <vector>
+
+#include "codec/error.h"
+#include "codec/train/initialise.h"
+#include "codec/train/trainer.h"
+#include "tests/tiny_denoiser.h"
+#include "tests/training_pictures.h"
+
+using namespace decant;
+using namespace decant::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+TrainOptions small_options() {
+    TrainOptions o;
+    o.data = pictures().data();
+    o.steps = 10;
+    o.batch = 4;
+    o.crop = 64;
+    o.shards = 2;
+    o.rate = 3e-3;
+    o.warm_up = 4;
+    o.average = 0.9;
+    o.checkpoint_every = 1000;
+    o.validate_every = 1000;
+    return o;
+}
+
+bool go_on(const TrainProgress&) { return true; }
+
+}  // namespace
+
+TEST_CASE("a denoiser begins with the noisy picture and learns to better it") {
+    const Description d = tiny_denoiser();
+    TrainOptions o = small_options();
+    o.steps = 200;
+    o.hold = 0.7;
+    o.rate = 1e-2;
+    o.validate_every = 50;
+    const TrainResult result = train_model(d, o, nullptr, [&](const TrainProgress& p) {
+        if (!p.validation.empty()) {
+            CHECK(p.loss > 0);
+            CHECK(p.loss < 0.2);
+            CHECK(p.bpp == 0);
+            CHECK(p.psnr > 5);
+        }
+        return true;
+    });
+    for (float v : result.parameters.values()) REQUIRE(std::isfinite(v));
+    REQUIRE(result.validation.size() == 4);
+    for (const ValidationPoint& p : result.validation) {
+        CAPTURE(p.level);
+        MESSAGE("sigma " << p.level << ": " << p.psnr_noisy << " dB, denoised " << p.psnr << " dB");
+        CHECK(p.bpp == 0);
+        if (p.level >= 25) CHECK(p.psnr > p.psnr_noisy + 1);
+    }
+    CHECK(result.validation[2].psnr_noisy == doctest::Approx(20.4).epsilon(0.02));  // σ = 25, some of it clipped
+
+    o.steps = 1;
+    o.rate = 1e-12;
+    const TrainResult none = train_model(d, o, nullptr, go_on);
+    CHECK(std::fabs(none.validation[2].psnr - none.validation[2].psnr_noisy) < 1);
+}
+
+TEST_CASE("gray and pages are learned as well") {
+    for (const char* noise : {"photo", "page"}) {
+        TrainOptions o = small_options();
+        o.steps = 2;
+        const TrainResult result = train_model(tiny_denoiser(1, noise), o, nullptr, go_on);
+        for (float v : result.parameters.values()) REQUIRE(std::isfinite(v));
+    }
+}
+
+TEST_CASE("the same seed gives the same denoiser, with and without an interruption") {
+    const Description d = tiny_denoiser();
+    for (DataType compute : {DataType::f32, DataType::bf16}) {
+        TrainOptions o = small_options();
+        o.compute = compute;
+        const TrainResult whole = train_model(d, o, nullptr, go_on);
+        CHECK(train_model(d, o, nullptr, go_on).parameters.values() == whole.parameters.values());
+
+        o.checkpoint = pictures().file("denoiser.ckpt");
+        fs::remove(o.checkpoint);
+        o.validate_every = 5;
+        CHECK_THROWS_AS(train_model(d, o, nullptr, [](const TrainProgress& p) { return p.step < 5; }), Error);
+        CHECK(read_checkpoint(o.checkpoint).steps == 5);
+        CHECK(read_checkpoint(o.checkpoint).description == d);
+        CHECK(train_model(d, o, nullptr, go_on).parameters.values() == whole.parameters.values());
+
+        o.seed = 2;
+        o.checkpoint.clear();
+        CHECK(train_model(d, o, nullptr, go_on).parameters.values() != whole.parameters.values());
+    }
+}
+
+TEST_CASE("training goes on from weights that are given") {
+    const Description d = tiny_denoiser();
+    const Parameters start = random_parameters(d, 0.3f);
+    TrainOptions o = small_options();
+    o.steps = 1;
+    o.rate = 1e-12;
+    const TrainResult result = train_model(d, o, &start, go_on);
+    for (size_t i = 0; i < start.values().size(); i++) CHECK(result.parameters.values()[i] == doctest::Approx(start.values()[i]).epsilon(1e-5));
+}
