@@ -1,4 +1,3 @@
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,19 +9,11 @@
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
+#include "tools/decant/pictures.h"
 #include "tools/decant/verbs.h"
 
 namespace decant::cli {
 namespace {
-
-// The format asked for, or that of the output's name, or PNG.
-ImageFormat output_format(const Settings& settings) {
-    if (!settings.format.empty()) return parse_image_format(settings.format);
-    if (!std::filesystem::path(settings.output).has_extension()) return ImageFormat::png;
-    if (const auto format = format_from_extension(settings.output)) return *format;
-    throw Error(ErrorCode::invalid_argument,
-                "--output " + settings.output + ": the extension stands for no picture format; add --format");
-}
 
 class Decoder {
 public:

@@ -28,6 +28,8 @@ ExitCode run_verb(Verb verb, const Settings& settings) {
             return encode(settings);
         case Verb::decode:
             return decode(settings);
+        case Verb::denoise:
+            return denoise(settings);
         case Verb::eval:
             return eval(settings);
         case Verb::compare:

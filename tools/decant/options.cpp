@@ -24,7 +24,7 @@ struct VerbText {
     const char *name, *arguments, *summary, *details, *examples;
 };
 
-constexpr std::array<VerbText, 7> kVerbs{{
+constexpr std::array<VerbText, 8> kVerbs{{
     {Verb::encode, "encode", "[options] INPUT...", "pictures to .dcn files",
      "INPUT is a PNG, JPEG, WebP, TIFF, BMP, PPM or PGM file, a folder of such files, or - for standard input.\n"
      "Each result lies beside its input, unless -o or --output-dir says otherwise.\n",
@@ -41,6 +41,14 @@ constexpr std::array<VerbText, 7> kVerbs{{
      "  decant decode photo.dcn -o photo.tif                 the extension says which format\n"
      "  decant decode -r archive --output-dir pictures\n"
      "  decant decode photo.dcn --format ppm -o - | other_program\n"},
+    {Verb::denoise, "denoise", "[options] INPUT...", "noisy pictures to clean ones",
+     "INPUT is a picture file, a folder of such files, or - for standard input. The noise level is estimated from place to place,\n"
+     "unless --sigma gives it. The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
+     "--format says otherwise; in folders, files of such names are passed over.\n",
+     "  decant denoise photo.jpg                             writes photo.denoised.png\n"
+     "  decant denoise --strength 70 photo.jpg               keeps some of the grain\n"
+     "  decant denoise --sigma 25 photo.png -o clean.png     a noise level that is known\n"
+     "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
      "one\n"
@@ -82,7 +90,7 @@ constexpr unsigned in(Verbs... verbs) {
 }
 
 // Where an option's value goes. The type says how it is read.
-using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::string*>;
+using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*, std::string*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -93,6 +101,7 @@ Target training(Settings& settings) {
     return &(settings.train.*Member);
 }
 
+constexpr const char* kAutomatic = "auto";  // in the place of a number that need not be given
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
 struct Range {
@@ -112,23 +121,26 @@ struct Option {
 
 // clang-format off
 const Option kOptions[] = {
-    {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode), setting<&Settings::output>},
-    {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode), setting<&Settings::output_dir>},
+    {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output>},
+    {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output_dir>},
     {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
-    {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::eval, Verb::compare), setting<&Settings::recursive>},
-    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::files_from>},
-    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::force>},
-    {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::skip_existing>},
+    {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::recursive>},
+    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::files_from>},
+    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::force>},
+    {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::skip_existing>},
 
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode, Verb::eval), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a denoising model at hand (see decant models), or a file", {}, "denoise", in(Verb::denoise), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
     {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
     {"effort", 'e', "N", "encoder work, for smaller files of the same quality; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
-    {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode), setting<&Settings::format>},
+    {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
+    {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
+    {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "FILE", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four", {}, "none", in(Verb::eval), setting<&Settings::against>},
@@ -157,15 +169,15 @@ const Option kOptions[] = {
     {"validate-every", 0, "N", "steps between validations", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::validate_every>},
     {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},
 
-    {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::eval), setting<&Settings::threads>},
-    {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::eval, Verb::compare), setting<&Settings::max_pixels>},
-    {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::dry_run>},
-    {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode), setting<&Settings::fail_fast>},
-    {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::compare, Verb::info, Verb::models), setting<&Settings::json>},
+    {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::threads>},
+    {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::max_pixels>},
+    {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::dry_run>},
+    {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::fail_fast>},
+    {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::compare, Verb::info, Verb::models), setting<&Settings::json>},
     {"json", 0, "", "one report on standard output, a value a quality", {}, "off", in(Verb::eval), setting<&Settings::json>},
-    {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::eval, Verb::train), setting<&Settings::progress>},
-    {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::eval, Verb::train), setting<&Settings::quiet>},
-    {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode), setting<&Settings::verbose>},
+    {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::progress>},
+    {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::quiet>},
+    {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::verbose>},
 };
 // clang-format on
 
@@ -229,6 +241,8 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                     refuse("--" + std::string(option.name) + " " + text + ": one of " + option.argument + " is needed");
                 if (text.empty()) refuse("--" + std::string(option.name) + ": the name is empty");
                 *target = text;
+            } else if constexpr (std::is_same_v<T, std::optional<double>>) {
+                *target = text == kAutomatic ? std::nullopt : std::optional(parse_number<double>(option, text));
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -250,6 +264,8 @@ std::string default_text(const Option& option) {
                 return *value;
             else if constexpr (std::is_same_v<T, std::vector<double>>)
                 return plain(value->front());
+            else if constexpr (std::is_same_v<T, std::optional<double>>)
+                return *value ? plain(**value) : kAutomatic;
             else if constexpr (std::is_same_v<T, ByteCount>)
                 return plain(static_cast<double>(value->value));
             else
@@ -313,7 +329,7 @@ void check_together(Verb verb, const Settings& s) {
     if (!s.output.empty() && !s.output_dir.empty()) refuse(name + ": --output and --output-dir exclude each other");
     if (s.json && s.output == "-") refuse(name + ": --json and --output - would mix on standard output");
     if (s.quiet && s.verbose) refuse(name + ": --quiet and --verbose exclude each other");
-    const bool takes_inputs = verb == Verb::encode || verb == Verb::decode || verb == Verb::eval || verb == Verb::info;
+    const bool takes_inputs = verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::eval || verb == Verb::info;
     if (takes_inputs && s.inputs.empty() && s.files_from.empty())
         refuse(name + ": no input is given; usage: decant " + name + " " + text_of(verb).arguments);
     if (verb == Verb::compare && s.inputs.size() != 2)
@@ -379,7 +395,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
 }
 
 std::string program_help() {
-    std::string help = "decant: learned image compression for x86 CPUs\n\nUsage: decant VERB [options] ...\n\n";
+    std::string help = "decant: learned image compression and denoising for x86 CPUs\n\nUsage: decant VERB [options] ...\n\n";
     for (const VerbText& text : kVerbs) help += "  " + left(text.name, 10) + text.summary + "\n";
     help +=
         "\ndecant VERB --help lists the options of a verb. -V, --version names the version, the models and the engine.\n"
@@ -388,6 +404,7 @@ std::string program_help() {
         "\nExamples:\n"
         "  decant encode photo.png                 writes photo.dcn\n"
         "  decant decode photo.dcn -o back.png\n"
+        "  decant denoise noisy.jpg                writes noisy.denoised.png\n"
         "  decant eval -q 30,50,70 pictures        rate, quality and speed\n";
     return help;
 }

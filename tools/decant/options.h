@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,7 @@
 
 namespace decant::cli {
 
-enum class Verb { encode, decode, eval, compare, info, train, models };
+enum class Verb { encode, decode, denoise, eval, compare, info, train, models };
 
 struct ByteCount {
     uint64_t value = 0;
@@ -30,6 +31,8 @@ struct Settings {
     std::vector<double> qualities = {50};
     std::string format;
     bool skip_if_larger = false, verify = false;
+    std::optional<double> sigma;  // of denoise; none: estimated
+    double strength = 100;
     int threads = 0;  // 0: all cores
     uint64_t max_pixels = uint64_t{1} << 28;
 

@@ -1,5 +1,6 @@
 #include "tools/decant/pictures.h"
 
+#include <filesystem>
 #include <limits>
 #include <vector>
 
@@ -18,6 +19,14 @@ PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std
         if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
         throw;
     }
+}
+
+ImageFormat output_format(const Settings& settings) {
+    if (!settings.format.empty()) return parse_image_format(settings.format);
+    if (!std::filesystem::path(settings.output).has_extension()) return ImageFormat::png;
+    if (const auto format = format_from_extension(settings.output)) return *format;
+    throw Error(ErrorCode::invalid_argument,
+                "--output " + settings.output + ": the extension stands for no picture format; add --format");
 }
 
 double bits_per_pixel(uint64_t bytes, const Image& image) {

@@ -5,7 +5,9 @@
 #include <functional>
 #include <string>
 
+#include "codec/image/format.h"
 #include "codec/image/image.h"
+#include "tools/decant/options.h"
 
 namespace decant::cli {
 
@@ -17,6 +19,10 @@ struct PictureFile {
 // Throws what read_file and read_image throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
 // make_room: called with the number of pixels before they are allocated.
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t)>& make_room = {});
+
+// The format asked for with --format, or that of the name of --output, or PNG. Throws Error invalid_argument for a name that stands
+// for no format.
+ImageFormat output_format(const Settings& settings);
 
 // Bits a pixel of a file of this size.
 double bits_per_pixel(uint64_t bytes, const Image& image);

@@ -28,20 +28,22 @@ const char* status_name(Status status) {
 }  // namespace
 
 std::string to_json_line(const FileReport& r) {
-    return to_line({{"input", r.input},
-                    {"output", or_null(r.output)},
-                    {"status", status_name(r.status)},
-                    {"input_bytes", or_null(r.input_bytes)},
-                    {"output_bytes", or_null(r.output_bytes)},
-                    {"width", or_null(r.width)},
-                    {"height", or_null(r.height)},
-                    {"depth", or_null(r.depth)},
-                    {"quality", or_null(r.quality)},
-                    {"bpp", or_null(r.bpp)},
-                    {"psnr", or_null(r.psnr)},
-                    {"seconds", or_null(r.seconds)},
-                    {"model", or_null(r.model)},
-                    {"error", or_null(r.error)}});
+    Json line{{"input", r.input},
+              {"output", or_null(r.output)},
+              {"status", status_name(r.status)},
+              {"input_bytes", or_null(r.input_bytes)},
+              {"output_bytes", or_null(r.output_bytes)},
+              {"width", or_null(r.width)},
+              {"height", or_null(r.height)},
+              {"depth", or_null(r.depth)},
+              {"quality", or_null(r.quality)},
+              {"bpp", or_null(r.bpp)},
+              {"psnr", or_null(r.psnr)},
+              {"seconds", or_null(r.seconds)},
+              {"model", or_null(r.model)},
+              {"error", or_null(r.error)}};
+    if (r.sigma) line["sigma"] = *r.sigma;  // of denoise alone
+    return to_line(line);
 }
 
 std::string to_words(const FileReport& r) {
@@ -51,6 +53,7 @@ std::string to_words(const FileReport& r) {
     line += ", " + byte_size(r.output_bytes.value_or(0));
     if (r.quality) line += ", quality " + fixed(*r.quality, 2);
     if (r.bpp) line += ", " + fixed(*r.bpp, 3) + " bpp";
+    if (r.sigma) line += ", sigma " + fixed(*r.sigma, 1);
     if (r.psnr) line += ", " + fixed(*r.psnr, 2) + " dB";
     return line + ", " + duration(r.seconds.value_or(0));
 }

@@ -15,7 +15,7 @@ struct FileReport {
     std::optional<uint64_t> input_bytes, output_bytes;
     std::optional<uint32_t> width, height;
     std::optional<int> depth;
-    std::optional<double> quality, bpp, psnr, seconds;
+    std::optional<double> quality, bpp, psnr, sigma, seconds;
     std::string model;
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one

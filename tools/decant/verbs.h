@@ -8,6 +8,7 @@ namespace decant::cli {
 
 ExitCode encode(const Settings& settings);
 ExitCode decode(const Settings& settings);
+ExitCode denoise(const Settings& settings);
 ExitCode eval(const Settings& settings);
 ExitCode compare(const Settings& settings);
 ExitCode info(const Settings& settings);

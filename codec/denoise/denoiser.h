@@ -1,0 +1,55 @@
+// Takes the noise out of pictures with a trained network.
+//
+//   picture ─ estimate_noise_level ─ σ map ┐
+//      ├──────────────────────── pixels, σ ┴─ denoise ─ r          result = picture + strength · r
+//
+// The picture is cut into tiles, one a task of one thread; each is computed with as much of its surroundings as the network can
+// see, so that tiles and the picture as a whole give the same.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "codec/decant.h"
+#include "codec/denoise/noise_level.h"
+#include "codec/image/sample_view.h"
+
+namespace decant {
+
+struct DenoiseOptions {
+    std::optional<double> sigma;   // of the noise, on the 8-bit scale, 0 … 255; none: estimated, from place to place
+    double strength = 100;         // 0 … 100: how much of what the network calls noise is taken away
+    Supervision supervision = {};  // to cancel
+};
+
+struct DenoiseResult {
+    Image image;
+    double sigma = 0;  // estimated, or as given
+};
+
+// Several threads may use one at once.
+class Denoiser {
+public:
+    // threads: 0 = all cores. The result does not depend on it. Throws Error model_mismatch if the model is no denoising model.
+    explicit Denoiser(std::shared_ptr<const Model> model, int threads = 0);
+    // With a budget of threads that is shared with others.
+    Denoiser(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads);
+    ~Denoiser();
+
+    const Model& model() const;
+
+    // 8-bit gray or RGB of any size. A network for gray takes the channels of RGB one by one; one for RGB sees gray as R = G = B.
+    // Throws Error invalid_argument for options out of range or a malformed image.
+    DenoiseResult denoise(const Image& image, const DenoiseOptions& options = {});
+    // The same for samples of 8 or 16 bits; dst has as many as src, in memory of its own. The result is the level.
+    double denoise(const SampleView& src, std::span<uint8_t> dst, const DenoiseOptions& options = {});
+    double denoise(const SampleView& src, std::span<uint16_t> dst, const DenoiseOptions& options = {});
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace decant

@@ -1,0 +1,204 @@
+// The tiled denoiser: tiles and the whole picture agree, sizes and kinds of pictures, level, strength, threads.
+#include "codec/denoise/denoiser.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "codec/denoise/network_input.h"
+#include "codec/engine/codec_weights.h"
+#include "codec/error.h"
+#include "codec/network/model_file.h"
+#include "tests/image_samples.h"
+#include "tests/tiny_denoiser.h"
+#include "tests/tiny_model.h"
+
+using namespace decant;
+using namespace decant::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Folder {
+public:
+    Folder() : path_((fs::temp_directory_path() / "decant-denoiser-XXXXXX").string()) { REQUIRE(mkdtemp(path_.data()) != nullptr); }
+    ~Folder() { fs::remove_all(path_); }
+    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+private:
+    std::string path_;
+};
+
+std::shared_ptr<const Model> tiny(int colours, float scale = 0.6f) {
+    const Folder folder;
+    const Description d = tiny_denoiser(colours);
+    save_model(folder / "m.safetensors", d, random_parameters(d, scale), {});
+    return Model::load(folder / "m.safetensors");
+}
+
+// The network on the whole picture at once, which is mirrored to whole positions.
+std::vector<float> whole(const Model& model, const Image& image, float sigma) {
+    CodecWeights weights(model.description(), model.parameters());
+    const int h = int(image.height + 3) / 4 * 4, w = int(image.width + 3) / 4 * 4, colours = model.description().networks[0].channels_in - 1;
+    GraphOptions o;
+    o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+    Graph graph(weights[kDenoiseNetwork], {1, h, w, colours + 1}, o);
+    float* d = graph.input().as<float>();
+    for (int y = 0; y < h; y++) {
+        const int sy = y < int(image.height) ? y : 2 * (int(image.height) - 1) - y;
+        for (int x = 0; x < w; x++) {
+            const int sx = x < int(image.width) ? x : 2 * (int(image.width) - 1) - x;
+            for (int c = 0; c < colours; c++) *d++ = pixel_value(image.row(uint32_t(sy))[sx * image.channels + (image.channels == 3 ? c : 0)]);
+            *d++ = level_value(sigma);
+        }
+    }
+    graph.forward();
+    std::vector<float> result;
+    for (int y = 0; y < int(image.height); y++) {
+        for (int x = 0; x < int(image.width); x++) {
+            for (int c = 0; c < colours; c++) {
+                result.push_back(256 * graph.output().as<float>()[(size_t(y) * size_t(w) + size_t(x)) * size_t(colours) + size_t(c)]);
+            }
+        }
+    }
+    return result;
+}
+
+DenoiseOptions known(double sigma, double strength = 100) {
+    DenoiseOptions o;
+    o.sigma = sigma;
+    o.strength = strength;
+    return o;
+}
+
+template <class F>
+ErrorCode refusal(F&& f) {
+    return failure_of(f).code;
+}
+
+}  // namespace
+
+TEST_CASE("tiles give what the whole picture gives, to the last bit but one") {
+    for (int colours : {1, 3}) {
+        const auto model = tiny(colours);
+        Denoiser denoiser(model, 2);
+        // Several tiles both ways, and sizes that divide by nothing.
+        const Image image = smooth_image(1303, 701, colours);
+        const Image result = denoiser.denoise(image, known(20)).image;
+        const std::vector<float> residual = whole(*model, image, 20);
+        double most = 0, largest = 0;
+        for (size_t i = 0; i < residual.size(); i++) {
+            most = std::max(most, std::fabs(std::clamp(double(image.samples[i]) + double(residual[i]), 0.0, 255.0) - double(result.samples[i])));
+            largest = std::max(largest, double(std::fabs(residual[i])));
+        }
+        CHECK(largest > 5);      // the network does something
+        CHECK(most <= 1.0);      // rounding, and another order of sums
+    }
+}
+
+TEST_CASE("the number of threads does not matter") {
+    const auto model = tiny(3);
+    const Image image = noise_image(1100, 600, 3);
+    const DenoiseResult one = Denoiser(model, 1).denoise(image), two = Denoiser(model, 2).denoise(image);
+    CHECK(one.image == two.image);
+    CHECK(one.sigma == two.sigma);
+}
+
+TEST_CASE("pictures of any size, gray and RGB, by networks for gray and RGB") {
+    for (int colours : {1, 3}) {
+        Denoiser denoiser(tiny(colours), 2);
+        for (int channels : {1, 3}) {
+            for (auto [width, height] : {std::pair(1u, 1u), std::pair(2u, 3u), std::pair(5u, 1u), std::pair(65u, 33u), std::pair(520u, 7u)}) {
+                CAPTURE(width);
+                const Image image = smooth_image(width, height, channels);
+                const DenoiseResult r = denoiser.denoise(image);
+                CHECK(describe_shape(r.image) == describe_shape(image));
+                CHECK(std::isfinite(r.sigma));
+            }
+        }
+    }
+    // A gray network treats each channel as the gray picture that it is.
+    Denoiser gray(tiny(1), 1);
+    const Image rgb = smooth_image(70, 50, 3);
+    const Image result = gray.denoise(rgb, known(10)).image;
+    for (uint32_t c = 0; c < 3; c++) {
+        Image plane(70, 50, 1);
+        for (size_t i = 0; i < plane.samples.size(); i++) plane.samples[i] = rgb.samples[3 * i + c];
+        const Image alone = gray.denoise(plane, known(10)).image;
+        for (size_t i = 0; i < plane.samples.size(); i++) REQUIRE(alone.samples[i] == result.samples[3 * i + c]);
+    }
+}
+
+TEST_CASE("strength goes from nothing to all") {
+    Denoiser denoiser(tiny(3), 1);
+    const Image image = smooth_image(64, 48, 3);
+    CHECK(denoiser.denoise(image, known(15, 0)).image == image);
+    const Image all = denoiser.denoise(image, known(15)).image, half = denoiser.denoise(image, known(15, 50)).image;
+    CHECK(all != image);
+    for (size_t i = 0; i < image.samples.size(); i++) {
+        if (all.samples[i] == 0 || all.samples[i] == 255) continue;
+        CHECK(std::fabs(0.5 * (double(all.samples[i]) + image.samples[i]) - double(half.samples[i])) <= 1.01);
+    }
+}
+
+TEST_CASE("the level is estimated unless it is given") {
+    Denoiser denoiser(tiny(3), 1);
+    const Image image = noise_image(128, 128, 3);
+    CHECK(denoiser.denoise(image, known(17)).sigma == 17);
+    const DenoiseResult blind = denoiser.denoise(image);
+    CHECK(blind.sigma == estimate_noise_level(SampleView(image)).sigma);
+    CHECK(blind.image != denoiser.denoise(image, known(0)).image);
+}
+
+TEST_CASE("16 bits keep their finer steps") {
+    Denoiser denoiser(tiny(1), 1);
+    const Image image = smooth_image(80, 60, 1);
+    std::vector<uint16_t> deep, result(image.samples.size());
+    for (uint8_t v : image.samples) deep.push_back(uint16_t(v * 257));
+    CHECK(denoiser.denoise(SampleView(80, 60, 1, deep), std::span(result), known(10)) == 10);
+    const Image shallow = denoiser.denoise(image, known(10)).image;
+    int between = 0;
+    for (size_t i = 0; i < result.size(); i++) {
+        CHECK(std::fabs(double(result[i]) / 257 - double(shallow.samples[i])) <= 0.51);
+        between += result[i] % 257 != 0;
+    }
+    CHECK(between > 4000);
+}
+
+TEST_CASE("what does not fit is refused") {
+    Denoiser denoiser(tiny(3), 1);
+    const Image image = smooth_image(16, 16, 3);
+    CHECK(refusal([&] { denoiser.denoise(image, known(-1)); }) == ErrorCode::invalid_argument);
+    CHECK(refusal([&] { denoiser.denoise(image, known(256)); }) == ErrorCode::invalid_argument);
+    CHECK(refusal([&] { denoiser.denoise(image, known(NAN)); }) == ErrorCode::invalid_argument);
+    CHECK(refusal([&] { denoiser.denoise(image, known(5, 101)); }) == ErrorCode::invalid_argument);
+    CHECK(refusal([&] { denoiser.denoise(Image()); }) == ErrorCode::invalid_argument);
+    std::vector<uint8_t> small(10);
+    CHECK(refusal([&] { denoiser.denoise(SampleView(image), std::span(small)); }) == ErrorCode::invalid_argument);
+    DenoiseOptions stopped;
+    stopped.supervision.is_cancelled = [] { return true; };
+    CHECK(refusal([&] { denoiser.denoise(image, stopped); }) == ErrorCode::cancelled);
+    // Codecs and denoisers do not stand in for each other.
+    const Folder folder;
+    save_model(folder / "codec.safetensors", tiny_contents().description, tiny_contents().parameters, {});
+    CHECK(refusal([&] { Denoiser{Model::load(folder / "codec.safetensors")}; }) == ErrorCode::model_mismatch);
+    CHECK(refusal([&] { Codec{tiny(3)}; }) == ErrorCode::model_mismatch);
+}
+
+TEST_CASE("a denoising model keeps its description and weights in its file") {
+    const Folder folder;
+    const Description d = tiny_denoiser(1, "page");
+    const Parameters p = random_parameters(d);
+    save_model(folder / "m.safetensors", d, p, {{"steps", "5"}});
+    const auto model = Model::load(folder / "m.safetensors");
+    CHECK(model->description() == d);
+    CHECK(model->name() == "tiny");
+    CHECK(model->metadata().size() == 1);
+    for (size_t i = 0; i < p.values().size(); i++) CHECK(model->parameters().values()[i] == doctest::Approx(p.values()[i]).epsilon(0.005));
+    CHECK(refusal([&] { load_model(folder / "m.safetensors"); }) == ErrorCode::model_mismatch);
+}
