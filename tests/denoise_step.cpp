@@ -71,7 +71,9 @@ TEST_CASE("the loss is Charbonnier's, and the error that of picture plus residua
             double mse = 0;
             const size_t values = pixels * size_t(colours);
             for (size_t i = n * values; i < (n + 1) * values; i++) {
-                const double d = (double(pixel_value(p.noisy[i])) + double(graph.output().as<float>()[i]) - double(pixel_value(p.clean[i]))) * 256 / 255;
+                const double d =
+                    (double(pixel_value(p.noisy[i])) + double(graph.output().as<float>()[i]) - double(pixel_value(p.clean[i]))) *
+                    256 / 255;
                 loss += std::sqrt(d * d + double(DenoiseStep::kEpsilon) * double(DenoiseStep::kEpsilon)) / double(2 * values);
                 mse += d * d / double(values);
             }
@@ -93,7 +95,8 @@ TEST_CASE("gradients agree with finite differences") {
             CAPTURE(parameter.name);
             const auto values = p.parameters[parameter.name];
             double squares = 0;
-            for (size_t i = 0; i < values.size(); i++) squares += double(gradients[parameter.offset + i]) * gradients[parameter.offset + i];
+            for (size_t i = 0; i < values.size(); i++)
+                squares += double(gradients[parameter.offset + i]) * gradients[parameter.offset + i];
             const double usual = std::sqrt(squares / double(values.size()));
             for (size_t i = 0; i < values.size(); i += std::max<size_t>(1, values.size() / 12)) {
                 const float before = values[i];

@@ -106,5 +106,6 @@ TEST_CASE("training goes on from weights that are given") {
     o.steps = 1;
     o.rate = 1e-12;
     const TrainResult result = train_model(d, o, &start, go_on);
-    for (size_t i = 0; i < start.values().size(); i++) CHECK(result.parameters.values()[i] == doctest::Approx(start.values()[i]).epsilon(1e-5));
+    for (size_t i = 0; i < start.values().size(); i++)
+        CHECK(result.parameters.values()[i] == doctest::Approx(start.values()[i]).epsilon(1e-5));
 }

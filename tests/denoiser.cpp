@@ -26,7 +26,9 @@ namespace {
 
 class Folder {
 public:
-    Folder() : path_((fs::temp_directory_path() / "decant-denoiser-XXXXXX").string()) { REQUIRE(mkdtemp(path_.data()) != nullptr); }
+    Folder() : path_((fs::temp_directory_path() / "decant-denoiser-XXXXXX").string()) {
+        REQUIRE(mkdtemp(path_.data()) != nullptr);
+    }
     ~Folder() { fs::remove_all(path_); }
     std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
@@ -44,7 +46,8 @@ std::shared_ptr<const Model> tiny(int colours, float scale = 0.6f) {
 // The network on the whole picture at once, which is mirrored to whole positions.
 std::vector<float> whole(const Model& model, const Image& image, float sigma) {
     CodecWeights weights(model.description(), model.parameters());
-    const int h = int(image.height + 3) / 4 * 4, w = int(image.width + 3) / 4 * 4, colours = model.description().networks[0].channels_in - 1;
+    const int h = int(image.height + 3) / 4 * 4, w = int(image.width + 3) / 4 * 4,
+              colours = model.description().networks[0].channels_in - 1;
     GraphOptions o;
     o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
     Graph graph(weights[kDenoiseNetwork], {1, h, w, colours + 1}, o);
@@ -53,7 +56,8 @@ std::vector<float> whole(const Model& model, const Image& image, float sigma) {
         const int sy = y < int(image.height) ? y : 2 * (int(image.height) - 1) - y;
         for (int x = 0; x < w; x++) {
             const int sx = x < int(image.width) ? x : 2 * (int(image.width) - 1) - x;
-            for (int c = 0; c < colours; c++) *d++ = pixel_value(image.row(uint32_t(sy))[sx * image.channels + (image.channels == 3 ? c : 0)]);
+            for (int c = 0; c < colours; c++)
+                *d++ = pixel_value(image.row(uint32_t(sy))[sx * image.channels + (image.channels == 3 ? c : 0)]);
             *d++ = level_value(sigma);
         }
     }
@@ -62,7 +66,8 @@ std::vector<float> whole(const Model& model, const Image& image, float sigma) {
     for (int y = 0; y < int(image.height); y++) {
         for (int x = 0; x < int(image.width); x++) {
             for (int c = 0; c < colours; c++) {
-                result.push_back(256 * graph.output().as<float>()[(size_t(y) * size_t(w) + size_t(x)) * size_t(colours) + size_t(c)]);
+                result.push_back(256 *
+                                 graph.output().as<float>()[(size_t(y) * size_t(w) + size_t(x)) * size_t(colours) + size_t(c)]);
             }
         }
     }
@@ -93,11 +98,12 @@ TEST_CASE("tiles give what the whole picture gives, to the last bit but one") {
         const std::vector<float> residual = whole(*model, image, 20);
         double most = 0, largest = 0;
         for (size_t i = 0; i < residual.size(); i++) {
-            most = std::max(most, std::fabs(std::clamp(double(image.samples[i]) + double(residual[i]), 0.0, 255.0) - double(result.samples[i])));
+            most = std::max(most, std::fabs(std::clamp(double(image.samples[i]) + double(residual[i]), 0.0, 255.0) -
+                                            double(result.samples[i])));
             largest = std::max(largest, double(std::fabs(residual[i])));
         }
-        CHECK(largest > 5);      // the network does something
-        CHECK(most <= 1.0);      // rounding, and another order of sums
+        CHECK(largest > 5);  // the network does something
+        CHECK(most <= 1.0);  // rounding, and another order of sums
     }
 }
 
@@ -113,7 +119,8 @@ TEST_CASE("pictures of any size, gray and RGB, by networks for gray and RGB") {
     for (int colours : {1, 3}) {
         Denoiser denoiser(tiny(colours), 2);
         for (int channels : {1, 3}) {
-            for (auto [width, height] : {std::pair(1u, 1u), std::pair(2u, 3u), std::pair(5u, 1u), std::pair(65u, 33u), std::pair(520u, 7u)}) {
+            for (auto [width, height] :
+                 {std::pair(1u, 1u), std::pair(2u, 3u), std::pair(5u, 1u), std::pair(65u, 33u), std::pair(520u, 7u)}) {
                 CAPTURE(width);
                 const Image image = smooth_image(width, height, channels);
                 const DenoiseResult r = denoiser.denoise(image);
@@ -199,6 +206,7 @@ TEST_CASE("a denoising model keeps its description and weights in its file") {
     CHECK(model->description() == d);
     CHECK(model->name() == "tiny");
     CHECK(model->metadata().size() == 1);
-    for (size_t i = 0; i < p.values().size(); i++) CHECK(model->parameters().values()[i] == doctest::Approx(p.values()[i]).epsilon(0.005));
+    for (size_t i = 0; i < p.values().size(); i++)
+        CHECK(model->parameters().values()[i] == doctest::Approx(p.values()[i]).epsilon(0.005));
     CHECK(refusal([&] { load_model(folder / "m.safetensors"); }) == ErrorCode::model_mismatch);
 }

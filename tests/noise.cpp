@@ -77,8 +77,14 @@ struct Named {
 const std::vector<Named>& kinds() {
     static const std::vector<Named> list{
         {"gaussian", [](Crop& c, RandomStream& r) { add_gaussian(c, 20, r); }},
-        {"sensor", [](Crop& c, RandomStream& r) { add_sensor_noise(c, {1.0f, 3.0f, 1.0f}, r); }},
-        {"sensor, gamma", [](Crop& c, RandomStream& r) { add_sensor_noise(c, {1.0f, 3.0f, 2.2f}, r); }},
+        {"sensor",
+         [](Crop& c, RandomStream& r) {
+             add_sensor_noise(c, {1.0f, 3.0f, 1.0f}, r);
+         }},
+        {"sensor, gamma",
+         [](Crop& c, RandomStream& r) {
+             add_sensor_noise(c, {1.0f, 3.0f, 2.2f}, r);
+         }},
         {"blurred", [](Crop& c, RandomStream& r) { add_blurred(c, 20, 1.2f, r); }},
         {"resized", [](Crop& c, RandomStream& r) { add_resized(c, 20, 0.6f, r); }},
         {"demosaiced", [](Crop& c, RandomStream& r) { add_demosaiced(c, 20, r); }},
@@ -271,7 +277,9 @@ TEST_CASE("pages: each kind does its own") {
     Crop seen = printed;
     RandomStream random = stream();
     add_bleed_through(seen, 0.5f, random);
-    const auto count_gray = [](const Crop& c) { return std::count_if(c.values.begin(), c.values.end(), [](float v) { return v > 1 && v < 250; }); };
+    const auto count_gray = [](const Crop& c) {
+        return std::count_if(c.values.begin(), c.values.end(), [](float v) { return v > 1 && v < 250; });
+    };
     CHECK(count_gray(printed) == 0);
     CHECK(count_gray(seen) > 5);
     // Tones become dots, paper does not.

@@ -36,7 +36,8 @@ Image textured(uint32_t width, uint32_t height) {
     Image image(width, height, 3);
     for (uint32_t y = 0; y < height; y++) {
         for (uint32_t x = 0; x < width; x++) {
-            const double wave = std::sin(0.3 * x + 0.1 * y) + 0.6 * std::sin(0.5 * y - 0.2 * x) + (((x / 37) ^ (y / 29)) & 1 ? 0.8 : -0.8);
+            const double wave =
+                std::sin(0.3 * x + 0.1 * y) + 0.6 * std::sin(0.5 * y - 0.2 * x) + (((x / 37) ^ (y / 29)) & 1 ? 0.8 : -0.8);
             for (uint32_t c = 0; c < 3; c++) image.row(y)[3 * x + c] = uint8_t(128 + 30 * wave * (c == 1 ? 0.8 : 1));
         }
     }
@@ -84,7 +85,8 @@ TEST_CASE("noise of photographs is found, and their finest texture with it") {
             // What was added, after clipping, and what was there.
             const Image noisy = with_noise(clean, sigma);
             const double found = estimate(noisy);
-            Crop a(int(clean.width), int(clean.height), clean.channels, clean.samples), b(a.width, a.height, a.channels, noisy.samples);
+            Crop a(int(clean.width), int(clean.height), clean.channels, clean.samples),
+                b(a.width, a.height, a.channels, noisy.samples);
             MESSAGE(name << ": added " << rms_difference(a, b) << ", found " << found);
             // Half of the noise of white paper is cut off, which no patch tells.
             CHECK(found > (name == "page.png" ? 0.88 : 0.97) * rms_difference(a, b));
@@ -130,7 +132,8 @@ TEST_CASE("threads do not change the level") {
 }
 
 TEST_CASE("pictures of any size have a level") {
-    for (auto [width, height] : {std::pair(1u, 1u), std::pair(2u, 2u), std::pair(1u, 50u), std::pair(6u, 7u), std::pair(16u, 16u), std::pair(400u, 9u)}) {
+    for (auto [width, height] : {std::pair(1u, 1u), std::pair(2u, 2u), std::pair(1u, 50u), std::pair(6u, 7u), std::pair(16u, 16u),
+                                 std::pair(400u, 9u)}) {
         for (int channels : {1, 3}) {
             CAPTURE(width);
             const NoiseLevel level = estimate_noise_level(SampleView(with_noise(flat(width, height, channels), 10)));

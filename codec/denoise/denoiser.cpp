@@ -109,7 +109,8 @@ struct Denoiser::State {
 
     // The part of the result that `window` holds, channel `first` alone for a network for gray.
     template <class T>
-    void write(Station& station, const SampleView& src, std::span<T> dst, const Area& window, const Area& seen, float strength, int first) {
+    void write(Station& station, const SampleView& src, std::span<T> dst, const Area& window, const Area& seen, float strength,
+               int first) {
         const int channels = src.channels(), width = seen.w * block;
         const int x0 = window.x * block, count = std::min(window.right() * block, src.width()) - x0;
         const int bottom = std::min(window.bottom() * block, src.height());
@@ -119,13 +120,15 @@ struct Denoiser::State {
         float* row = station.pixels.data();
         for (int y = window.y * block; y < bottom; y++) {
             src.read(y, x0, count, row);
-            const float* r = residual + (size_t(y - seen.y * block) * size_t(width) + size_t(x0 - seen.x * block)) * size_t(colours);
+            const float* r =
+                residual + (size_t(y - seen.y * block) * size_t(width) + size_t(x0 - seen.x * block)) * size_t(colours);
             T* d = dst.data() + (size_t(y) * size_t(src.width()) + size_t(x0)) * size_t(channels);
             if (colours == channels) {
                 for (size_t i = 0; i < size_t(count) * size_t(channels); i++) row[i] += scale * r[i];
                 to_samples(row, d, size_t(count) * size_t(channels));
             } else if (colours == 3) {
-                for (size_t i = 0; i < size_t(count); i++) row[i] += scale * (1.0f / 3.0f) * (r[3 * i] + r[3 * i + 1] + r[3 * i + 2]);
+                for (size_t i = 0; i < size_t(count); i++)
+                    row[i] += scale * (1.0f / 3.0f) * (r[3 * i] + r[3 * i + 1] + r[3 * i + 2]);
                 to_samples(row, d, size_t(count));
             } else {
                 for (size_t i = 0; i < size_t(count); i++) {
@@ -139,10 +142,13 @@ struct Denoiser::State {
     template <class T>
     double run(const SampleView& src, std::span<T> dst, const DenoiseOptions& o) {
         if (dst.size() != size_t(src.width()) * size_t(src.height()) * size_t(src.channels())) {
-            throw Error(ErrorCode::invalid_argument, "denoise: the result has " + std::to_string(dst.size()) + " samples, another number than the picture");
+            throw Error(ErrorCode::invalid_argument,
+                        "denoise: the result has " + std::to_string(dst.size()) + " samples, another number than the picture");
         }
-        if (o.sigma && !(*o.sigma >= 0 && *o.sigma <= 255)) throw Error(ErrorCode::invalid_argument, "sigma " + std::to_string(*o.sigma) + " is not in 0 … 255");
-        if (!(o.strength >= 0 && o.strength <= 100)) throw Error(ErrorCode::invalid_argument, "strength " + std::to_string(o.strength) + " is not in 0 … 100");
+        if (o.sigma && !(*o.sigma >= 0 && *o.sigma <= 255))
+            throw Error(ErrorCode::invalid_argument, "sigma " + std::to_string(*o.sigma) + " is not in 0 … 255");
+        if (!(o.strength >= 0 && o.strength <= 100))
+            throw Error(ErrorCode::invalid_argument, "strength " + std::to_string(o.strength) + " is not in 0 … 100");
         const NoiseLevel level = o.sigma ? uniform_level(*o.sigma) : estimate_noise_level(src, pool.get());
 
         const Area whole{0, 0, (src.height() + block - 1) / block, (src.width() + block - 1) / block};
@@ -151,7 +157,8 @@ struct Denoiser::State {
         int next = 0;
         pool->run([&]() -> WorkerPool::Task {
             if (next == down * across) return {};
-            if (o.supervision.is_cancelled && o.supervision.is_cancelled()) throw Error(ErrorCode::cancelled, "denoising was stopped");
+            if (o.supervision.is_cancelled && o.supervision.is_cancelled())
+                throw Error(ErrorCode::cancelled, "denoising was stopped");
             const int tile = next++;
             return [&, tile] {
                 const int y = tile / across * side, x = tile % across * side;
@@ -171,7 +178,8 @@ struct Denoiser::State {
     }
 };
 
-Denoiser::Denoiser(std::shared_ptr<const Model> model, int threads) : Denoiser(std::move(model), std::make_shared<WorkerPool>(threads)) {}
+Denoiser::Denoiser(std::shared_ptr<const Model> model, int threads)
+    : Denoiser(std::move(model), std::make_shared<WorkerPool>(threads)) {}
 Denoiser::Denoiser(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads)
     : state_(std::make_unique<State>(std::move(model), std::move(threads))) {}
 Denoiser::~Denoiser() = default;
@@ -185,7 +193,11 @@ DenoiseResult Denoiser::denoise(const Image& image, const DenoiseOptions& option
     return result;
 }
 
-double Denoiser::denoise(const SampleView& src, std::span<uint8_t> dst, const DenoiseOptions& options) { return state_->run(src, dst, options); }
-double Denoiser::denoise(const SampleView& src, std::span<uint16_t> dst, const DenoiseOptions& options) { return state_->run(src, dst, options); }
+double Denoiser::denoise(const SampleView& src, std::span<uint8_t> dst, const DenoiseOptions& options) {
+    return state_->run(src, dst, options);
+}
+double Denoiser::denoise(const SampleView& src, std::span<uint16_t> dst, const DenoiseOptions& options) {
+    return state_->run(src, dst, options);
+}
 
 }  // namespace decant

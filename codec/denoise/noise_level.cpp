@@ -10,8 +10,8 @@
 namespace decant {
 namespace {
 
-constexpr int kWindow = 64;      // pixels a side that one covariance is made of
-constexpr int kMostCells = 4096;
+constexpr int kWindow = 64;  // pixels a side that one covariance is made of
+constexpr int kMostCells = 1024;
 constexpr int kPatch = 7, kPatchValues = kPatch * kPatch;
 constexpr int kPatchStep = 2;
 constexpr int kFewestPatches = 2 * kPatchValues;
@@ -61,7 +61,9 @@ Window measure_window(const SampleView& picture, int y0, int x0, int h, int w) {
                 int clipped = 0;
                 float* patch = patches.col(count).data();
                 for (int dy = 0; dy < kPatch; dy++) {
-                    const float* row = values.data() + (size_t(y * kPatchStep + dy) * size_t(w) + size_t(x * kPatchStep)) * size_t(channels) + size_t(c);
+                    const float* row = values.data() +
+                                       (size_t(y * kPatchStep + dy) * size_t(w) + size_t(x * kPatchStep)) * size_t(channels) +
+                                       size_t(c);
                     for (int dx = 0; dx < kPatch; dx++) {
                         const float v = row[dx * channels];
                         clipped += v <= 0.0f || v >= 255.0f;
@@ -102,7 +104,8 @@ float diagonal_sigma(const SampleView& picture) {
         picture.read(y, 0, w, upper.data());
         picture.read(y + 1, 0, w, lower.data());
         for (size_t i = 0; i + size_t(channels) < upper.size(); i++) {
-            details.push_back(std::fabs(0.5f * (upper[i] - upper[i + size_t(channels)] - lower[i] + lower[i + size_t(channels)])));
+            details.push_back(
+                std::fabs(0.5f * (upper[i] - upper[i + size_t(channels)] - lower[i] + lower[i + size_t(channels)])));
         }
     }
     return quantile(std::move(details), 0.5) / 0.6745f;

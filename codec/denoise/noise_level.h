@@ -33,7 +33,7 @@ struct NoiseLevel {
 // The same everywhere: a level that is known.
 NoiseLevel uniform_level(double sigma);
 
-// Takes the same time for all pictures above some 16 megapixels, since there it looks at a part of each cell.
+// Takes the same time for all pictures above some 4 megapixels, since there it looks at a part of each cell.
 NoiseLevel estimate_noise_level(const SampleView& picture, WorkerPool* pool = nullptr);
 
 }  // namespace decant

@@ -40,11 +40,12 @@ public:
 
 private:
     void check(size_t samples) const {
-        const bool good = width_ >= 1 && height_ >= 1 && width_ <= INT32_MAX && height_ <= INT32_MAX && (channels_ == 1 || channels_ == 3) &&
-                          samples == size_t(width_) * size_t(height_) * size_t(channels_);
+        const bool good = width_ >= 1 && height_ >= 1 && width_ <= INT32_MAX && height_ <= INT32_MAX &&
+                          (channels_ == 1 || channels_ == 3) && samples == size_t(width_) * size_t(height_) * size_t(channels_);
         if (!good) {
-            throw Error(ErrorCode::invalid_argument, "picture of " + std::to_string(width_) + "x" + std::to_string(height_) + " pixels, " +
-                                                         std::to_string(channels_) + " channels and " + std::to_string(samples) + " samples");
+            throw Error(ErrorCode::invalid_argument, "picture of " + std::to_string(width_) + "x" + std::to_string(height_) +
+                                                         " pixels, " + std::to_string(channels_) + " channels and " +
+                                                         std::to_string(samples) + " samples");
         }
     }
 

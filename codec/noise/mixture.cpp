@@ -85,8 +85,10 @@ float add_page_noise(Crop& crop, RandomStream& random) {
 
 float add_noise(NoiseDomain domain, Crop& crop, RandomStream& random) {
     switch (domain) {
-        case NoiseDomain::photo: return add_photo_noise(crop, random);
-        case NoiseDomain::page: return add_page_noise(crop, random);
+        case NoiseDomain::photo:
+            return add_photo_noise(crop, random);
+        case NoiseDomain::page:
+            return add_page_noise(crop, random);
     }
     return 0.0f;
 }

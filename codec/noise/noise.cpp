@@ -71,7 +71,8 @@ void resize_rows(const float* src, int size, size_t step, float* dst, int target
 
 Crop::Crop(int columns, int rows, int channel_count) : width(columns), height(rows), channels(channel_count) {
     if (columns < 1 || rows < 1 || (channel_count != 1 && channel_count != 3)) {
-        throw Error(ErrorCode::invalid_argument, "crop of " + std::to_string(columns) + "x" + std::to_string(rows) + ", " + std::to_string(channel_count) +
+        throw Error(ErrorCode::invalid_argument, "crop of " + std::to_string(columns) + "x" + std::to_string(rows) + ", " +
+                                                     std::to_string(channel_count) +
                                                      " channels: needs at least one pixel and 1 or 3 channels");
     }
     values.resize(pixels() * size_t(channels));
@@ -96,7 +97,8 @@ std::vector<uint8_t> to_bytes(const Crop& crop) {
 }
 
 double rms_difference(const Crop& a, const Crop& b) {
-    if (a.values.size() != b.values.size()) throw Error(ErrorCode::invalid_argument, "crops of different sizes have no difference");
+    if (a.values.size() != b.values.size())
+        throw Error(ErrorCode::invalid_argument, "crops of different sizes have no difference");
     double sum = 0;
     for (size_t i = 0; i < a.values.size(); i++) sum += double(a.values[i] - b.values[i]) * double(a.values[i] - b.values[i]);
     return std::sqrt(sum / double(std::max<size_t>(1, a.values.size())));
@@ -138,7 +140,8 @@ void add_blurred(Crop& crop, float sigma, float radius, RandomStream& random) {
 }
 
 void add_resized(Crop& crop, float sigma, float scale, RandomStream& random) {
-    const int width = std::max(1, int(std::lround(float(crop.width) * scale))), height = std::max(1, int(std::lround(float(crop.height) * scale)));
+    const int width = std::max(1, int(std::lround(float(crop.width) * scale))),
+              height = std::max(1, int(std::lround(float(crop.height) * scale)));
     const Crop field = resized(white_field(width, height, crop.channels, random), crop.width, crop.height);
     double squares = 0;
     for (float v : field.values) squares += double(v) * v;
@@ -187,7 +190,8 @@ void add_salt_and_pepper(Crop& crop, float share, RandomStream& random) {
     for (size_t i = 0; i < crop.pixels(); i++) {
         const float at = random.next();
         if (at >= share) continue;
-        for (int c = 0; c < crop.channels; c++) crop.values[i * size_t(crop.channels) + size_t(c)] = at < 0.5f * share ? 0.0f : 255.0f;
+        for (int c = 0; c < crop.channels; c++)
+            crop.values[i * size_t(crop.channels) + size_t(c)] = at < 0.5f * share ? 0.0f : 255.0f;
     }
 }
 
@@ -206,7 +210,8 @@ void blur(Crop& crop, float radius) {
     std::vector<float> turned(crop.values.size());
     const size_t channels = size_t(crop.channels), row = size_t(crop.width) * channels;
     for (size_t y = 0; y < size_t(crop.height); y++) {
-        for (size_t c = 0; c < channels; c++) filter(taps, crop.values.data() + y * row + c, turned.data() + y * row + c, crop.width, channels);
+        for (size_t c = 0; c < channels; c++)
+            filter(taps, crop.values.data() + y * row + c, turned.data() + y * row + c, crop.width, channels);
     }
     for (size_t x = 0; x < row; x++) filter(taps, turned.data() + x, crop.values.data() + x, crop.height, row);
 }
@@ -215,7 +220,8 @@ Crop resized(const Crop& crop, int width, int height) {
     Crop wide(width, crop.height, crop.channels), result(width, height, crop.channels);
     const size_t channels = size_t(crop.channels), from = size_t(crop.width) * channels, to = size_t(width) * channels;
     for (size_t y = 0; y < size_t(crop.height); y++) {
-        for (size_t c = 0; c < channels; c++) resize_rows(crop.values.data() + y * from + c, crop.width, channels, wide.values.data() + y * to + c, width);
+        for (size_t c = 0; c < channels; c++)
+            resize_rows(crop.values.data() + y * from + c, crop.width, channels, wide.values.data() + y * to + c, width);
     }
     for (size_t x = 0; x < to; x++) resize_rows(wide.values.data() + x, crop.height, to, result.values.data() + x, height);
     return result;

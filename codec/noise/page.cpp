@@ -38,7 +38,8 @@ void multiply(Crop& crop, int y, int x, float factor) {
 }  // namespace
 
 void add_paper_texture(Crop& crop, float strength, RandomStream& random) {
-    const Crop tooth = smooth_field(crop.width, crop.height, 1.5f, random), fibres = smooth_field(crop.width, crop.height, 5.0f, random);
+    const Crop tooth = smooth_field(crop.width, crop.height, 1.5f, random),
+               fibres = smooth_field(crop.width, crop.height, 5.0f, random);
     const Crop clouds = smooth_field(crop.width, crop.height, 40.0f, random);
     const float factor = strength / 255.0f;
     each_pixel(crop, [&](int y, int x) {
@@ -51,7 +52,8 @@ void add_stains(Crop& crop, int count, float strength, RandomStream& random) {
     for (int i = 0; i < count; i++) {
         const float cy = between(random, -0.2f, 1.2f) * float(crop.height), cx = between(random, -0.2f, 1.2f) * float(crop.width);
         const float radius = between(random, 0.05f, 0.6f) * side, stretch = between(random, 0.5f, 1.5f);
-        const float depth = between(random, 0.2f, 1.0f) * strength, rim = between(random, 0.0f, 0.8f), edge = between(random, 0.02f, 0.3f);
+        const float depth = between(random, 0.2f, 1.0f) * strength, rim = between(random, 0.0f, 0.8f),
+                    edge = between(random, 0.02f, 0.3f);
         const float colour[3] = {between(random, 0.2f, 0.7f), between(random, 0.5f, 1.0f), 1.0f};  // brown takes blue away
         const Crop wobble = smooth_field(crop.width, crop.height, std::max(2.0f, radius / 2), random);
         each_pixel(crop, [&](int y, int x) {
@@ -80,7 +82,8 @@ void add_fold(Crop& crop, float strength, RandomStream& random) {
 
 void add_uneven_light(Crop& crop, float strength, RandomStream& random) {
     const float angle = kTurn * random.next(), ny = std::sin(angle), nx = std::cos(angle), power = between(random, 1.0f, 4.0f);
-    const Crop clouds = smooth_field(crop.width, crop.height, std::max(4.0f, 0.5f * float(std::max(crop.width, crop.height))), random);
+    const Crop clouds =
+        smooth_field(crop.width, crop.height, std::max(4.0f, 0.5f * float(std::max(crop.width, crop.height))), random);
     each_pixel(crop, [&](int y, int x) {
         const float v = (float(y) + 0.5f) / float(crop.height) - 0.5f, u = (float(x) + 0.5f) / float(crop.width) - 0.5f;
         const float along = std::clamp(0.5f + 0.7f * (ny * v + nx * u), 0.0f, 1.0f);
@@ -92,7 +95,8 @@ void add_bleed_through(Crop& crop, float strength, RandomStream& random) {
     Crop back = crop;
     const int dy = random.below(crop.height), dx = random.below(crop.width);
     each_pixel(crop, [&](int y, int x) {
-        for (int c = 0; c < crop.channels; c++) back.at(y, x, c) = crop.at((y + dy) % crop.height, (2 * crop.width - 1 - x - dx) % crop.width, c);
+        for (int c = 0; c < crop.channels; c++)
+            back.at(y, x, c) = crop.at((y + dy) % crop.height, (2 * crop.width - 1 - x - dx) % crop.width, c);
     });
     blur(back, between(random, 0.5f, 2.0f));
     each_pixel(crop, [&](int y, int x) {
@@ -103,7 +107,8 @@ void add_bleed_through(Crop& crop, float strength, RandomStream& random) {
 }
 
 void reduce_resolution(Crop& crop, float scale) {
-    const int width = std::max(1, int(std::lround(float(crop.width) * scale))), height = std::max(1, int(std::lround(float(crop.height) * scale)));
+    const int width = std::max(1, int(std::lround(float(crop.width) * scale))),
+              height = std::max(1, int(std::lround(float(crop.height) * scale)));
     crop = resized(resized(crop, width, height), crop.width, crop.height);
 }
 

@@ -35,10 +35,12 @@ public:
             RandomStream random{random_key(options_.seed, 3, uint64_t(step), uint64_t(shard_ * samples_ + n))};
             dataset_.crop(random, side, std::span(pixels).subspan(size_t(n) * bytes, bytes));
             quality[size_t(n)] = random.next() * float(description_.levels() - 1);
-            weight[size_t(n)] = float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
+            weight[size_t(n)] =
+                float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
         }
-        const StepResult r = step_.run({pixels, quality, weight, random_key(options_.seed, 4, uint64_t(step), uint64_t(shard_)), hyper_rate(options_, step)},
-                                       parameters, gradients);
+        const StepResult r = step_.run(
+            {pixels, quality, weight, random_key(options_.seed, 4, uint64_t(step), uint64_t(shard_)), hyper_rate(options_, step)},
+            parameters, gradients);
         StepMeasures m;
         m.loss = r.loss;
         for (size_t n = 0; n < r.mse.size(); n++) {

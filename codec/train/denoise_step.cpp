@@ -11,8 +11,8 @@ namespace decant {
 namespace {
 
 // Σ √(d² + ε²) of d = noisy + residual - clean, and its slopes times `factor`; squares: Σ d².
-DECANT_VECTORISED float charbonnier(const float* residual, const uint8_t* noisy, const uint8_t* clean, float* gradient, size_t count, float factor,
-                                    float epsilon, float& squares) {
+DECANT_VECTORISED float charbonnier(const float* residual, const uint8_t* noisy, const uint8_t* clean, float* gradient,
+                                    size_t count, float factor, float epsilon, float& squares) {
     float sum = 0.0f, square = 0.0f;
     for (size_t i = 0; i < count; i++) {
         const float d = residual[i] + (float(noisy[i]) - float(clean[i])) * (1.0f / float(1 << kPixelExponent));
@@ -46,7 +46,8 @@ struct DenoiseStep::State {
     }
 
     DenoiseStepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients) {
-        const size_t samples = size_t(options.samples), pixels = size_t(options.height) * size_t(options.width), values = pixels * size_t(channels);
+        const size_t samples = size_t(options.samples), pixels = size_t(options.height) * size_t(options.width),
+                     values = pixels * size_t(channels);
         if (batch.noisy.size() != samples * values || batch.clean.size() != samples * values || batch.sigma.size() != samples) {
             throw Error(ErrorCode::internal, "a batch of another size than the step was made for");
         }
@@ -69,8 +70,9 @@ struct DenoiseStep::State {
             for (size_t i = 0; i < values; i += kRun) {
                 const size_t at = n * values + i;
                 float run_squares = 0;
-                sum += charbonnier(graph.output().as<float>() + at, batch.noisy.data() + at, batch.clean.data() + at, graph.output_gradient().as<float>() + at,
-                                   std::min(kRun, values - i), factor, epsilon, run_squares);
+                sum += charbonnier(graph.output().as<float>() + at, batch.noisy.data() + at, batch.clean.data() + at,
+                                   graph.output_gradient().as<float>() + at, std::min(kRun, values - i), factor, epsilon,
+                                   run_squares);
                 squares += run_squares;
             }
             result.loss += sum * factor;

@@ -26,7 +26,12 @@ std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
 class DenoiseShard : public ShardStep {
 public:
     DenoiseShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)
-        : description_(d), options_(o), dataset_(dataset), shard_(shard), samples_(o.batch / o.shards), step_(d, weights, {samples_, o.crop, o.crop, o.compute}) {}
+        : description_(d),
+          options_(o),
+          dataset_(dataset),
+          shard_(shard),
+          samples_(o.batch / o.shards),
+          step_(d, weights, {samples_, o.crop, o.crop, o.compute}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();
@@ -43,7 +48,9 @@ public:
             constexpr float kDoubt = 0.1f;
             const float known = level * std::exp(kDoubt * random.normal());
             const bool blind = random.next() < 0.5f;
-            sigma.push_back(std::min(kMaxLevel, blind ? float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, bytes)).sigma) : known));
+            sigma.push_back(std::min(
+                kMaxLevel,
+                blind ? float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, bytes)).sigma) : known));
             clean.insert(clean.end(), pixels.begin(), pixels.end());
             noisy.insert(noisy.end(), bytes.begin(), bytes.end());
         }
@@ -66,7 +73,8 @@ private:
 
 class DenoiseValidation : public ValidationStep {
 public:
-    DenoiseValidation(const Description& d, DataType compute, CodecWeights& weights, int side) : step_(d, weights, {1, side, side, compute}), side_(side) {}
+    DenoiseValidation(const Description& d, DataType compute, CodecWeights& weights, int side)
+        : step_(d, weights, {1, side, side, compute}), side_(side) {}
 
     ValidationPoint run(std::span<const uint8_t> rgb, size_t index, double level, const Parameters& parameters) override {
         const std::vector<uint8_t> clean = in_channels(rgb, step_.channels());

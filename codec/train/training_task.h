@@ -44,6 +44,7 @@ public:
 };
 
 // All must outlive the task.
-std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options, const Dataset& dataset);
+std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options,
+                                                 const Dataset& dataset);
 
 }  // namespace decant

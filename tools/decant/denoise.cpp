@@ -50,7 +50,9 @@ ExitCode denoise(const Settings& settings) {
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
     Denoiser denoiser(Model::load(find_denoiser(settings.model)), pool);
-    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { run(denoiser, format, settings, job, place, report); });
+    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) {
+        run(denoiser, format, settings, job, place, report);
+    });
 }
 
 }  // namespace decant::cli

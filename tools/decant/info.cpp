@@ -136,8 +136,9 @@ void print_model(const Model& model) {
     line("identity", hexadecimal(model.identity()));
     const bool is_codec = description.task == Task::codec;
     if (is_codec) line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
-    if (is_codec) line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
-                        std::to_string(description.hyper_channels) + " at 1/64");
+    if (is_codec)
+        line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
+                            std::to_string(description.hyper_channels) + " at 1/64");
     for (const auto& [key, value] : model.metadata()) line(key, value);
 
     for (const Network& network : description.networks) {

@@ -70,7 +70,8 @@ std::string find_denoiser(const std::string& name_or_file) {
     try {
         return find_model(kDefaultDenoiser);
     } catch (const Error& error) {
-        throw Error(error.code(), std::string("no denoising model is installed; give the file of one with --model (") + error.what() + ")");
+        throw Error(error.code(),
+                    std::string("no denoising model is installed; give the file of one with --model (") + error.what() + ")");
     }
 }
 

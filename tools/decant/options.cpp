@@ -42,7 +42,8 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant decode -r archive --output-dir pictures\n"
      "  decant decode photo.dcn --format ppm -o - | other_program\n"},
     {Verb::denoise, "denoise", "[options] INPUT...", "noisy pictures to clean ones",
-     "INPUT is a picture file, a folder of such files, or - for standard input. The noise level is estimated from place to place,\n"
+     "INPUT is a picture file, a folder of such files, or - for standard input. The noise level is estimated from place to "
+     "place,\n"
      "unless --sigma gives it. The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
      "--format says otherwise; in folders, files of such names are passed over.\n",
      "  decant denoise photo.jpg                             writes photo.denoised.png\n"
@@ -90,7 +91,8 @@ constexpr unsigned in(Verbs... verbs) {
 }
 
 // Where an option's value goes. The type says how it is read.
-using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*, std::string*>;
+using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*,
+                            std::string*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -329,7 +331,8 @@ void check_together(Verb verb, const Settings& s) {
     if (!s.output.empty() && !s.output_dir.empty()) refuse(name + ": --output and --output-dir exclude each other");
     if (s.json && s.output == "-") refuse(name + ": --json and --output - would mix on standard output");
     if (s.quiet && s.verbose) refuse(name + ": --quiet and --verbose exclude each other");
-    const bool takes_inputs = verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::eval || verb == Verb::info;
+    const bool takes_inputs =
+        verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::eval || verb == Verb::info;
     if (takes_inputs && s.inputs.empty() && s.files_from.empty())
         refuse(name + ": no input is given; usage: decant " + name + " " + text_of(verb).arguments);
     if (verb == Verb::compare && s.inputs.size() != 2)

@@ -52,8 +52,8 @@ std::string validation_text(const std::vector<ValidationPoint>& points) {
 
 void show(const TrainProgress& p) {
     show_progress("step " + std::to_string(p.step) + " of " + std::to_string(p.steps) + "  loss " + fixed(p.loss, 3) + "  " +
-                  (p.bpp > 0 ? fixed(p.bpp, 3) + " bpp  " : "") + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) + " crops/s  " +
-                  duration(p.seconds_left) + " left");
+                  (p.bpp > 0 ? fixed(p.bpp, 3) + " bpp  " : "") + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) +
+                  " crops/s  " + duration(p.seconds_left) + " left");
     if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + validation_text(p.validation));
 }
 
