@@ -19,6 +19,7 @@ Parameters::Parameters(const Description& d) {
     add("gain", {d.levels(), d.latent_channels});
     add("inverse_gain", {d.levels(), d.latent_channels});
     add("latent_std", {d.latent_channels}, false);
+    add("prediction", {kPredictionTaps, d.latent_channels});
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
     values_.resize(list_.back().offset + list_.back().size, 0.0f);
