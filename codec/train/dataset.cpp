@@ -68,7 +68,7 @@ void cut(const Image& image, int side, int y0, int x0, std::span<uint8_t> dst) {
 
 }  // namespace
 
-Dataset::Dataset(const std::string& folder, const DatasetOptions& options) {
+Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : other_colours_(options.other_colours) {
     namespace fs = std::filesystem;
     std::vector<fs::path> paths;
     std::error_code error;
@@ -150,7 +150,7 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
             if (turn & 4) swap_pixels(y, x, x, y);
         }
     }
-    vary_colours(random, dst.first(size_t(side) * size_t(side) * 3));
+    if (other_colours_) vary_colours(random, dst.first(size_t(side) * size_t(side) * 3));
 }
 
 void Dataset::validation_crop(size_t index, int side, std::span<uint8_t> dst) const {

@@ -15,6 +15,7 @@ struct DatasetOptions {
     int min_side = 0;                     // smaller pictures are left out
     uint64_t max_bytes = 4ull << 30;      // of decoded pictures; those that do not fit are left out
     int held_out_every = 20;              // one photograph in so many is kept for validation, chosen by a hash of its name
+    bool other_colours = true;            // crops of other contrast, brightness, saturation and primaries among them
 };
 
 class Dataset {
@@ -37,6 +38,7 @@ public:
 private:
     std::vector<Image> training_, validation_;
     std::vector<double> cumulative_;  // of the weights of training_
+    bool other_colours_;
     size_t left_out_ = 0;
 };
 
