@@ -218,7 +218,7 @@ TEST_CASE("the gradient of the whole loss") {
                 CHECK(std::all_of(gradient.begin(), gradient.end(), [](float g) { return g == 0.0f; }));
             }
         }
-        CHECK(kinds.size() == 7);
+        CHECK(kinds.size() == 8);
         for (auto& [name, kind] : kinds) {
             std::nth_element(kind.errors.begin(), kind.errors.begin() + long(kind.errors.size() / 2), kind.errors.end());
             const double median = kind.errors[kind.errors.size() / 2];
@@ -306,9 +306,10 @@ TEST_CASE("crops of a size that does not fit are refused") {
 
 namespace {
 
-double gaussian_cost(double deviation, double scale) {
-    const double v = std::abs(deviation), root = std::sqrt(2.0);
-    const double p = 0.5 * (std::erfc((v - 0.5) / scale / root) - std::erfc((v + 0.5) / scale / root));
+double logistic_cost(double deviation, double scale) {
+    const double v = std::abs(deviation), unit = scale * std::sqrt(3.0) / std::acos(-1.0);
+    const auto tail = [unit](double from) { return 1 / (1 + std::exp(from / unit)); };
+    const double p = tail(v - 0.5) - tail(v + 0.5);
     return -std::log2(std::max(p, 1e-9));
 }
 
@@ -335,6 +336,31 @@ struct PlainCodec {
         return std::exp2(table[size_t(lower * M + c)] * (1 - upper) + table[size_t((lower + 1) * M + c)] * upper);
     }
 
+    // The linear prediction of channel c at (y, x): in the first step from two positions left, up, up left and up right, in the later
+    // ones from those of the eight neighbours that earlier steps have coded.
+    double neighbours(int step, int y, int x, int h, int w, int c, const std::vector<double>& decoded) const {
+        const int offsets[12][2] = {{0, -2},  {-2, 0}, {-2, -2}, {-2, 2}, {-1, 0},  {0, -1}, {0, 1}, {1, 0}, {-1, -1}, {-1, 1}, {1, -1}, {1, 1}};
+        double sum = 0;
+        for (int t = step == 0 ? 0 : 4; t < (step == 0 ? 4 : 12); t++) {
+            const auto [dy, dx] = offsets[t];
+            int ty = y + dy, tx = x + dx;
+            if (step > 0) {
+                if (ty < 0) ty = 1;
+                if (ty == h) ty = h - 2;
+                if (tx < 0) tx = 1;
+                if (tx == w) tx = w - 2;
+                if (ty < 0 || ty >= h || tx < 0 || tx >= w || context_step(c / (M / kContextSteps), ty, tx) >= step) continue;
+            } else if (ty < 0 || tx < 0 || tx >= w) {
+                if (y < 2 && x < 2) continue;
+                ty = y >= 2 ? y - 2 : y;
+                tx = y >= 2 ? x : x - 2;
+            }
+            const int row = step == 0 ? t : 8 * step - 4 + t - 4;
+            sum += double(s.parameters["prediction"][size_t(row * M + c)]) * decoded[size_t((ty * w + tx) * M + c)];
+        }
+        return sum;
+    }
+
     void run(const uint8_t* pixels, int height, int width) {
         std::vector<float> picture(size_t(height) * size_t(width) * 3);
         for (size_t i = 0; i < picture.size(); i++) picture[i] = float(pixels[i]) / 255.0f - 0.5f;
@@ -356,7 +382,7 @@ struct PlainCodec {
             const size_t c = i % size_t(Hz), p = i / size_t(Hz);
             const double value = std::floor(z[i] + 0.5);
             bits_z +=
-                gaussian_cost(value - s.parameters["hyper_mean"][c], std::exp2(double(s.parameters["hyper_log2_scale"][c])));
+                logistic_cost(value - s.parameters["hyper_mean"][c], std::exp2(double(s.parameters["hyper_log2_scale"][c])));
             z_input[2 * p * size_t(Hz) + c] = float(std::max(value, 0.0) / 4);
             z_input[(2 * p + 1) * size_t(Hz) + c] = float(std::max(-value, 0.0) / 4);
         }
@@ -373,7 +399,11 @@ struct PlainCodec {
                     for (int c = 0; c < M && step > 0; c++) {
                         if (context_step(c / (M / kContextSteps), y0, x0) >= step) continue;
                         const double v = decoded[size_t((y0 * w + x0) * M + c)] / unit[size_t(c)];
-                        to[f.c + c] = float(std::clamp(std::floor(v * 32 + 0.5), -127.0, 127.0) / 32);
+                        // Linear to 1, then 16 numbers an octave.
+                        const double size = std::min(std::abs(std::floor(v * 32 + 0.5)), 2047.0);
+                        const int octave = size > 32 ? int(std::log2(size / 32)) : 0;
+                        const double companded = size <= 32 ? size : 32 + 16 * octave + std::floor((size / 32 / (1 << octave) - 1) * 16);
+                        to[f.c + c] = float((v < 0 ? -companded : companded) / 32);
                     }
                 }
             }
@@ -382,11 +412,12 @@ struct PlainCodec {
                 for (int c = 0; c < M; c++) {
                     if (context_step(c / (M / kContextSteps), p / w, p % w) != step) continue;
                     const size_t at = size_t(p * M + c);
-                    const double mean = predicted[size_t(p * 2 * M + c)] * unit[size_t(c)];
+                    double mean = predicted[size_t(p * 2 * M + c)] * unit[size_t(c)];
+                    mean += neighbours(step, p / w, p % w, h, w, c, decoded);
                     const double scale =
-                        std::max(std::exp2(double(predicted[size_t((p * 2 + 1) * M + c)])) * unit[size_t(c)], 0.11);
+                        std::max(std::exp2(double(predicted[size_t((p * 2 + 1) * M + c)])) * unit[size_t(c)], 0.06);
                     const double rounded = std::floor(symbol[at] - mean + 0.5);
-                    bits_y += gaussian_cost(rounded, scale);
+                    bits_y += logistic_cost(rounded, scale);
                     decoded[at] = mean + rounded;
                     synthesis_input[at] = float(decoded[at] * level_value("inverse_gain", c));
                 }

@@ -99,7 +99,7 @@ TEST_CASE("the split depends on names alone") {
 TEST_CASE("crops of one photograph stay together") {
     Folder folder;
     for (const char* suffix : {"_0", "_1", "_12", "-7"}) add_photographs(folder, 60, suffix);
-    const Dataset d(folder.path(), {.held_out_every = 5});
+    const Dataset d(folder.path(), {.held_out_every = 5, .other_colours = false});
     CHECK(d.size() + d.held_out() == 240);
     std::map<int, int> parts;
     for (int number : held_out_numbers(d)) parts[number]++;
@@ -123,7 +123,7 @@ TEST_CASE("crops are pieces of the picture in all eight orientations") {
     Folder folder;
     const PixelOf pixel = [](int x, int y) { return std::vector<int>{x, y, (x * 31 + y * 17) % 256}; };
     for (int i = 0; i < 12; i++) folder.add("photo" + std::to_string(i) + ".ppm", make_image(kWidth, kHeight, pixel));
-    const Dataset d(folder.path(), {.held_out_every = 3});
+    const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false});
 
     RandomStream random{2};
     std::vector<uint8_t> crop(kSide * kSide * 3);
@@ -173,7 +173,7 @@ TEST_CASE("a validation crop is the middle of the picture") {
     Folder folder;
     const PixelOf pixel = [](int x, int y) { return std::vector<int>{x, y, 7}; };
     for (int i = 0; i < 12; i++) folder.add("photo" + std::to_string(i) + ".ppm", make_image(20, 11, pixel));
-    const Dataset d(folder.path(), {.held_out_every = 3});
+    const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false});
     std::vector<uint8_t> crop(8 * 8 * 3);
     d.validation_crop(0, 8, crop);
     CHECK(crop[0] == 6);
@@ -201,7 +201,7 @@ TEST_CASE("textured pictures are drawn more often, within bounds") {
         weights[kind] += kind == 0 ? 2 : kind == 1 ? 5 : 12;
         next++;
     }
-    const Dataset d(folder.path(), {.held_out_every = 4});
+    const Dataset d(folder.path(), {.held_out_every = 4, .other_colours = false});
     double total = 0;
     for (auto [kind, weight] : weights) total += weight;
     std::map<int, int> drawn;
@@ -245,7 +245,7 @@ TEST_CASE("gray pictures become colour pictures") {
         std::fill(gray.samples.begin(), gray.samples.end(), uint8_t(50 + i));
         folder.add("photo" + std::to_string(i) + ".pgm", gray);
     }
-    const Dataset d(folder.path(), {.held_out_every = 3});
+    const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false});
     RandomStream random{5};
     std::vector<uint8_t> crop(8 * 8 * 3);
     d.crop(random, 8, crop);
@@ -272,4 +272,32 @@ TEST_CASE("a folder without enough pictures is refused") {
     CHECK(code_of(one.path(), {.held_out_every = 1}) == ErrorCode::not_found);        // nothing to train on
     CHECK(code_of(one.path(), {.held_out_every = 1000000}) == ErrorCode::not_found);  // nothing to validate with
     CHECK(code_of(one.path(), {.min_side = 9}) == ErrorCode::not_found);
+}
+
+TEST_CASE("some crops have other colours, and few are spoilt") {
+    Folder folder;
+    // Gray ramps: what is not gray has other primaries or saturation only if it was not gray before, so one channel is darker.
+    for (int i = 0; i < 40; i++) {
+        folder.add("p" + std::to_string(i) + ".ppm", make_image(32, 32, [](int x, int y) { return std::vector<int>{60 + 2 * x, 60 + 2 * y, 40}; }));
+    }
+    const Dataset d(folder.path(), {.held_out_every = 4});
+    RandomStream random{7};
+    constexpr int kDraws = 3000;
+    int blue_elsewhere = 0, changed = 0;
+    std::vector<uint8_t> crop(16 * 16 * 3);
+    for (int n = 0; n < kDraws; n++) {
+        d.crop(random, 16, crop);
+        bool constant_blue = true, as_before = true;
+        for (size_t i = 0; i < crop.size(); i += 3) {
+            constant_blue = constant_blue && crop[i + 2] == crop[2];
+            as_before = as_before && crop[i + 2] == 40;
+        }
+        blue_elsewhere += crop[0] == crop[3 * 255] || crop[1] == crop[3 * 255 + 1];
+        changed += !as_before;
+        CHECK(*std::max_element(crop.begin(), crop.end()) > *std::min_element(crop.begin(), crop.end()));
+        if (constant_blue && !as_before) CHECK(crop[2] != 40);
+    }
+    // One in three by contrast and the like, one in six by primaries, of whose five orders four move blue.
+    CHECK(std::abs(changed / double(kDraws) - (1.0 / 3 + 2.0 / 3 * 4 / 30)) < 0.05);
+    CHECK(blue_elsewhere > kDraws / 20);
 }

@@ -250,7 +250,7 @@ TEST_CASE("parameters lie one behind the other") {
         end += p.size;
     }
     CHECK(parameters.values().size() == end);
-    int64_t planned = 2 * int64_t(d.levels()) * d.latent_channels + d.latent_channels + 2 * d.hyper_channels;
+    int64_t planned = 2 * int64_t(d.levels()) * d.latent_channels + (1 + kPredictionTaps) * d.latent_channels + 2 * d.hyper_channels;
     for (const Network& n : d.networks) {
         for (const PlannedLayer& p : plan(n, {1, 64, 64, n.channels_in})) planned += p.parameters(d.levels());
     }

@@ -69,6 +69,7 @@ struct Problem {
             const auto values = normal_values(random, p.size, scale);
             std::copy(values.begin(), values.end(), parameters[p.name].begin());
         }
+        random.seed(seed + 100);  // whatever parameters codecs have beside networks
         input = normal_values(random, shape.elements(), 1.0f);
         functional = normal_values(random, plan(network(), shape).back().dst_shape.elements(), 1.0f);
         for (int n = 0; n < shape.n; n++) quality.push_back(0.3f + 1.1f * float(n % 2));

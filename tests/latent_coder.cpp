@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -12,7 +13,7 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
-#include "codec/entropy/gaussian_builder.h"
+#include "codec/entropy/table_builder.h"
 #include "codec/error.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/network/rounding.h"
@@ -133,6 +134,30 @@ Plane run(const ModelContents& model, const std::string& name, Plane value, int 
     return value;
 }
 
+// Of the mean of channel c at (y, x): in the first step from two positions left, up, up left and up right, in the later ones from those
+// of the eight neighbours that earlier steps have coded, which are `coded`.
+int64_t neighbours(const ModelContents& model, Plane& latents, Plane& coded, int step, int y, int x, int c) {
+    const int offsets[12][2] = {{0, -2},  {-2, 0}, {-2, -2}, {-2, 2}, {-1, 0},  {0, -1}, {0, 1}, {1, 0}, {-1, -1}, {-1, 1}, {1, -1}, {1, 1}};
+    int64_t sum = 0;
+    for (int t = step == 0 ? 0 : 4; t < (step == 0 ? 4 : 12); t++) {
+        int ty = y + offsets[t][0], tx = x + offsets[t][1];
+        if (step > 0) {
+            if (ty < 0) ty = 1;
+            if (ty == latents.h) ty = latents.h - 2;
+            if (tx < 0) tx = 1;
+            if (tx == latents.w) tx = latents.w - 2;
+            if (ty < 0 || ty >= latents.h || tx < 0 || tx >= latents.w || coded.at(ty, tx, c) == 0 || coded.at(ty, tx, c) > step) continue;
+        } else if (ty < 0 || tx < 0 || tx >= latents.w) {
+            if (y < 2 && x < 2) continue;
+            ty = y >= 2 ? y - 2 : y;
+            tx = y >= 2 ? x : x - 2;
+        }
+        const int row = step == 0 ? t : 8 * step - 4 + t - 4;
+        sum += latents.at(ty, tx, c) * model.prediction[size_t(row * model.description.latent_channels + c)];
+    }
+    return shift_rounded(sum, 12);
+}
+
 std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t> stream, int h, int w, int quality_q8) {
     const int channels = model.description.latent_channels, group = channels / 4, hyper = model.description.hyper_channels;
     const auto half = [](int v) { return (v + 1) / 2; };
@@ -151,7 +176,7 @@ std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t>
     std::vector<int> unit;
     for (int c = 0; c < channels; c++)
         unit.push_back(mix_fixed(model.unit.data(), model.description.levels(), channels, c, quality_q8));
-    Plane latents(h, w, channels), known(h, w, channels);
+    Plane latents(h, w, channels), known(h, w, channels), coded(h, w, channels);  // coded: 1 + the step
     const int first_group[2][2] = {{0, 2}, {3, 1}};
     for (int step = 0; step < 4; step++) {
         Plane input(h, w, features.c + (step == 0 ? 0 : channels));
@@ -166,13 +191,21 @@ std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t>
             for (int x = 0; x < w; x++) {
                 const int begin = (first_group[y % 2][x % 2] + 4 - step) % 4 * group;
                 for (int c = begin; c < begin + group; c++) {
-                    const int64_t mean =
+                    int64_t mean =
                         std::clamp<int64_t>(scale_by_exp2(result.at(y, x, c), unit[size_t(c)], 4), -(1 << 24), 1 << 24);
+                    mean = std::clamp<int64_t>(mean + neighbours(model, latents, coded, step, y, x, c), -(1 << 24), 1 << 24);
                     const int64_t log_scale =
                         std::clamp<int64_t>(result.at(y, x, channels + c), -14 * 1024, 6 * 1024) + unit[size_t(c)];
-                    const int index = int(std::clamp<int64_t>((log_scale + 3261 + 64) >> 7, 0, kScaleCount - 1));
-                    latents.at(y, x, c) = 64 * int64_t(model.gaussian.decode_symbol(decoder, index)) + mean;
-                    known.at(y, x, c) = std::clamp<int64_t>(scale_by_exp2(latents.at(y, x, c), -unit[size_t(c)], 1), -127, 127);
+                    const int index = int(std::clamp<int64_t>((log_scale + 4156 + 64) >> 7, 0, kScaleCount - 1));
+                    latents.at(y, x, c) = 64 * int64_t(model.scales.decode_symbol(decoder, index)) + mean;
+                    coded.at(y, x, c) = step + 1;
+                    // Companded: linear to 32, then 16 numbers an octave.
+                    int64_t size = std::min<int64_t>(std::abs(std::clamp<int64_t>(scale_by_exp2(latents.at(y, x, c), -unit[size_t(c)], 1), -2047, 2047)), 2047);
+                    if (size > 32) {
+                        const int octave = int(std::bit_width(uint64_t(size))) - 6;
+                        size = 32 + 16 * octave + size * 16 / (32 << octave) - 16;
+                    }
+                    known.at(y, x, c) = scale_by_exp2(latents.at(y, x, c), -unit[size_t(c)], 1) < 0 ? -size : size;
                 }
             }
         }
@@ -326,19 +359,24 @@ TEST_CASE("files are as large as the model's probabilities say") {
         const auto values = parameters[name];
         std::fill(values.begin(), values.end(), 0.0f);  // z = 0
     }
+    std::fill(contents.prediction.begin(), contents.prediction.end(), int16_t(0));
     const Workshop start(std::move(contents));
     for (const int quality : {0, 300, kTop}) {
         Workshop shop(start.model);
         const auto bias = shop.model.parameters["context0.conv3.bias"];
         const int h = 48, w = 40;
         std::mt19937 random(3);
-        std::normal_distribution<double> normal;
+        // Of variance 1.
+        const auto logistic = [](std::mt19937& source) {
+            const double u = std::uniform_real_distribution<double>(1e-12, 1 - 1e-12)(source);
+            return std::sqrt(3.0) / std::acos(-1.0) * std::log(u / (1 - u));
+        };
         std::vector<float> y(size_t(h * w) * shop.channels);
         for (size_t i = 0; i < y.size(); i++) {
             const size_t c = i % shop.channels;
             const double unit = std::exp2(
                 mix_fixed(shop.model.unit.data(), shop.model.description.levels(), int(shop.channels), int(c), quality) / 1024.0);
-            y[i] = float(unit * (double(bias[c]) + std::exp2(double(bias[c + shop.channels])) * normal(random)));
+            y[i] = float(unit * (double(bias[c]) + std::exp2(double(bias[c + shop.channels])) * logistic(random)));
         }
         LatentCoder coder(shop.latent_weights, shop.memory, h, w);
         double bits = 100;
@@ -354,16 +392,16 @@ TEST_CASE("files are as large as the model's probabilities say") {
             const double unit = std::exp2(
                 mix_fixed(shop.model.unit.data(), shop.model.description.levels(), int(shop.channels), int(c), quality) / 1024.0);
             const double sigma = std::exp2(double(bias[c + shop.channels])) * unit;
-            if (sigma < 0.11) continue;
-            for (int s = -int(8 * sigma) - 2; s <= int(8 * sigma) + 2; s++) {
-                const double p = gaussian_probability(0, sigma, s);
+            if (sigma < 0.06) continue;
+            for (int s = -int(16 * sigma) - 2; s <= int(16 * sigma) + 2; s++) {
+                const double p = logistic_probability(0, sigma, s);
                 if (p > 0) entropy -= p * std::log2(p) * h * w;
             }
         }
         for (size_t c = 0; c < size_t(shop.model.description.hyper_channels); c++) {
             const double sigma = std::exp2(double(shop.model.parameters["hyper_log2_scale"][c]));
             entropy -=
-                std::log2(gaussian_probability(double(shop.model.parameters["hyper_mean"][c]), sigma, 0)) * (h / 4) * (w / 4);
+                std::log2(logistic_probability(double(shop.model.parameters["hyper_mean"][c]), sigma, 0)) * (h / 4) * (w / 4);
         }
         CAPTURE(entropy);
         CHECK(std::abs(bits - entropy) < 0.01 * entropy);

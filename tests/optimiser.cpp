@@ -154,6 +154,8 @@ TEST_CASE("factors on the learning rate") {
                 CHECK(rate == 0.003f);
             } else if (usual.contains(p.name)) {
                 CHECK(rate == doctest::Approx(usual.at(p.name)));
+            } else if (p.name == "prediction") {
+                CHECK(rate == 0.1f);
             } else if (!p.name.starts_with("synthesis.trunk")) {
                 CHECK(rate == (p.trained ? 1.0f : 0.0f));
             }

@@ -1,36 +1,38 @@
-// Integers coded with Gaussian and per-channel tables: cost against the entropy, extreme values, damaged streams.
+// Integers coded with logistic and per-channel tables: cost against the entropy, extreme values, damaged streams.
 #include "codec/entropy/scale_tables.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <random>
 #include <vector>
 
-#include "codec/entropy/gaussian_builder.h"
+#include "codec/entropy/table_builder.h"
 #include "codec/error.h"
 
 using namespace decant;
 
 namespace {
 
-const GaussianTables& gaussian_tables() {
-    static const GaussianTables tables = build_gaussian_tables();
+const ScaleTables& scale_tables() {
+    static const ScaleTables tables = build_scale_tables();
     return tables;
 }
 
 double ideal_bits(int scale_index, int32_t symbol) {
-    return -std::log2(gaussian_probability(0, scale_sigma(scale_index), symbol));
+    return -std::log2(logistic_probability(0, scale_sigma(scale_index), symbol));
 }
 
 int32_t draw(std::mt19937& random, int scale_index) {
-    return static_cast<int32_t>(std::lround(std::normal_distribution<double>(0, scale_sigma(scale_index))(random)));
+    const double u = std::uniform_real_distribution<double>(1e-12, 1 - 1e-12)(random);
+    return static_cast<int32_t>(std::lround(scale_sigma(scale_index) * std::numbers::sqrt3 / std::numbers::pi * std::log(u / (1 - u))));
 }
 
 }  // namespace
 
-TEST_CASE("a million Gaussian symbols cost their entropy") {
+TEST_CASE("a million symbols cost their entropy") {
     std::mt19937 random(1);
     std::vector<uint8_t> scale_indices(1000000);
     std::vector<int32_t> symbols(scale_indices.size());
@@ -41,8 +43,8 @@ TEST_CASE("a million Gaussian symbols cost their entropy") {
         scale_indices[i] = static_cast<uint8_t>(scale_index);
         symbols[i] = draw(random, scale_index);
         ideal += ideal_bits(scale_index, symbols[i]);
-        estimated += gaussian_tables().cost_bits(scale_index, symbols[i]);
-        gaussian_tables().encode_symbol(encoder, scale_index, symbols[i]);
+        estimated += scale_tables().cost_bits(scale_index, symbols[i]);
+        scale_tables().encode_symbol(encoder, scale_index, symbols[i]);
     }
     const std::vector<uint8_t> bytes = encoder.finish();
     const double bits = 8.0 * static_cast<double>(bytes.size());
@@ -52,7 +54,7 @@ TEST_CASE("a million Gaussian symbols cost their entropy") {
     RansDecoder decoder(bytes);
     bool same = true;
     for (std::size_t i = 0; i < symbols.size(); ++i)
-        same &= gaussian_tables().decode_symbol(decoder, scale_indices[i]) == symbols[i];
+        same &= scale_tables().decode_symbol(decoder, scale_indices[i]) == symbols[i];
     CHECK(same);
     decoder.finish();
 }
@@ -62,13 +64,13 @@ TEST_CASE("each scale costs its entropy") {
     // which matters only where the entropy is a few thousandths of a bit.
     for (int scale_index = kFirstCodedScale; scale_index < kScaleCount; ++scale_index) {
         const double sigma = scale_sigma(scale_index);
-        const int reach = static_cast<int>(std::ceil(9 * sigma)) + 1;
+        const int reach = static_cast<int>(std::ceil(16 * sigma)) + 1;
         double entropy = 0, cost = 0;
         for (int symbol = -reach; symbol <= reach; ++symbol) {
-            const double probability = gaussian_probability(0, sigma, symbol);
+            const double probability = logistic_probability(0, sigma, symbol);
             if (probability <= 0) continue;
             entropy -= probability * std::log2(probability);
-            cost += probability * gaussian_tables().cost_bits(scale_index, symbol);
+            cost += probability * scale_tables().cost_bits(scale_index, symbol);
         }
         CAPTURE(scale_index);
         CHECK(cost >= entropy - 1e-9);
@@ -87,29 +89,29 @@ TEST_CASE("extreme symbols come back at each scale") {
     double estimated = 0;
     for (int scale_index = kFirstCodedScale; scale_index < kScaleCount; ++scale_index)
         for (const int32_t symbol : symbols) {
-            gaussian_tables().encode_symbol(encoder, scale_index, symbol);
-            estimated += gaussian_tables().cost_bits(scale_index, symbol);
+            scale_tables().encode_symbol(encoder, scale_index, symbol);
+            estimated += scale_tables().cost_bits(scale_index, symbol);
         }
     const std::vector<uint8_t> bytes = encoder.finish();
     CHECK(8.0 * static_cast<double>(bytes.size()) == doctest::Approx(estimated).epsilon(0.001));
     RansDecoder decoder(bytes);
     bool same = true;
     for (int scale_index = kFirstCodedScale; scale_index < kScaleCount; ++scale_index)
-        for (const int32_t symbol : symbols) same &= gaussian_tables().decode_symbol(decoder, scale_index) == symbol;
+        for (const int32_t symbol : symbols) same &= scale_tables().decode_symbol(decoder, scale_index) == symbol;
     CHECK(same);
     decoder.finish();
 }
 
 TEST_CASE("a skipped scale codes nothing") {
     RansEncoder encoder;
-    gaussian_tables().encode_symbol(encoder, 0, 0);
-    CHECK_THROWS_AS(gaussian_tables().encode_symbol(encoder, 0, 1), Error);
-    CHECK(gaussian_tables().cost_bits(0, 0) == 0);
-    CHECK(std::isinf(gaussian_tables().cost_bits(0, 1)));
+    scale_tables().encode_symbol(encoder, 0, 0);
+    CHECK_THROWS_AS(scale_tables().encode_symbol(encoder, 0, 1), Error);
+    CHECK(scale_tables().cost_bits(0, 0) == 0);
+    CHECK(std::isinf(scale_tables().cost_bits(0, 1)));
     const std::vector<uint8_t> bytes = encoder.finish();
     CHECK(bytes.empty());
     RansDecoder decoder(bytes);
-    CHECK(gaussian_tables().decode_symbol(decoder, 0) == 0);
+    CHECK(scale_tables().decode_symbol(decoder, 0) == 0);
     decoder.finish();
 }
 
@@ -117,14 +119,14 @@ TEST_CASE("symbols and scales outside their range are refused") {
     RansEncoder encoder;
     RansDecoder decoder({});
     for (const int scale_index : {-1, kScaleCount}) {
-        CHECK_THROWS_AS(gaussian_tables().encode_symbol(encoder, scale_index, 0), Error);
-        CHECK_THROWS_AS(gaussian_tables().decode_symbol(decoder, scale_index), Error);
-        CHECK_THROWS_AS(gaussian_tables().cost_bits(scale_index, 0), Error);
+        CHECK_THROWS_AS(scale_tables().encode_symbol(encoder, scale_index, 0), Error);
+        CHECK_THROWS_AS(scale_tables().decode_symbol(decoder, scale_index), Error);
+        CHECK_THROWS_AS(scale_tables().cost_bits(scale_index, 0), Error);
     }
     for (const int scale_index : {1, kScaleCount - 1})
         for (const int32_t symbol : {kIntegerLimit + 1, -kIntegerLimit - 1, INT32_MAX, INT32_MIN}) {
-            CHECK_THROWS_AS(gaussian_tables().encode_symbol(encoder, scale_index, symbol), Error);
-            CHECK(std::isinf(gaussian_tables().cost_bits(scale_index, symbol)));
+            CHECK_THROWS_AS(scale_tables().encode_symbol(encoder, scale_index, symbol), Error);
+            CHECK(std::isinf(scale_tables().cost_bits(scale_index, symbol)));
         }
 }
 
@@ -134,14 +136,14 @@ TEST_CASE("damaged streams give errors, never anything worse") {
     RansEncoder encoder;
     for (int& scale_index : scale_indices) {
         scale_index = static_cast<int>(random() % kScaleCount);
-        gaussian_tables().encode_symbol(encoder, scale_index, scale_index < kFirstCodedScale ? 0 : 3 * draw(random, scale_index));
+        scale_tables().encode_symbol(encoder, scale_index, scale_index < kFirstCodedScale ? 0 : 3 * draw(random, scale_index));
     }
     const std::vector<uint8_t> bytes = encoder.finish();
     const auto decode = [&](std::span<const uint8_t> stream) {
         RansDecoder decoder(stream);
         std::vector<int32_t> symbols;
         for (const int scale_index : scale_indices) {
-            symbols.push_back(gaussian_tables().decode_symbol(decoder, scale_index));
+            symbols.push_back(scale_tables().decode_symbol(decoder, scale_index));
             REQUIRE(std::abs(symbols.back()) <= kIntegerLimit);
         }
         decoder.finish();
@@ -181,14 +183,14 @@ TEST_CASE("an escape of endless length is refused") {
     CHECK_THROWS_WITH_AS(decode_integer(decoder, table), doctest::Contains("more than 24 bits"), Error);
 }
 
-TEST_CASE("Gaussian tables survive the flat form") {
-    const std::vector<uint16_t> flat = gaussian_tables().serialise();
-    CHECK(GaussianTables(flat).serialise() == flat);
+TEST_CASE("scale tables survive the flat form") {
+    const std::vector<uint16_t> flat = scale_tables().serialise();
+    CHECK(ScaleTables(flat).serialise() == flat);
     std::vector<uint16_t> asymmetric = flat;
     asymmetric[1] += 1;
-    CHECK_THROWS_AS(GaussianTables{asymmetric}, Error);
+    CHECK_THROWS_AS(ScaleTables{asymmetric}, Error);
     const std::vector<uint16_t> single{1, 0, 2, 32767, 1};
-    CHECK_THROWS_AS(GaussianTables{single}, Error);
+    CHECK_THROWS_AS(ScaleTables{single}, Error);
 }
 
 TEST_CASE("channels have tables of their own") {
@@ -199,7 +201,7 @@ TEST_CASE("channels have tables of their own") {
         first.push_back(-64);
         probabilities.emplace_back();
         for (int value = -64; value <= 64; ++value)
-            probabilities.back().push_back(gaussian_probability(means[channel], sigmas[channel], value));
+            probabilities.back().push_back(logistic_probability(means[channel], sigmas[channel], value));
     }
     const FactorizedTables built = build_factorized_tables(probabilities, first);
     const FactorizedTables tables(built.serialise());
@@ -214,7 +216,7 @@ TEST_CASE("channels have tables of their own") {
             const auto symbol =
                 static_cast<int32_t>(std::lround(std::normal_distribution<double>(means[channel], sigmas[channel])(random)));
             symbols.push_back(symbol);
-            ideal -= std::log2(gaussian_probability(means[channel], sigmas[channel], symbol));
+            ideal -= std::log2(logistic_probability(means[channel], sigmas[channel], symbol));
             tables.encode_symbol(encoder, channel, symbol);
         }
     for (std::size_t channel = 0; channel < means.size(); ++channel)

@@ -143,6 +143,7 @@ Parameters tiny_parameters(const Description& d, uint32_t seed) {
         inverse[i] = -gain[i];
     }
     for (float& v : parameters["latent_std"]) v = 0.3f * std::exp2(random.normal());
+    for (float& v : parameters["prediction"]) v = 0.2f * random.normal();
     for (float& v : parameters["hyper_mean"]) v = random.uniform(-3, 3);
     for (float& v : parameters["hyper_log2_scale"]) v = random.uniform(0, 6);
     return parameters;

@@ -17,8 +17,9 @@ from torch.autograd import Function
 
 ACTIVATION_EXPONENT = 5  # activations of integer layers: u8, multiples of 1/32
 WEIGHT_LIMIT, MAX_WEIGHT_EXPONENT, ROW_LIMIT = 63, 20, (1 << 24) // 255  # codec/network/rounding.h
-CONTEXT_STEPS, CONTEXT_LIMIT = 4, 127
-MIN_SCALE, MIN_PROBABILITY = 0.11, 1e-9
+CONTEXT_STEPS, CONTEXT_LIMIT, PREDICTION_TAPS = 4, 2047, 28
+PREDICTION_EXPONENT = 12  # codec/network/model_file.h
+MIN_SCALE, MIN_PROBABILITY = 0.06, 1e-9
 MIN_LOG2_SCALE, MAX_LOG2_SCALE = -14.0, 6.0
 PIXEL_ZERO, PIXEL_UNIT = 128, 256
 PIXEL_PEAK2 = (255 / PIXEL_UNIT) ** 2
@@ -109,6 +110,7 @@ class Description:
                 shapes[p.prefix + ".quality"] = (self.levels, p.layer.channels)
         shapes["gain"] = shapes["inverse_gain"] = (self.levels, self.latent_channels)
         shapes["latent_std"] = (self.latent_channels,)
+        shapes["prediction"] = (PREDICTION_TAPS, self.latent_channels)
         shapes["hyper_mean"] = shapes["hyper_log2_scale"] = (self.hyper_channels,)
         return shapes
 
@@ -183,7 +185,9 @@ def read_model(path):
     description, values = Description(texts["description"]), []
     for name, shape in description.shapes().items():
         array = arrays[name]
-        if array.dtype != np.float32:
+        if name == "prediction":
+            array = array.astype(np.float32) * 2.0**-PREDICTION_EXPONENT
+        elif array.dtype != np.float32:
             exponent = arrays[name.rpartition(".")[0] + ".exponent"].astype(np.int32)
             array = np.ldexp(array.astype(np.float32), -exponent.reshape(-1, *[1] * (array.ndim - 1)))
         if array.shape != shape:
@@ -283,14 +287,19 @@ class QuantisedSigned(Function):
 
 
 class QuantisedContext(Function):
-    """What the context networks see of decoded latents, in standard deviations."""
+    """What the context networks see of decoded latents, in standard deviations, companded (codec/latents/layout.h)."""
 
     @staticmethod
     def forward(ctx, x):
         step = 2.0**-ACTIVATION_EXPONENT
         clip = CONTEXT_LIMIT * step
-        ctx.save_for_backward(x.abs() < clip)
-        return (torch.floor(x / step + 0.5) * step).clamp(-clip, clip)
+        slope = torch.where(x.abs() <= 1, torch.ones_like(x), 2.0 ** (-1 - torch.frexp(x.abs().clamp(min=1))[1].float() + 1))
+        ctx.save_for_backward(torch.where(x.abs() < clip, slope, torch.zeros_like(x)))
+        rounded = (torch.floor(x / step + 0.5) * step).clamp(-clip, clip)
+        size = rounded.abs()
+        fraction, exponent = torch.frexp(size.clamp(min=1))  # the fraction is in 1/2 … 1
+        above = 1 + 0.5 * (exponent - 1 + torch.floor((2 * fraction - 1) * 16) / 16)
+        return torch.where(size <= 1, rounded, torch.where(rounded < 0, -above, above))
 
     @staticmethod
     def backward(ctx, g):
@@ -400,29 +409,29 @@ def run(network, x, parameters, mix, bf16=False):
 # Rates.
 
 
-class GaussianBits(Function):
-    """Bits of the unit bin around `deviation` under a Gaussian (codec/train/gaussian.h)."""
+class LogisticBits(Function):
+    """Bits of the unit bin around `deviation` under a logistic (codec/train/logistic.h)."""
+
+    UNIT = math.sqrt(3) / math.pi  # of the logistic, in standard deviations
 
     @staticmethod
     def forward(ctx, deviation, scale):
-        v = deviation.abs()
-        a, b = (0.5 - v) / scale, (-0.5 - v) / scale
-        p = 0.5 * (torch.erfc(-a * math.sqrt(0.5)) - torch.erfc(-b * math.sqrt(0.5)))
-        safe = p.clamp(min=MIN_PROBABILITY)
+        v, unit = deviation.abs(), scale * LogisticBits.UNIT
+        p = torch.sigmoid((0.5 - v) / unit) - torch.sigmoid((-0.5 - v) / unit)
         ctx.save_for_backward(deviation, scale, p)
-        return -torch.log2(safe)
+        return -torch.log2(p.clamp(min=MIN_PROBABILITY))
 
     @staticmethod
     def backward(ctx, g):
         deviation, scale, p = ctx.saved_tensors
-        v = deviation.abs()
-        a, b = (0.5 - v) / scale, (-0.5 - v) / scale
-        density_a, density_b = (torch.exp(-0.5 * t * t) / math.sqrt(2 * math.pi) for t in (a, b))
-        per_p = -1 / (LN2 * p.clamp(min=MIN_PROBABILITY))
-        # Far out, where the probability has no digits left, the slopes stay those of six standard deviations.
-        far, z = p < MIN_PROBABILITY, (-a).clamp(max=6)
-        by_value = torch.where(far, z / LN2, per_p * (density_b - density_a)) / scale
-        by_scale = torch.where(far, -z * z / LN2, per_p * (density_b * b - density_a * a)) / scale
+        v, unit = deviation.abs(), scale * LogisticBits.UNIT
+        a, b = (v - 0.5) / unit, (v + 0.5) / unit
+        density_a, density_b = (torch.sigmoid(-t) * torch.sigmoid(t) for t in (a, b))
+        per_p = 1 / (LN2 * p.clamp(min=MIN_PROBABILITY))
+        # Far out, where the probability has no digits left, the slopes go on as those of an exponential.
+        far = p < MIN_PROBABILITY
+        by_value = torch.where(far, torch.full_like(p, 1 / LN2), per_p * (density_a - density_b)) / unit
+        by_scale = torch.where(far, -a.clamp(max=21) / LN2, per_p * (density_b * b - density_a * a)) / scale
         return g * torch.where(deviation < 0, -by_value, by_value), g * by_scale
 
 
@@ -465,6 +474,60 @@ def step_masks(channels, height, width, device):
     return (phase[y, x] - step) % CONTEXT_STEPS == group
 
 
+OFFSETS_BEFORE = [(0, -2), (-2, 0), (-2, -2), (-2, 2)]
+OFFSETS_AROUND = [(-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+@functools.lru_cache(maxsize=16)
+def neighbours(step, height, width, device):
+    """Where each tap of a step reads for the channels that a position codes then, [taps, height * width], and whether something is
+    known there (codec/latents/layout.h)."""
+    phase = ((0, 2), (3, 1))
+    coded = lambda group, y, x: (phase[y & 1][x & 1] - group) % CONTEXT_STEPS
+
+    def position(dy, dx, y, x):
+        ty, tx = y + dy, x + dx
+        if step == 0 and (ty < 0 or tx < 0 or tx >= width):
+            if y < 2 and x < 2:
+                return -1
+            ty, tx = (y - 2, x) if y >= 2 else (y, x - 2)
+        elif step > 0:
+            ty = ty if 0 <= ty < height else y - dy
+            tx = tx if 0 <= tx < width else x - dx
+            if not (0 <= ty < height and 0 <= tx < width):
+                return -1
+            group = (phase[y & 1][x & 1] - step) % CONTEXT_STEPS
+            if coded(group, ty, tx) >= step:
+                return -1
+        return ty * width + tx
+
+    offsets = OFFSETS_BEFORE if step == 0 else OFFSETS_AROUND
+    table = torch.tensor([[position(*o, y, x) for y in range(height) for x in range(width)] for o in offsets], device=device)
+    return table.clamp(min=0), (table >= 0).float()
+
+
+def predict_and_decode(step, symbol, mean, decoded, weights):
+    """The linear prediction of a step's latents from decoded ones, and what is decoded with both means; right where the step codes."""
+    height, width = symbol.shape[2:]
+    at, there = neighbours(step, height, width, symbol.device)
+    first = 0 if step == 0 else 8 * step - 4
+    taps = weights[first : first + len(at)]
+    round_to = lambda s, m: StraightThrough.apply(s, m.detach() + torch.floor(s.detach() - m.detach() + 0.5))
+    if step > 0:
+        flat = decoded.flatten(2)
+        base = sum(flat[:, :, at[t]] * there[t] * taps[t][None, :, None] for t in range(len(at))).view_as(symbol)
+        return base, round_to(symbol, mean + base)
+    # Position by position: each needs what was decoded before it.
+    bases, done = [], []
+    flat_symbol, flat_mean, nothing = symbol.flatten(2), mean.flatten(2), torch.zeros_like(symbol[:, :, 0, 0])
+    sources = [[int(at[t, p]) if there[t, p] else -1 for t in range(len(at))] for p in range(height * width)]
+    for p, source in enumerate(sources):
+        base = sum((done[q] * taps[t] for t, q in enumerate(source) if q >= 0), start=nothing)
+        bases.append(base)
+        done.append(round_to(flat_symbol[:, :, p], flat_mean[:, :, p] + base))
+    return torch.stack(bases, 2).view_as(symbol), torch.stack(done, 2).view_as(symbol)
+
+
 @dataclass
 class Result:
     loss: torch.Tensor
@@ -490,21 +553,20 @@ def codec_step(description, parameters, pixels, quality, weight, keys=None, hype
     z = net("hyper_analysis", torch.cat([0.5 * torch.log2(1 + symbol.abs()), symbol * inverse_unit], 1))
     coded = torch.floor(z + 0.5) if keys is None else z + noise_like(z, [key ^ 0x5BD1E995 for key in keys])
     mean, scale = parameters["hyper_mean"], HyperScale.apply(parameters["hyper_log2_scale"])
-    bits_z = GaussianBits.apply(coded - mean[None, :, None, None], scale[None, :, None, None]).sum((1, 2, 3)) / area
+    bits_z = LogisticBits.apply(coded - mean[None, :, None, None], scale[None, :, None, None]).sum((1, 2, 3)) / area
 
     # The features cover whole cells of z, the latents' plane may end inside one.
     features = net("hyper_synthesis", HyperParts.apply(z))[:, :, : symbol.shape[2], : symbol.shape[3]]
-    mean = log2_scale = decoded = torch.zeros_like(symbol)
+    base = mean = log2_scale = decoded = torch.zeros_like(symbol)
     for k, mask in enumerate(step_masks(*symbol.shape[1:], symbol.device)):
         seen = features if k == 0 else torch.cat([features, QuantisedContext.apply(decoded * inverse_unit)], 1)
         step_mean, step_log2_scale = net(f"context{k}", seen).chunk(2, 1)
+        step_base, step_decoded = predict_and_decode(k, symbol, step_mean * unit, decoded, parameters["prediction"])
         mean, log2_scale = torch.where(mask, step_mean, mean), torch.where(mask, step_log2_scale, log2_scale)
-        with torch.no_grad():
-            rounded = step_mean * unit + torch.floor(symbol - step_mean * unit + 0.5)
-        decoded = torch.where(mask, StraightThrough.apply(symbol, rounded), decoded)
-    deviation = symbol - mean * unit
+        base, decoded = torch.where(mask, step_base, base), torch.where(mask, step_decoded, decoded)
+    deviation = symbol - (mean * unit + base)
     deviation = torch.floor(deviation + 0.5) if keys is None else deviation + noise_like(symbol, keys)
-    bits_y = GaussianBits.apply(deviation, LatentScale.apply(log2_scale, unit)).sum((1, 2, 3)) / area
+    bits_y = LogisticBits.apply(deviation, LatentScale.apply(log2_scale, unit)).sum((1, 2, 3)) / area
 
     error = net("synthesis", decoded * inverse_gain) - original
     mse = (error * error).mean((1, 2, 3)) / PIXEL_PEAK2
@@ -515,7 +577,8 @@ def codec_step(description, parameters, pixels, quality, weight, keys=None, hype
 def learning_rates(description, parameters):
     """Factors on the learning rate of each parameter; the reasons are in codec/train/initialise.cpp."""
     usual_weight, branch_rate, linear_rate, network_rate = 0.1, 0.3, 1.0, 2.0
-    factors = {name: torch.full(shape, float(name != "latent_std")) for name, shape in description.shapes().items()}
+    usual = {"latent_std": 0.0, "prediction": 0.1}
+    factors = {name: torch.full(shape, usual.get(name, 1.0)) for name, shape in description.shapes().items()}
     for p in description.convolutions():
         name = p.prefix + ".weight"
         rows = parameters[name].detach().cpu().flatten(1)

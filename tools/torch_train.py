@@ -55,6 +55,22 @@ def is_held_out(path):
     return mix_bits(value) % HELD_OUT_EVERY == 0
 
 
+def vary_colours(random, crop):
+    """codec/train/dataset.cpp: what it draws, in its order, and its single precision."""
+    one = np.float32
+    if random.next() < one(1) / one(6):
+        crop = crop[:, :, ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))[random.below(5)]]
+    if random.next() >= one(1) / one(3):
+        return crop
+    contrast = np.exp2(one(random.next()) * one(1.2) - one(0.4))
+    saturation = np.exp2(one(random.next()) * one(1.6) - one(0.6))
+    brightness = one(128) + one(50) * (one(random.next()) - one(0.5))
+    rgb = crop.astype(np.float32)
+    luma = (one(0.299) * rgb[..., 0] + one(0.587) * rgb[..., 1] + one(0.114) * rgb[..., 2])[..., None]
+    varied = (luma + (rgb - luma) * saturation - one(128)) * contrast + brightness
+    return (varied + one(0.5)).clip(0, 255).astype(np.uint8)
+
+
 class Dataset:
     """codec/train/dataset.cpp: the same pictures held out, the same crops for the same random numbers."""
 
@@ -83,7 +99,7 @@ class Dataset:
         self.cumulative = np.cumsum(weights)
 
     def crop(self, random, side):
-        """Drawn in proportion to the pictures' gradients; flipped and transposed at random."""
+        """Drawn in proportion to the pictures' gradients; flipped and transposed at random, some with other colours."""
         index = np.searchsorted(self.cumulative, random.next() * self.cumulative[-1], side="right")
         picture = self.training[min(int(index), len(self.training) - 1)]
         y = random.below(picture.shape[0] - side + 1)
@@ -91,7 +107,7 @@ class Dataset:
         crop, turn = picture[y : y + side, x : x + side], random.bits()
         crop = crop[:, ::-1] if turn & 1 else crop
         crop = crop[::-1] if turn & 2 else crop
-        return crop.transpose(1, 0, 2) if turn & 4 else crop
+        return vary_colours(random, crop.transpose(1, 0, 2) if turn & 4 else crop)
 
     def validation_crops(self):
         side, count = VALIDATION_SIDE, min(VALIDATION_CROPS, len(self.validation))

@@ -101,18 +101,18 @@ double integer_cost_bits(const Table& table, int32_t value) {
     return cost + 1 + 2 * bits + 1;
 }
 
-GaussianTables::GaussianTables(std::vector<Table> tables) : tables_(std::move(tables)) {
+ScaleTables::ScaleTables(std::vector<Table> tables) : tables_(std::move(tables)) {
     if (tables_.size() != kDirectScales)
-        throw Error(ErrorCode::corrupt, "Gaussian tables: " + std::to_string(tables_.size()) + " tables, " +
+        throw Error(ErrorCode::corrupt, "scale tables: " + std::to_string(tables_.size()) + " tables, " +
                                             std::to_string(kDirectScales) + " are needed");
     for (std::size_t index = 0; index < tables_.size(); ++index)
         if (tables_[index].first() != -tables_[index].last())
             throw Error(ErrorCode::corrupt,
-                        "Gaussian table " + std::to_string(index) + ": covers " + std::to_string(tables_[index].first()) +
+                        "scale table " + std::to_string(index) + ": covers " + std::to_string(tables_[index].first()) +
                             " to " + std::to_string(tables_[index].last()) + ", not a range that is symmetric about 0");
 }
 
-void GaussianTables::encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol) const {
+void ScaleTables::encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol) const {
     check_scale_index(scale_index);
     if (symbol < -kIntegerLimit || symbol > kIntegerLimit)
         throw Error(ErrorCode::invalid_argument,
@@ -128,7 +128,7 @@ void GaussianTables::encode_symbol(RansEncoder& encoder, int scale_index, int32_
     if (parts.raw_bits > 0) encoder.put_bits(parts.low, parts.raw_bits);
 }
 
-int32_t GaussianTables::decode_other_symbol(RansDecoder& decoder, int scale_index) const {
+int32_t ScaleTables::decode_other_symbol(RansDecoder& decoder, int scale_index) const {
     check_scale_index(scale_index);
     if (scale_index < kFirstCodedScale) return 0;
     const int raw_bits = raw_bits_of(scale_index);
@@ -143,7 +143,7 @@ int32_t GaussianTables::decode_other_symbol(RansDecoder& decoder, int scale_inde
     return symbol;
 }
 
-double GaussianTables::cost_bits(int scale_index, int32_t symbol) const {
+double ScaleTables::cost_bits(int scale_index, int32_t symbol) const {
     check_scale_index(scale_index);
     if (symbol < -kIntegerLimit || symbol > kIntegerLimit) return std::numeric_limits<double>::infinity();
     if (scale_index < kFirstCodedScale) return symbol == 0 ? 0 : std::numeric_limits<double>::infinity();

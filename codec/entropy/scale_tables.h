@@ -1,4 +1,4 @@
-// Integers coded with tables: the latents y with Gaussians of quantised scale, and the hyper-latents z with one table per channel
+// Integers coded with tables: the latents y with logistics of quantised scale, and the hyper-latents z with one table per channel
 // (the two kinds of entropy model of Ballé et al., "Variational image compression with a scale hyperprior", 2018). All arithmetic
 // between the bits and the symbols is in integers.
 //
@@ -10,7 +10,7 @@
 //                     the upper max(n - 15, 0) of them as one field and then the lower min(n, 15) as another (empty fields are
 //                     left out). n is at most 24.
 //
-// A latent s = round(y - mean) of scale index i, 0 … 103, which stands for the standard deviation σ = 0.11 · 2^(i/8):
+// A latent s = round(y - mean) of scale index i, 0 … 111, which stands for the standard deviation σ = 0.06 · 2^(i/8):
 //   i < kFirstCodedScale: nothing is coded and s is 0.
 //   i < kDirectScales:    s with table i.
 //   otherwise:            b = ceil((i - kDirectScales + 1) / 8); floor((s + 2^(b-1)) / 2^b) with table i - 8·b, whose σ is 2^b
@@ -48,18 +48,19 @@ inline int32_t decode_integer(RansDecoder& decoder, const Table& table) {
 double integer_cost_bits(const Table& table, int32_t value);
 
 inline constexpr int kScalesPerOctave = 8;
-inline constexpr int kScaleCount = 104;     // σ from 0.11 to about 830
-inline constexpr int kDirectScales = 58;    // σ up to 15.4 has a table of its own
+inline constexpr double kSmallestScale = 0.06;  // σ of index 0
+inline constexpr int kScaleCount = 112;     // σ up to about 900
+inline constexpr int kDirectScales = 65;    // σ up to 15.4 has a table of its own
 inline constexpr int kFirstCodedScale = 1;  // part of the file format
 
 // The tables of the scale indices 0 … kDirectScales - 1; table i covers -r_i … r_i.
-class GaussianTables {
+class ScaleTables {
 public:
     // Throws Error corrupt if the tables are not kDirectScales many, or one does not cover a range that is symmetric about 0.
-    explicit GaussianTables(std::vector<Table> tables);
+    explicit ScaleTables(std::vector<Table> tables);
 
     // From the flat form of codec/entropy/table.h. Throws Error corrupt.
-    explicit GaussianTables(std::span<const uint16_t> flat) : GaussianTables(parse_tables(flat)) {}
+    explicit ScaleTables(std::span<const uint16_t> flat) : ScaleTables(parse_tables(flat)) {}
     std::vector<uint16_t> serialise() const { return serialise_tables(tables_); }
 
     // scale_index: 0 … kScaleCount - 1. Throws Error invalid_argument if it is not, if |symbol| > kIntegerLimit, or if the symbol

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <string>
 
-#include "codec/entropy/gaussian_builder.h"
+#include "codec/entropy/table_builder.h"
 #include "codec/error.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/latent_kernels.h"
@@ -24,7 +24,7 @@ int ceil_half(int v) { return (v + 1) / 2; }
 // What the network's probabilities predict, before scales are rounded to table indices. For symbols that are rarer than tables can
 // say, the escape code is the model: they take what it takes.
 double predicted_bits(double mean, double sigma, int symbol, double coded_bits) {
-    const double p = gaussian_probability(mean, std::max(sigma, 0.11), symbol);
+    const double p = logistic_probability(mean, std::max(sigma, kSmallestScale), symbol);
     return p < 1.0 / kProbabilityScale ? coded_bits : -std::log2(p);
 }
 
@@ -196,6 +196,22 @@ struct LatentCoder::State {
         }
     }
 
+    void predict_from_neighbours(int step, int y, int x) {
+        const std::span<const Offset> offsets = prediction_offsets(step);
+        std::array<const int32_t*, 8> neighbours;
+        std::array<const int16_t*, 8> taps;
+        size_t count = 0;
+        const size_t first = size_t(context_group(step, y, x)) * group;
+        for (size_t t = 0; t < offsets.size(); t++) {
+            const int64_t from = prediction_position(step, offsets[t], y, x, h, w);
+            if (from < 0) continue;
+            neighbours[count] = latents.data() + size_t(from) * size_t(M) + first;
+            taps[count++] = model.prediction.data() + (size_t(first_prediction_tap(step)) + t) * size_t(M) + first;
+        }
+        latent_kernels::add_prediction(std::span(neighbours).first(count), std::span(taps).first(count), group,
+                                       mean.data() + (size_t(y) * size_t(w) + size_t(x)) * group);
+    }
+
     template <class F>
     void each_position(int place, F&& f) const {
         for (int y = place_y(place); y < h; y += 2) {
@@ -212,6 +228,7 @@ struct LatentCoder::State {
             for (size_t y = 0; y < size_t(h); y++) {
                 for (size_t x = 0; x < size_t(w); x++) {
                     const size_t p = y * size_t(w) + x, at = p * size_t(M) + size_t(context_group(step, int(y), int(x))) * group;
+                    predict_from_neighbours(step, int(y), int(x));
                     for (size_t c = 0; c < group; c++) {
                         const size_t i = p * group + c;
                         const int32_t symbol = index[i] < kFirstCodedScale ? 0 : code(at + c, i, mean[i]);
@@ -282,9 +299,9 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
         },
         [&](size_t i, int32_t symbol) {
             const int index = s.index[i];
-            s.model.gaussian.encode_symbol(encoder, index, symbol);
+            s.model.scales.encode_symbol(encoder, index, symbol);
             if (model_bits == nullptr) return;
-            bits += predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, s.model.gaussian.cost_bits(index, symbol));
+            bits += predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, s.model.scales.cost_bits(index, symbol));
         });
     if (model_bits != nullptr) *model_bits += bits;
     return encoder.finish();
@@ -305,7 +322,7 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8) {
     RansDecoder decoder(stream);
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
     s.run_hyper_synthesis(quality_q8);
-    s.each_latent(quality_q8, [&](size_t, size_t i, int32_t) { return s.model.gaussian.decode_symbol(decoder, s.index[i]); });
+    s.each_latent(quality_q8, [&](size_t, size_t i, int32_t) { return s.model.scales.decode_symbol(decoder, s.index[i]); });
     decoder.finish();
 }
 

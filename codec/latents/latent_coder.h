@@ -5,13 +5,13 @@
 //   y     in four steps (codec/latents/layout.h); in a step position by position, each a group of M/4 channels in rising order.
 // From z: positive and negative parts, at most 255 each, are the u8 input [zh, zw, 2·Hz] of hyper_synthesis, whose result is cut to
 // h × w positions: the features. In step k the network context<k> (its last layer is 1×1) reads the features and (k > 0) for each channel
-// the decoded latent in multiples of 1/32 standard deviation, at most ±127, plus 128 (128 where it is not decoded yet). Of its result
+// the decoded latent in multiples of 1/32 standard deviation, companded (layout.h), plus 128 (128 where it is not decoded yet). Of its result
 // [h, w, 2·M], in multiples of 1/1024, channel c is the mean of latent c in standard deviations and M + c the log2 of its scale likewise. With
 // U = 2^(unit/1024) quantisation steps a standard deviation (interpolated between rate points, fixed_point.h):
-//   mean   = mean·U in multiples of 1/64 step
-//   index  = (1024·log2 scale, within -14 … 6 octaves, + unit + 3261 + 64) >> 7, within 0 … kScaleCount - 1   (3261 = -1024·log2 0.11)
+//   mean   = mean·U in multiples of 1/64 step, plus the sum of decoded latents at neighbouring positions (layout.h) times their weights
+//   index  = (1024·log2 scale, within -14 … 6 octaves, + unit + 4156 + 64) >> 7, within 0 … kScaleCount - 1   (4156 = -1024·log2 0.06)
 //   latent = symbol·64 + mean, in multiples of 1/64 step
-// where symbol is coded with the Gaussian table of that index.
+// where symbol is coded with the table of that index.
 #pragma once
 
 #include <cstdint>

@@ -6,12 +6,13 @@
 #include "codec/entropy/scale_tables.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/layout.h"
+#include "codec/network/model_file.h"
 #include "codec/tensor/vectorised.h"
 
 namespace decant::latent_kernels {
 namespace {
 
-constexpr int kScaleBias = 3261 + 64;  // -1024·log2(0.11), and half a table's width for rounding
+constexpr int kScaleBias = 4156 + 64;  // -1024·log2(kSmallestScale), and half a table's width for rounding
 constexpr int kScaleShift = 7;         // 1024 / kScalesPerOctave
 static_assert(kScalesPerOctave << kScaleShift == 1 << kLogExponent);
 constexpr int kMinLogScale = -14 * (1 << kLogExponent), kMaxLogScale = 6 * (1 << kLogExponent);
@@ -60,9 +61,26 @@ DECANT_VECTORISED void predict(const int32_t* means, const int32_t* log_scales, 
     }
 }
 
+DECANT_VECTORISED void add_prediction(std::span<const int32_t* const> neighbours, std::span<const int16_t* const> weights, size_t count, int32_t* mean) {
+    constexpr size_t kRun = 16;
+    for (size_t first = 0; first < count; first += kRun) {
+        const size_t run = std::min(kRun, count - first);
+        int64_t sums[kRun] = {};
+        for (size_t t = 0; t < neighbours.size(); t++) {
+            const int32_t* n = neighbours[t] + first;
+            const int16_t* w = weights[t] + first;
+            for (size_t c = 0; c < run; c++) sums[c] += int64_t(n[c]) * w[c];
+        }
+        for (size_t c = 0; c < run; c++) {
+            const int64_t sum = mean[first + c] + ((sums[c] + (int64_t(1) << (kPredictionExponent - 1))) >> kPredictionExponent);
+            mean[first + c] = int32_t(std::min(std::max(sum, -kMeanLimit), kMeanLimit));
+        }
+    }
+}
+
 DECANT_VECTORISED void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, size_t count, uint8_t* result) {
     const ScalingRun run(scaling, channel);
-    for (size_t c = 0; c < count; c++) result[c] = uint8_t(kInputZero + run.scaled(latents[c], c, -kContextLimit, kContextLimit));
+    for (size_t c = 0; c < count; c++) result[c] = uint8_t(kInputZero + compand(int32_t(run.scaled(latents[c], c, -kContextLimit, kContextLimit))));
 }
 
 DECANT_VECTORISED void dequantise(const int32_t* latents, const Scaling& scaling, size_t positions, int16_t* result) {

@@ -22,6 +22,10 @@ struct Scaling {
 void predict(const int32_t* means, const int32_t* log_scales, const Scaling& scaling, size_t channel, const int* unit, size_t count, int32_t* mean,
              int16_t* log_scale, uint8_t* index);
 
+// Adds the linear prediction of `count` channels to their means: Σ neighbours[t][c]·weights[t][c] in multiples of
+// 2^-kPredictionExponent, rounded half up.
+void add_prediction(std::span<const int32_t* const> neighbours, std::span<const int16_t* const> weights, size_t count, int32_t* mean);
+
 // What context networks read of decoded latents.
 void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, size_t count, uint8_t* result);
 

@@ -93,7 +93,7 @@ LatentWeights::LatentWeights(const ModelContents& model, CodecWeights& weights)
     for (int index = kFirstCodedScale; index < kDirectScales; index++) {
         Costs& costs = costs_[size_t(index)];
         costs.first = -kReach;
-        for (int32_t symbol = -kReach; symbol <= kReach; symbol++) costs.bits.push_back(model.gaussian.cost_bits(index, symbol));
+        for (int32_t symbol = -kReach; symbol <= kReach; symbol++) costs.bits.push_back(model.scales.cost_bits(index, symbol));
     }
 }
 

@@ -20,11 +20,11 @@ public:
     IntegerWeights& context_trunk(int step);            // all layers but the last
     IntegerWeights& context_head(int step, int group);  // of the last layer: means, then scales of the group, [2·M/4]
 
-    // GaussianTables::cost_bits of a scale index that has a table of its own, looked up.
+    // ScaleTables::cost_bits of a scale index that has a table of its own, looked up.
     double cost_bits(int scale_index, int32_t symbol) const {
         const Costs& costs = costs_[size_t(scale_index)];
         const int64_t at = int64_t(symbol) - costs.first;
-        return at >= 0 && at < int64_t(costs.bits.size()) ? costs.bits[size_t(at)] : model_.gaussian.cost_bits(scale_index, symbol);
+        return at >= 0 && at < int64_t(costs.bits.size()) ? costs.bits[size_t(at)] : model_.scales.cost_bits(scale_index, symbol);
     }
 
 private:

@@ -95,6 +95,7 @@ inline constexpr double kPixelPeak2 = (255.0 / (1 << kPixelExponent)) * (255.0 /
 inline constexpr int kLatentStride = 16;  // pixels a latent position, each way
 inline constexpr int kHyperStride = 4;    // latent positions a hyper-latent position, each way
 inline constexpr int kContextSteps = 4;
+inline constexpr int kPredictionTaps = 28;  // of all steps (codec/latents/layout.h)
 inline constexpr int kActivationExponent = 5;  // integer layers' activations: u8, multiples of 1/32
 inline constexpr int kParameterExponent = 10;  // integer networks' results: multiples of 1/1024
 

@@ -6,7 +6,7 @@
 #include <deque>
 #include <map>
 
-#include "codec/entropy/gaussian_builder.h"
+#include "codec/entropy/table_builder.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
 #include "codec/network/safetensors.h"
@@ -34,13 +34,13 @@ bool all_finite(std::span<const float> values) {
     return special == 0;
 }
 
-enum class Storage { f32, bf16, integer, wide };
+enum class Storage { f32, bf16, integer, wide, fixed };
 
 // By the names of weight tensors.
 using StorageMap = std::map<std::string, Storage>;
 
 StorageMap weight_storage(const Description& d) {
-    StorageMap result;
+    StorageMap result{{"prediction", Storage::fixed}};
     for (const Network& n : d.networks) {
         for (const Layer& l : n.layers) {
             if (l.op != Operation::convolution) continue;
@@ -52,7 +52,7 @@ StorageMap weight_storage(const Description& d) {
     return result;
 }
 
-// How a tensor is stored: biases and the rest as floats.
+// How a tensor is stored: biases and most others as floats.
 Storage storage_of(const StorageMap& weights, const std::string& tensor) {
     const auto found = weights.find(tensor);
     return found == weights.end() ? Storage::f32 : found->second;
@@ -81,10 +81,10 @@ FactorizedTables hyper_tables(const Description& d, const Parameters& parameters
     std::vector<std::vector<double>> probabilities;
     std::vector<int> first;
     for (size_t c = 0; c < size_t(d.hyper_channels); c++) {
-        const double mean = parameters["hyper_mean"][c], sigma = std::max(std::exp2(double(parameters["hyper_log2_scale"][c])), 0.11);
+        const double mean = parameters["hyper_mean"][c], sigma = std::max(std::exp2(double(parameters["hyper_log2_scale"][c])), kSmallestScale);
         const int middle = int(std::lround(mean));
         std::vector<double> p;
-        for (int s = -kReach; s <= kReach; s++) p.push_back(gaussian_probability(mean, sigma, middle + s));
+        for (int s = -kReach; s <= kReach; s++) p.push_back(logistic_probability(mean, sigma, middle + s));
         probabilities.push_back(std::move(p));
         first.push_back(middle - kReach);
     }
@@ -162,6 +162,12 @@ void save_model(const std::string& path, const Description& d, const Parameters&
                 store.add(exponent_name(p.name), Dtype::I8, {p.shape[0]}, rounded.exponents);
                 break;
             }
+            case Storage::fixed: {
+                std::vector<int16_t> fixed;
+                for (float v : values) fixed.push_back(int16_t(std::lround(std::clamp(std::ldexp(v, kPredictionExponent), -32767.0f, 32767.0f))));
+                store.add(p.name, Dtype::I16, shape, fixed);
+                break;
+            }
             case Storage::bf16: {
                 std::vector<bf16> low;
                 for (float v : values) low.push_back(to_bf16(v));
@@ -174,8 +180,8 @@ void save_model(const std::string& path, const Description& d, const Parameters&
     if (d.task == Task::codec) {
         store.add("unit", Dtype::I16, {d.levels(), d.latent_channels}, unit_table(d, parameters));
         store.add("step", Dtype::I16, {d.levels(), d.latent_channels}, step_table(parameters));
-        const auto gaussian = build_gaussian_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
-        store.add("entropy.gaussian", Dtype::U16, {int64_t(gaussian.size())}, gaussian);
+        const auto scales = build_scale_tables().serialise(), hyper = hyper_tables(d, parameters).serialise();
+        store.add("entropy.scales", Dtype::U16, {int64_t(scales.size())}, scales);
         store.add("entropy.hyper", Dtype::U16, {int64_t(hyper.size())}, hyper);
     }
     TextMap text(metadata.begin(), metadata.end());
@@ -227,6 +233,11 @@ NetworkModel read_networks(const SafetensorsFile& file, const std::string& path)
                 }
                 continue;
             }
+            case Storage::fixed: {
+                const auto fixed = file.get(p.name, {Dtype::I16}, shape).values<int16_t>();
+                for (size_t i = 0; i < fixed.size(); i++) target[i] = std::ldexp(float(fixed[i]), -kPredictionExponent);
+                continue;
+            }
             case Storage::bf16: from_bf16(file.get(p.name, {Dtype::BF16}, shape).data, target); break;
             case Storage::f32: std::memcpy(target.data(), file.get(p.name, {Dtype::F32}, shape).data.data(), target.size_bytes()); break;
         }
@@ -244,9 +255,10 @@ NetworkModel read_networks(const SafetensorsFile& file, const std::string& path)
 ModelContents read_codec(NetworkModel networks, const SafetensorsFile& file, const std::string& path) {
     const Description& d = networks.description;
     auto unit = read_logarithms(file, path, d, "unit"), step = read_logarithms(file, path, d, "step");
-    const auto gaussian = file.get("entropy.gaussian", {Dtype::U16}).values<uint16_t>();
+    const auto scales = file.get("entropy.scales", {Dtype::U16}).values<uint16_t>();
     const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
-    ModelContents contents{std::move(networks), std::move(unit), std::move(step), GaussianTables(gaussian), FactorizedTables(hyper)};
+    auto prediction = file.get("prediction", {Dtype::I16}).values<int16_t>();
+    ModelContents contents{std::move(networks), std::move(unit), std::move(step), std::move(prediction), ScaleTables(scales), FactorizedTables(hyper)};
     if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
         throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
                                                    std::to_string(contents.description.hyper_channels) + " hyper-latent channels");

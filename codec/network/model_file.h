@@ -5,10 +5,11 @@
 //   weights of compute layers   BF16, as training used them
 //   biases and everything else  F32
 //   unit                        I16 [levels, M]: log2 of the quantisation steps a standard deviation of y holds, in 1/1024
+//   prediction                  I16 [kPredictionTaps, M]: multiples of 2^-12
 //   step                        I16 [levels, M]: log2 of the quantisation step of y, in 1/1024
-//   entropy.gaussian            U16: the tables of codec/entropy/scale_tables.h for y
+//   entropy.scales              U16: the tables of codec/entropy/scale_tables.h for y
 //   entropy.hyper               U16: a table for each channel of z
-// The last four, of a codec, are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
+// Of a codec, unit, step and entropy are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
 #pragma once
 
@@ -25,6 +26,7 @@
 namespace decant {
 
 inline constexpr int kUnitExponent = 10;
+inline constexpr int kPredictionExponent = 12;
 
 // What every model has.
 struct NetworkModel {
@@ -37,7 +39,8 @@ struct NetworkModel {
 // A codec.
 struct ModelContents : NetworkModel {
     std::vector<int16_t> unit, step;  // [levels, M]
-    GaussianTables gaussian;
+    std::vector<int16_t> prediction;  // [kPredictionTaps, M]
+    ScaleTables scales;
     FactorizedTables hyper;
 };
 

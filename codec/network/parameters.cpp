@@ -24,6 +24,7 @@ void Parameters::add_codec(const Description& d) {
     add("gain", {d.levels(), d.latent_channels});
     add("inverse_gain", {d.levels(), d.latent_channels});
     add("latent_std", {d.latent_channels}, false);
+    add("prediction", {kPredictionTaps, d.latent_channels});
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
 }

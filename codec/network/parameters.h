@@ -20,7 +20,8 @@ struct Parameter {
 // Names: NETWORK.LAYER.weight, .bias, .quality [levels, out]; and of a codec
 //   gain, inverse_gain [levels, M]: log2 of the factor on y before quantisation and of the one after it
 //   latent_std [M]: the scale that latents are given to integer networks in (not trained)
-//   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a Gaussian a channel
+//   prediction [kPredictionTaps, M]: weights of decoded latents of the same channel in the mean of a latent
+//   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a logistic a channel
 class Parameters {
 public:
     Parameters() = default;

@@ -10,7 +10,7 @@
 #include "codec/error.h"
 #include "codec/latents/layout.h"
 #include "codec/tensor/random.h"
-#include "codec/train/gaussian.h"
+#include "codec/train/logistic.h"
 
 namespace decant {
 namespace {
@@ -27,11 +27,13 @@ struct LatentRun {
     const float* unit;    // quantisation steps a standard deviation
     const float* mean;    // predicted, in standard deviations
     const float* log2_scale;
+    const float* base;    // of the mean, predicted from neighbours
     float* decoded;       // ŷ·gain
     float* symbol_gradient;
     float* unit_gradient;
     float* mean_gradient;
     float* log2_scale_gradient;
+    float* base_gradient;
 };
 
 // bits: of each latent. Sums are left to the caller, since a running sum keeps a loop from being vectorised; and no two of a run's
@@ -40,13 +42,13 @@ template <Quantisation Q>
 DECANT_INLINE void code_run_as(const LatentRun& r, int count, uint32_t key, uint32_t counter, float weight, float* bits) {
 #pragma GCC ivdep
     for (int c = 0; c < count; c++) {
-        const float unit = r.unit[c], mean = r.mean[c] * unit;
+        const float unit = r.unit[c], mean = r.mean[c] * unit + r.base[c];
         const float l = std::min(std::max(r.log2_scale[c], kMinLog2Scale), kMaxLog2Scale);
         const float free_scale = fast_exp2(l) * unit, scale = std::max(free_scale, kMinScale);
         const float deviation = r.symbol[c] - mean, rounded = std::floor(deviation + 0.5f);
         const float noise = uniform(key, counter + uint32_t(c)) - 0.5f;
         const float coded = Q == Quantisation::round ? rounded : deviation + noise;
-        const BitsAndSlopes b = gaussian_bits(coded, scale);
+        const BitsAndSlopes b = logistic_bits(coded, scale);
         bits[c] = b.bits;
         r.decoded[c] = Q == Quantisation::noise ? r.symbol[c] + noise : mean + rounded;
         const float by_value = b.by_value * weight;
@@ -54,6 +56,7 @@ DECANT_INLINE void code_run_as(const LatentRun& r, int count, uint32_t key, uint
         const float by_log = free_scale >= kMinScale || b.by_scale < 0.0f ? b.by_scale * weight * scale : 0.0f;
         r.symbol_gradient[c] += by_value;
         r.mean_gradient[c] = -by_value * unit;
+        r.base_gradient[c] = -by_value;
         r.log2_scale_gradient[c] = by_log * kLn2;
         r.unit_gradient[c] += by_log / unit - by_value * r.mean[c];
     }
@@ -67,13 +70,30 @@ DECANT_VECTORISED void code_run(const LatentRun& r, int count, uint32_t key, uin
     }
 }
 
+// compand() of layout.h on multiples of a standard deviation; its last step is left out where nothing is rounded.
+struct Companded {
+    float value, slope;
+};
+DECANT_INLINE Companded companded(float v, bool round) {
+    const float size = std::fabs(v), above = std::max(size, 1.0f);
+    uint32_t bits;
+    std::memcpy(&bits, &above, 4);
+    const float octave = float(int32_t(bits >> 23) - 127);
+    bits = (bits & 0x7fffffu) | 0x3f800000u;
+    float mantissa;  // 1 … 2
+    std::memcpy(&mantissa, &bits, 4);
+    const float part = round ? std::floor((mantissa - 1.0f) * 16.0f) * 0.0625f : mantissa - 1.0f;
+    const float result = size <= 1.0f ? size : 1.0f + 0.5f * (octave + part);
+    return {v < 0.0f ? -result : result, size <= 1.0f ? 1.0f : 0.5f * mantissa / above};
+}
+
 // What the context networks read of decoded latents.
 template <class T>
 DECANT_INLINE void context_inputs(const float* decoded, const float* inverse_unit, T* dst, int count, bool round) {
     for (int c = 0; c < count; c++) {
         const float v = decoded[c] * inverse_unit[c];
-        const float clipped = std::min(std::max(std::floor(v * kContextScale + 0.5f) / kContextScale, -kContextClip), kContextClip);
-        dst[c] = from_float<T>(round ? clipped : v);
+        const float rounded = std::floor(v * kContextScale + 0.5f) / kContextScale;
+        dst[c] = from_float<T>(companded(round ? std::min(std::max(rounded, -kContextClip), kContextClip) : v, round).value);
     }
 }
 DECANT_VECTORISED void context_run(const float* decoded, const float* inverse_unit, float* dst, int count, bool round) {
@@ -88,7 +108,8 @@ DECANT_INLINE void context_backward_as(const float* decoded, const float* invers
                                        int count, bool round) {
     for (int c = 0; c < count; c++) {
         const float v = decoded[c] * inverse_unit[c];
-        const float g = !round || std::fabs(v) < kContextClip ? to_float(gradient[c]) * inverse_unit[c] : 0.0f;
+        const float slope = !round || std::fabs(v) < kContextClip ? companded(v, round).slope : 0.0f;
+        const float g = to_float(gradient[c]) * slope * inverse_unit[c];
         decoded_gradient[c] += g;
         unit_gradient[c] -= g * v;
     }
@@ -130,6 +151,10 @@ DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const f
     }
 }
 
+DECANT_VECTORISED void add_product(const float* a, const float* b, float* dst, int count) {
+    for (int c = 0; c < count; c++) dst[c] += a[c] * b[c];
+}
+
 DECANT_VECTORISED void centre_pixels(const uint8_t* src, float* dst, size_t count) {
     for (size_t i = 0; i < count; i++) dst[i] = pixel_value(src[i]);
 }
@@ -162,7 +187,7 @@ struct CodecStep::State {
     // [samples, channels]
     std::vector<float> gain, inverse_gain, unit, inverse_unit, gain_gradient, inverse_gain_gradient, unit_gradient;
     // [samples, positions, channels]
-    std::vector<float> symbol, symbol_gradient, decoded, decoded_gradient, original;
+    std::vector<float> symbol, symbol_gradient, decoded, decoded_gradient, base_gradient, original;
 
     State(const Description& d, CodecWeights& weights, const CodecStepOptions& o) : description(d), options(o) {
         M = d.latent_channels;
@@ -191,7 +216,7 @@ struct CodecStep::State {
             context[size_t(k)] = std::make_unique<Graph>(weights["context" + std::to_string(k)], Shape{samples, h, w, context_features + (k == 0 ? 0 : M)}, g);
         }
         for (auto* v : {&gain, &inverse_gain, &unit, &inverse_unit, &gain_gradient, &inverse_gain_gradient, &unit_gradient}) v->resize(size_t(samples) * M);
-        for (auto* v : {&symbol, &symbol_gradient, &decoded, &decoded_gradient}) v->resize(samples * positions * size_t(M));
+        for (auto* v : {&symbol, &symbol_gradient, &decoded, &decoded_gradient, &base_gradient}) v->resize(samples * positions * size_t(M));
         original.resize(size_t(samples) * size_t(o.height) * size_t(o.width) * 3);
     }
 
@@ -235,7 +260,7 @@ struct CodecStep::State {
             const float coded = options.quantisation == Quantisation::round ? rounded : value + noise;
             const float seen = options.quantisation == Quantisation::noise ? value + noise : rounded;
             const float scale = std::max(std::exp2(log2_scale[c]), kMinScale);
-            const BitsAndSlopes b = gaussian_bits(coded - mean[c], scale);
+            const BitsAndSlopes b = logistic_bits(coded - mean[c], scale);
             result.bits_z[n] += b.bits / pixels;
             const float weight = batch.weight[n] * batch.hyper_rate / (pixels * float(samples));
             z_gradient[i] = b.by_value * weight;
@@ -298,10 +323,43 @@ struct CodecStep::State {
         });
     }
 
-    void code_latents(const Batch& batch, StepResult& result) {
+    // f(tap's row in the table of weights, where the neighbour's channels begin in a plane of latents) for the latents that position p
+    // of sample n codes in `step`.
+    template <class F>
+    void each_neighbour(int step, size_t n, size_t p, F&& f) const {
+        const int y = int(p % positions / size_t(w)), x = int(p % size_t(w));
+        const std::span<const Offset> offsets = prediction_offsets(step);
+        for (size_t t = 0; t < offsets.size(); t++) {
+            const int64_t from = prediction_position(step, offsets[t], y, x, h, w);
+            if (from >= 0) f(size_t(first_prediction_tap(step)) + t, (n * positions + size_t(from)) * size_t(M));
+        }
+    }
+
+    // Sets the gradient of the weights, adds to that of decoded latents.
+    void prediction_gradients(const Parameters& parameters, std::span<float> gradients) {
+        const Parameter& prediction = parameters.find("prediction");
+        const float* weights = parameters["prediction"].data();
+        float* slopes = gradients.data() + prediction.offset;
+        std::fill_n(slopes, prediction.size, 0.0f);
+        const size_t group = size_t(M / kContextSteps);
+        each_position([&](size_t n, size_t p) {
+            const size_t y = p % positions / size_t(w), x = p % size_t(w);
+            for (int step = 0; step < kContextSteps; step++) {
+                const size_t first = size_t(context_group(step, int(y), int(x))) * group;
+                const float* g = base_gradient.data() + p * size_t(M) + first;
+                each_neighbour(step, n, p, [&](size_t tap, size_t from) {
+                    add_product(g, decoded.data() + from + first, slopes + tap * size_t(M) + first, int(group));
+                    add_product(g, weights + tap * size_t(M) + first, decoded_gradient.data() + from + first, int(group));
+                });
+            }
+        });
+    }
+
+    void code_latents(const Batch& batch, const Parameters& parameters, StepResult& result) {
+        const float* weights = parameters["prediction"].data();
         const float pixels = float(options.height) * options.width;
         const int group = M / kContextSteps;
-        std::vector<float> bits(size_t(group), 0.0f);
+        std::vector<float> bits(size_t(group), 0.0f), base(size_t(group), 0.0f);
         for (int k = 0; k < kContextSteps; k++) {
             if (options.compute == DataType::bf16) {
                 fill_context<bf16>(k);
@@ -315,15 +373,19 @@ struct CodecStep::State {
                 const size_t y = p % positions / size_t(w), x = p % size_t(w);
                 const size_t at = size_t(context_group(k, int(y), int(x))) * size_t(group);
                 const size_t mean_at = p * 2 * M + at, latent_at = p * M + at, channel_at = n * M + at;
+                std::fill(base.begin(), base.end(), 0.0f);
+                each_neighbour(k, n, p, [&](size_t tap, size_t from) { add_product(weights + tap * size_t(M) + at, decoded.data() + from + at, base.data(), group); });
                 const LatentRun r{symbol.data() + latent_at,
                                   unit.data() + channel_at,
                                   prediction.as<float>() + mean_at,
                                   prediction.as<float>() + mean_at + M,
+                                  base.data(),
                                   decoded.data() + latent_at,
                                   symbol_gradient.data() + latent_at,
                                   unit_gradient.data() + channel_at,
                                   gradient.as<float>() + mean_at,
-                                  gradient.as<float>() + mean_at + M};
+                                  gradient.as<float>() + mean_at + M,
+                                  base_gradient.data() + latent_at};
                 const float weight = batch.weight[n] / (pixels * float(samples));
                 code_run(r, group, batch.key, uint32_t(latent_at), weight, options.quantisation, bits.data());
                 result.bits_y[n] += std::accumulate(bits.begin(), bits.end(), 0.0) / pixels;
@@ -352,7 +414,7 @@ struct CodecStep::State {
         std::vector<float> z_gradient;
         code_hyper(batch, parameters, result, z_gradient, gradients);
         hyper_synthesis->forward(batch.quality);
-        code_latents(batch, result);
+        code_latents(batch, parameters, result);
 
         each_position([&](size_t n, size_t p) { multiply(decoded.data() + p * M, inverse_gain.data() + n * M, synthesis->input().as<float>() + p * M, M); });
         synthesis->forward(batch.quality);
@@ -379,6 +441,7 @@ struct CodecStep::State {
             multiply_backward(d + p * M, inverse_gain.data() + n * M, decoded.data() + p * M, decoded_gradient.data() + p * M,
                               inverse_gain_gradient.data() + n * M, M);
         });
+        prediction_gradients(parameters, gradients);
         const TensorRef features = hyper_synthesis->output_gradient();
         std::memset(features.data, 0, features.bytes());
         for (int k = kContextSteps - 1; k >= 0; k--) {

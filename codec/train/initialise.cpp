@@ -133,6 +133,11 @@ std::vector<float> learning_rates(const Description& d, const Parameters& parame
     for (const Parameter& p : parameters.list()) {
         if (!p.trained) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
     }
+    // They multiply latents of hundreds of steps.
+    if (parameters.contains("prediction")) {
+        const Parameter& prediction = parameters.find("prediction");
+        std::fill_n(rates.begin() + std::ptrdiff_t(prediction.offset), prediction.size, 0.1f);
+    }
     for (const Network& network : d.networks) {
         const auto layers = plan(network, {1, 64, 64, network.channels_in});
         for (size_t i = 0; i < layers.size(); i++) {

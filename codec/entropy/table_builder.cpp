@@ -1,4 +1,4 @@
-#include "codec/entropy/gaussian_builder.h"
+#include "codec/entropy/table_builder.h"
 
 #include <algorithm>
 #include <cmath>
@@ -43,13 +43,14 @@ std::vector<uint16_t> quantise(const std::vector<double>& probabilities) {
 
 }  // namespace
 
-double scale_sigma(int scale_index) { return 0.11 * std::exp2(static_cast<double>(scale_index) / kScalesPerOctave); }
+double scale_sigma(int scale_index) { return kSmallestScale * std::exp2(static_cast<double>(scale_index) / kScalesPerOctave); }
 
-double gaussian_probability(double mean, double sigma, int value) {
-    // Both tails by erfc of a positive argument: differences of values near 1 would lose all precision.
+double logistic_probability(double mean, double sigma, int value) {
+    // The upper tail beyond the near edge minus that beyond the far one: differences of values near 1 would lose all precision.
     const double distance = std::abs(value - mean);
-    const double unit = sigma * std::numbers::sqrt2;
-    return 0.5 * (std::erfc((distance - 0.5) / unit) - std::erfc((distance + 0.5) / unit));
+    const double unit = sigma * std::numbers::sqrt3 / std::numbers::pi;
+    const auto tail = [unit](double from) { return 1 / (1 + std::exp(from / unit)); };
+    return tail(distance - 0.5) - tail(distance + 0.5);
 }
 
 Table build_table(int first, std::span<const double> probabilities) {
@@ -73,18 +74,18 @@ Table build_table(int first, std::span<const double> probabilities) {
     return Table(static_cast<int16_t>(first), quantise(with_escape));
 }
 
-GaussianTables build_gaussian_tables() {
+ScaleTables build_scale_tables() {
     std::vector<Table> tables;
     for (int index = 0; index < kDirectScales; ++index) {
         const double sigma = scale_sigma(index);
-        // ±1 always has a slot: real latents of the smallest scales stray a little more often than Gaussian ones.
+        // ±1 always has a slot: real latents of the smallest scales stray a little more often than the model says.
         int radius = 1;
-        while (gaussian_probability(0, sigma, radius + 1) >= kWorthASlot) ++radius;
+        while (logistic_probability(0, sigma, radius + 1) >= kWorthASlot) ++radius;
         std::vector<double> probabilities;
-        for (int value = -radius; value <= radius; ++value) probabilities.push_back(gaussian_probability(0, sigma, value));
+        for (int value = -radius; value <= radius; ++value) probabilities.push_back(logistic_probability(0, sigma, value));
         tables.push_back(build_table(-radius, probabilities));
     }
-    return GaussianTables(std::move(tables));
+    return ScaleTables(std::move(tables));
 }
 
 FactorizedTables build_factorized_tables(const std::vector<std::vector<double>>& probabilities, const std::vector<int>& first) {
