@@ -2,11 +2,9 @@
 #include "codec/denoise/denoiser.h"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -20,24 +18,11 @@
 
 using namespace decant;
 using namespace decant::test;
-namespace fs = std::filesystem;
 
 namespace {
 
-class Folder {
-public:
-    Folder() : path_((fs::temp_directory_path() / "decant-denoiser-XXXXXX").string()) {
-        REQUIRE(mkdtemp(path_.data()) != nullptr);
-    }
-    ~Folder() { fs::remove_all(path_); }
-    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-    std::string path_;
-};
-
 std::shared_ptr<const Model> tiny(int colours, float scale = 0.6f) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const Description d = tiny_denoiser(colours);
     save_model(folder / "m.safetensors", d, random_parameters(d, scale), {});
     return Model::load(folder / "m.safetensors");
@@ -191,14 +176,14 @@ TEST_CASE("what does not fit is refused") {
     stopped.supervision.is_cancelled = [] { return true; };
     CHECK(refusal([&] { denoiser.denoise(image, stopped); }) == ErrorCode::cancelled);
     // Codecs and denoisers do not stand in for each other.
-    const Folder folder;
+    const TemporaryFolder folder;
     save_model(folder / "codec.safetensors", tiny_contents().description, tiny_contents().parameters, {});
     CHECK(refusal([&] { Denoiser{Model::load(folder / "codec.safetensors")}; }) == ErrorCode::model_mismatch);
     CHECK(refusal([&] { Codec{tiny(3)}; }) == ErrorCode::model_mismatch);
 }
 
 TEST_CASE("a denoising model keeps its description and weights in its file") {
-    const Folder folder;
+    const TemporaryFolder folder;
     const Description d = tiny_denoiser(1, "page");
     const Parameters p = random_parameters(d);
     save_model(folder / "m.safetensors", d, p, {{"steps", "5"}});

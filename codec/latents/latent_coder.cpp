@@ -198,8 +198,8 @@ struct LatentCoder::State {
 
     void predict_from_neighbours(int step, int y, int x) {
         const std::span<const Offset> offsets = prediction_offsets(step);
-        std::array<const int32_t*, 8> neighbours;
-        std::array<const int16_t*, 8> taps;
+        std::array<const int32_t*, kMostPredictionOffsets> neighbours;
+        std::array<const int16_t*, kMostPredictionOffsets> taps;
         size_t count = 0;
         const size_t first = size_t(context_group(step, y, x)) * group;
         for (size_t t = 0; t < offsets.size(); t++) {

@@ -4,7 +4,9 @@
 // groups; so from the second step on each symbol is predicted from its spatial neighbours and from its position's other channels.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 
 #include "codec/network/description.h"
@@ -27,6 +29,7 @@ struct Offset {
 };
 inline constexpr Offset kOffsetsBefore[] = {{0, -2}, {-2, 0}, {-2, -2}, {-2, 2}};
 inline constexpr Offset kOffsetsAround[] = {{-1, 0}, {0, -1}, {0, 1}, {1, 0}, {-1, -1}, {-1, 1}, {1, -1}, {1, 1}};
+inline constexpr size_t kMostPredictionOffsets = std::size(kOffsetsAround);  // of a step
 constexpr std::span<const Offset> prediction_offsets(int step) {
     return step == 0 ? std::span<const Offset>(kOffsetsBefore) : std::span<const Offset>(kOffsetsAround);
 }

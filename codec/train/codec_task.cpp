@@ -13,8 +13,6 @@ float hyper_rate(const TrainOptions& o, int64_t step) {
     return float(std::clamp(done, 0.05, 1.0));
 }
 
-double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
-
 class CodecShard : public ShardStep {
 public:
     CodecShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)

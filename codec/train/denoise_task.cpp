@@ -11,8 +11,6 @@
 namespace decant {
 namespace {
 
-double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
-
 // A crop of the data set in the network's channels.
 std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
     if (channels == 3) return {rgb.begin(), rgb.end()};

@@ -7,18 +7,11 @@ namespace decant {
 
 class DenoiseTask : public TrainingTask {
 public:
-    // All must outlive this.
-    DenoiseTask(const Description& description, const TrainOptions& options, const Dataset& dataset)
-        : description_(description), options_(options), dataset_(dataset) {}
+    using TrainingTask::TrainingTask;
 
     std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const override;
     std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const override;
     std::vector<double> validation_levels() const override;
-
-private:
-    const Description& description_;
-    const TrainOptions& options_;
-    const Dataset& dataset_;
 };
 
 }  // namespace decant

@@ -2,6 +2,8 @@
 // weights, checkpoints and reports.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -37,11 +39,22 @@ public:
 
 class TrainingTask {
 public:
+    // All must outlive this.
+    TrainingTask(const Description& description, const TrainOptions& options, const Dataset& dataset)
+        : description_(description), options_(options), dataset_(dataset) {}
     virtual ~TrainingTask() = default;
     virtual std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const = 0;
     virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
     virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
+
+protected:
+    const Description& description_;
+    const TrainOptions& options_;
+    const Dataset& dataset_;
 };
+
+// Of an error of values in 0 … 1; no more than 100 dB, so that means of it stay finite.
+inline double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
 
 // All must outlive the task.
 std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options,
