@@ -33,6 +33,12 @@ struct Settings {
     bool skip_if_larger = false, verify = false;
     std::optional<double> sigma;  // of denoise; none: estimated
     double strength = 100;
+    // Of eval:
+    bool denoise = false;  // measure that, not compression
+    std::vector<double> sigmas = {15, 25, 50};
+    std::string noisy;  // folder; empty: noise is added
+    uint64_t seed = 1;
+    bool known_sigma = false;
     int threads = 0;  // 0: all cores
     uint64_t max_pixels = uint64_t{1} << 28;
 
