@@ -1,8 +1,10 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 
 #include "codec/decant.h"
+#include "codec/denoise/denoiser.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/console.h"
@@ -17,16 +19,20 @@ namespace {
 
 class Encoder {
 public:
-    Encoder(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> pool, const Settings& settings)
-        : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {}
+    // denoising_model: none, and pictures are stored as they are.
+    Encoder(std::shared_ptr<const Model> model, std::shared_ptr<const Model> denoising_model, std::shared_ptr<WorkerPool> pool,
+            const Settings& settings)
+        : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {
+        if (denoising_model) denoiser_.emplace(std::move(denoising_model), pool_);
+    }
 
     void run(const Job& job, Place& place, FileReport& report) {
-        const PictureFile picture =
-            read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
-        const Image& image = picture.image;
+        PictureFile picture = read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
         report.model = model_->name();
         report.input_bytes = picture.bytes;
-        report.set_shape(image.width, image.height, image.depth);
+        report.set_shape(picture.image.width, picture.image.height, picture.image.depth);
+        if (denoiser_) report.sigma = in_file(job.input, [&] { return denoise(picture.image); });
+        const Image& image = picture.image;
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
@@ -45,6 +51,13 @@ public:
     }
 
 private:
+    // In the place of the picture, so that there are no two of them while it is encoded. The result is the level of the noise.
+    double denoise(Image& image) {
+        DenoiseResult result = denoiser_->denoise(image, {settings_.sigma, settings_.strength, {is_interrupted}});
+        image = std::move(result.image);
+        return result.sigma;
+    }
+
     EncodeOptions options() const {
         using Kind = EncodeTarget::Kind;
         EncodeOptions options;
@@ -58,10 +71,9 @@ private:
     }
 
     std::string missed_target(const EncodeResult& result, double bpp) const {
-        const std::string wanted =
-            settings_.target_bpp > 0    ? "--target-bpp " + plain(settings_.target_bpp)
-            : settings_.target_psnr > 0 ? "--target-psnr " + plain(settings_.target_psnr)
-                                        : "--target-size " + std::to_string(settings_.target_size.value);
+        const std::string wanted = settings_.target_bpp > 0    ? "--target-bpp " + plain(settings_.target_bpp)
+                                   : settings_.target_psnr > 0 ? "--target-psnr " + plain(settings_.target_psnr)
+                                                               : "--target-size " + std::to_string(settings_.target_size.value);
         return wanted + " is not to be had of this picture; the nearest is quality " + fixed(result.quality, 2) + " with " +
                std::to_string(result.bytes.size()) + " bytes, " + fixed(bpp, 3) + " bpp" +
                (settings_.target_psnr > 0 ? ", " + fixed(result.psnr, 2) + " dB" : "");
@@ -84,6 +96,7 @@ private:
     std::shared_ptr<const Model> model_;
     std::shared_ptr<WorkerPool> pool_;
     Codec codec_;
+    std::optional<Denoiser> denoiser_;
 };
 
 }  // namespace
@@ -98,9 +111,12 @@ ExitCode encode(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto model = Model::load(find_model(settings.model));
+    const auto denoising_model =
+        settings.denoise ? Model::load(find_denoiser(settings.denoise_model, "--denoise-model")) : nullptr;
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
-    Encoder encoder(model, pool, settings);
-    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
+    Encoder encoder(model, denoising_model, pool, settings);
+    return run_batch(jobs, settings, *pool,
+                     [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
 }
 
 }  // namespace decant::cli

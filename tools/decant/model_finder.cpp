@@ -65,13 +65,13 @@ std::string find_model(const std::string& name_or_file) {
     return is_file ? name_or_file : find_in_model_folders(name_or_file + kExtension);
 }
 
-std::string find_denoiser(const std::string& name_or_file) {
+std::string find_denoiser(const std::string& name_or_file, const std::string& option) {
     if (!name_or_file.empty()) return find_model(name_or_file);
     try {
         return find_model(kDefaultDenoiser);
     } catch (const Error& error) {
         throw Error(error.code(),
-                    std::string("no denoising model is installed; give the file of one with --model (") + error.what() + ")");
+                    "no denoising model is installed; give the file of one with " + option + " (" + error.what() + ")");
     }
 }
 

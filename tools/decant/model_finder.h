@@ -27,8 +27,8 @@ std::string find_in_model_folders(const std::string& name);
 // "photo" and "path/to/photo.safetensors" alike; empty: the default. Throws Error not_found.
 std::string find_model(const std::string& name_or_file);
 
-// The same among denoising models.
-std::string find_denoiser(const std::string& name_or_file);
+// The same among denoising models. option: the one that names them, for messages.
+std::string find_denoiser(const std::string& name_or_file, const std::string& option = "--model");
 
 // Loads models as .dcn files ask for them; shared by all threads that decode.
 class ModelLibrary {

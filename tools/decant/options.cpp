@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "codec/error.h"
@@ -32,6 +33,7 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant encode photo.png                              writes photo.dcn\n"
      "  decant encode -q 30 photo.jpg -o small.dcn           smaller, at a lower quality\n"
      "  decant encode --target-size 20K photo.png            at most 20,000 bytes, and not much less\n"
+     "  decant encode --denoise --target-bpp 0.5 noisy.jpg   stores what is under the noise\n"
      "  decant encode -r pictures --output-dir archive       a tree of folders\n"
      "  decant encode -r pictures --output-dir archive --skip-existing --verify\n"
      "  decant encode - -o - <photo.png >photo.dcn           in a pipeline\n"},
@@ -129,7 +131,7 @@ struct Range {
 struct Option {
     const char* name;
     char letter;           // 0: none
-    const char* argument;  // "": a switch. With bars: one of these words
+    const char* argument;  // "": a switch. With bars: one of these words. In brackets: may be missing, and is "auto" then
     const char* meaning;
     Range range;
     const char* preset;  // the default in words, where the value in Settings does not say it
@@ -155,10 +157,13 @@ const Option kOptions[] = {
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
-    {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
+    {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more; with --denoise against the denoised picture", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
     {"effort", 'e', "N", "encoder work, for smaller files of the same quality; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
     {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
+    {"denoise", 0, "[auto or S]", "store the clean picture: takes the noise out first, as decant denoise does. Its standard deviation is S, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "off; without a value auto", in(Verb::encode), setting<&Settings::sigma>},
+    {"strength", 0, "N", "with --denoise: percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::encode), setting<&Settings::strength>},
+    {"denoise-model", 0, "MODEL", "with --denoise: name of a denoising model at hand, or a file", {}, "denoise", in(Verb::encode), setting<&Settings::denoise_model>},
     {"denoise", 0, "", "measure denoising instead of compression", {}, "off", in(Verb::eval), setting<&Settings::denoise>},
     {"sigma", 0, "S,...", "with --denoise: standard deviations of the noise that is added, of samples of 0 to 255, each", {0, 255}, "", in(Verb::eval), setting<&Settings::sigmas>},
     {"seed", 0, "N", "with --denoise: start of the random numbers of the noise", {0, kUnlimited}, "", in(Verb::eval), setting<&Settings::seed>},
@@ -166,7 +171,7 @@ const Option kOptions[] = {
     {"known-sigma", 0, "", "with --denoise: tell the denoiser the level of the noise that was added", {}, "off, it estimates the level", in(Verb::eval), setting<&Settings::known_sigma>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
-    {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
+    {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "FILE or nlm", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four. With --denoise nlm: OpenCV's non-local means in the same run", {}, "none", in(Verb::eval), setting<&Settings::against>},
 
     {"data", 0, "FOLDER", "pictures to learn from, with all folders below; one in 20 is held out for validation", {}, "none, required", in(Verb::train), training<&TrainOptions::data>},
@@ -212,6 +217,7 @@ std::vector<const Option*> options_of(Verb verb) {
     return result;
 }
 
+bool may_lack_argument(const Option& option) { return *option.argument == '['; }
 bool is_switch(const Option& option) { return *option.argument == 0; }
 
 std::vector<std::string> choices_of(const Option& option) {
@@ -329,6 +335,32 @@ std::optional<Verb> verb_named(const std::string& name) {
     return std::nullopt;
 }
 
+bool is_automatic_or_number(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return text == kAutomatic || (error == std::errc{} && end == text.data() + text.size());
+}
+
+// "--denoise" becomes "--denoise=auto" and "--denoise 25" "--denoise=25", so that Boost need not guess. What follows and is neither
+// "auto" nor a number is no argument, but an input, as "./25" is.
+std::vector<std::string> with_missing_arguments(Verb verb, const std::vector<std::string>& arguments) {
+    const auto options = options_of(verb);
+    const auto lacks_argument = [&](const std::string& text) {
+        return std::any_of(options.begin(), options.end(), [&](const Option* option) {
+            return may_lack_argument(*option) && text == std::string("--") + option->name;
+        });
+    };
+    const auto last = std::find(arguments.begin(), arguments.end(), "--") - arguments.begin();  // what follows are inputs
+    std::vector<std::string> result;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+        result.push_back(arguments[i]);
+        if (std::cmp_greater_equal(i, last) || !lacks_argument(arguments[i])) continue;
+        const bool has_value = i + 1 < arguments.size() && is_automatic_or_number(arguments[i + 1]);
+        result.back() += std::string("=") + (has_value ? arguments[++i] : kAutomatic);
+    }
+    return result;
+}
+
 // The options and arguments in the order in which they came. Errors of Boost become ours.
 std::vector<po::option> parse_with_boost(Verb verb, const std::vector<std::string>& arguments) {
     po::options_description known;
@@ -347,7 +379,7 @@ std::vector<po::option> parse_with_boost(Verb verb, const std::vector<std::strin
     constexpr int kStyle = allow_long | long_allow_adjacent | long_allow_next | allow_short | allow_dash_for_short |
                            short_allow_adjacent | short_allow_next | allow_sticky;
     try {
-        return po::command_line_parser(arguments).options(known).positional(positions).style(kStyle).run().options;
+        return po::command_line_parser(with_missing_arguments(verb, arguments)).options(known).positional(positions).style(kStyle).run().options;
     } catch (const po::error& error) {
         const std::string name = text_of(verb).name;
         refuse(name + ": " + error.what() + "; decant " + name + " --help lists the options");
@@ -358,7 +390,9 @@ struct Relation {
     Verb verb;
     const char *option, *other;
 };
-constexpr Relation kNeeds[] = {{Verb::eval, "sigma", "denoise"},
+constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
+                               {Verb::encode, "denoise-model", "denoise"},
+                               {Verb::eval, "sigma", "denoise"},
                                {Verb::eval, "seed", "denoise"},
                                {Verb::eval, "noisy", "denoise"},
                                {Verb::eval, "known-sigma", "denoise"}};
@@ -450,6 +484,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
         given.insert(parsed.string_key);
         set(**option, parsed.value.empty() ? "" : parsed.value.front(), line.settings);
     }
+    line.settings.denoise = given.contains("denoise");
     check_relations(line.verb, given);
     check_together(line.verb, line.settings);
     return line;

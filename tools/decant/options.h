@@ -31,10 +31,11 @@ struct Settings {
     std::vector<double> qualities = {50};
     std::string format;
     bool skip_if_larger = false, verify = false;
-    std::optional<double> sigma;  // of denoise; none: estimated
+    std::optional<double> sigma;  // none: estimated
     double strength = 100;
-    // Of eval:
-    bool denoise = false;  // measure that, not compression
+    bool denoise = false;       // encode: before; eval: measure that, not compression
+    std::string denoise_model;  // of encode, as model
+    // Of eval --denoise:
     std::vector<double> sigmas = {15, 25, 50};
     std::string noisy;  // folder; empty: noise is added
     uint64_t seed = 1;
