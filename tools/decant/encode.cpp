@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "codec/decant.h"
-#include "codec/denoise/denoiser.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/console.h"
+#include "tools/decant/denoisers.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
@@ -19,11 +19,9 @@ namespace {
 
 class Encoder {
 public:
-    // denoising_model: none, and pictures are stored as they are.
-    Encoder(std::shared_ptr<const Model> model, std::shared_ptr<const Model> denoising_model, std::shared_ptr<WorkerPool> pool,
-            const Settings& settings)
+    Encoder(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> pool, const Settings& settings)
         : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {
-        if (denoising_model) denoiser_.emplace(std::move(denoising_model), pool_);
+        if (settings.denoise) denoisers_.emplace(settings.denoise_model, pool_);
     }
 
     void run(const Job& job, Place& place, FileReport& report) {
@@ -31,7 +29,7 @@ public:
         report.model = model_->name();
         report.input_bytes = picture.bytes;
         report.set_shape(picture.image.width, picture.image.height, picture.image.depth);
-        if (denoiser_) report.sigma = in_file(job.input, [&] { return denoise(picture.image); });
+        if (denoisers_) in_file(job.input, [&] { denoise(picture.image, report); });
         const Image& image = picture.image;
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
         const std::vector<uint8_t>& bytes = result.bytes;
@@ -51,11 +49,13 @@ public:
     }
 
 private:
-    // In the place of the picture, so that there are no two of them while it is encoded. The result is the level of the noise.
-    double denoise(Image& image) {
-        DenoiseResult result = denoiser_->denoise(image, {settings_.sigma, settings_.strength, {is_interrupted}});
+    // In the place of the picture, so that there are no two of them while it is encoded.
+    void denoise(Image& image, FileReport& report) {
+        Denoiser& denoiser = denoisers_->for_picture(SampleView(image));
+        DenoiseResult result = denoiser.denoise(image, {settings_.sigma, settings_.strength, {is_interrupted}});
         image = std::move(result.image);
-        return result.sigma;
+        report.denoiser = denoiser.model().name();
+        report.sigma = result.sigma;
     }
 
     EncodeOptions options() const {
@@ -96,7 +96,7 @@ private:
     std::shared_ptr<const Model> model_;
     std::shared_ptr<WorkerPool> pool_;
     Codec codec_;
-    std::optional<Denoiser> denoiser_;
+    std::optional<Denoisers> denoisers_;  // none: pictures are stored as they are
 };
 
 }  // namespace
@@ -111,10 +111,8 @@ ExitCode encode(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto model = Model::load(find_model(settings.model));
-    const auto denoising_model =
-        settings.denoise ? Model::load(find_denoiser(settings.denoise_model, "--denoise-model")) : nullptr;
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
-    Encoder encoder(model, denoising_model, pool, settings);
+    Encoder encoder(model, pool, settings);
     return run_batch(jobs, settings, *pool,
                      [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
 }

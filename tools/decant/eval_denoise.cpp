@@ -3,19 +3,19 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <system_error>
 
-#include "codec/denoise/denoiser.h"
 #include "codec/denoise/nonlocal_means.h"
 #include "codec/image/metrics.h"
 #include "codec/noise/noise.h"
 #include "tools/decant/console.h"
+#include "tools/decant/denoisers.h"
 #include "tools/decant/eval.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/measurements.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/pairs.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/text.h"
@@ -70,10 +70,10 @@ Image with_noise(const Image& clean, double sigma, uint64_t seed, size_t picture
 class DenoiseEvaluation {
 public:
     // sigmas: of the noise that is added to each picture; one that is NaN: the noisy pictures are files.
-    DenoiseEvaluation(std::shared_ptr<const Model> model, std::vector<double> sigmas, const Settings& settings)
+    DenoiseEvaluation(std::vector<double> sigmas, const Settings& settings)
         : settings_(settings),
           sigmas_(std::move(sigmas)),
-          denoiser_(std::move(model), settings.threads),
+          denoisers_(settings.model, std::make_shared<WorkerPool>(settings.threads)),
           measurements_("sigma", sigmas_, measures(!settings.against.empty())) {
         if (settings.against.empty()) return;
         nlm_.emplace(settings.threads);
@@ -102,7 +102,8 @@ public:
     }
 
     const Measurements& measurements() const { return measurements_; }
-    const Model& model() const { return denoiser_.model(); }
+    // Names of the models that were used, each with its identity.
+    const std::map<std::string, uint64_t>& models() const { return models_; }
     Json sigmas() const { return sigmas_; }
     const std::optional<NonlocalMeans>& nlm() const { return nlm_; }
 
@@ -115,10 +116,10 @@ private:
         m[kNoisyMsSsim] = ms_ssim_or_nan(clean, noisy);
         DenoiseOptions options;
         if (settings_.known_sigma) options.sigma = sigma;
-        warm_up(noisy, options);
+        warm_up(noisy, options);  // what is built for a shape is no part of the speed
         const double megapixels = static_cast<double>(clean.pixel_count()) / 1e6;
         DenoiseResult result;
-        m[kTime] = seconds_of([&] { result = denoiser_.denoise(noisy, options); });
+        m[kTime] = seconds_of([&] { result = denoisers_.for_picture(SampleView(noisy)).denoise(noisy, options); });
         m[kSpeed] = megapixels / m[kTime];
         m[kPsnr] = psnr(clean, result.image);
         m[kGain] = m[kPsnr] - m[kNoisyPsnr];
@@ -137,18 +138,21 @@ private:
         return m;
     }
 
-    // What the denoiser builds for a shape is no part of its speed.
     void warm_up(const Image& image, const DenoiseOptions& options) {
-        if (describe_shape(image) == warm_shape_) return;
-        denoiser_.denoise(image, options);
-        warm_shape_ = describe_shape(image);
+        Denoiser& denoiser = denoisers_.for_picture(SampleView(image));
+        const std::string name = denoiser.model().name(), state = name + " " + describe_shape(image);
+        if (state == warm_) return;
+        denoiser.denoise(image, options);
+        models_[name] = denoiser.model().identity();
+        warm_ = state;
     }
 
     const Settings& settings_;
     const std::vector<double> sigmas_;
-    Denoiser denoiser_;
+    Denoisers denoisers_;
+    std::map<std::string, uint64_t> models_;
     std::optional<NonlocalMeans> nlm_;
-    std::string warm_shape_;
+    std::string warm_;           // the model and the shape of the last picture
     Measurements measurements_;  // a point a level
 };
 
@@ -164,18 +168,22 @@ std::vector<Input> noisy_pictures(const Settings& settings) {
 }
 
 void print_report(const DenoiseEvaluation& evaluation, const Settings& settings) {
-    const Model& model = evaluation.model();
+    std::string names, models;
+    for (const auto& [name, identity] : evaluation.models()) {
+        names += " " + name;
+        models += ", model " + name + " " + hexadecimal(identity);
+    }
     const Measurements& measurements = evaluation.measurements();
     Json results{{"sigma", evaluation.sigmas()}};
     results.update(measurements.report());
-    Json report{{"name", "decant " + model.name()},
-                {"description", "decant " DECANT_VERSION ", model " + model.name() + " " + hexadecimal(model.identity()) + ", " +
-                                    (settings.known_sigma ? "told sigma" : "blind") + "; " +
-                                    (settings.noisy.empty() ? "white Gaussian noise, seed " + std::to_string(settings.seed)
-                                                            : "noisy pictures of " + settings.noisy) +
-                                    "; means over " + count_of(measurements.pictures(), "picture") + ", times in seconds"},
-                {"results", std::move(results)},
-                {"pictures", measurements.picture_reports()}};
+    Json report{
+        {"name", "decant" + names},
+        {"description", "decant " DECANT_VERSION + models + ", " + (settings.known_sigma ? "told sigma" : "blind") + "; " +
+                            (settings.noisy.empty() ? "white Gaussian noise, seed " + std::to_string(settings.seed)
+                                                    : "noisy pictures of " + settings.noisy) +
+                            "; means over " + count_of(measurements.pictures(), "picture") + ", times in seconds"},
+        {"results", std::move(results)},
+        {"pictures", measurements.picture_reports()}};
     if (evaluation.nlm()) report["against"] = evaluation.nlm()->description();
     print(to_line(report));
 }
@@ -186,8 +194,7 @@ ExitCode eval_denoise(const std::vector<Input>& inputs, const Settings& settings
     const bool has_pairs = !settings.noisy.empty();
     Pairing pairing;
     if (has_pairs) pairing = pair_by_name(inputs, noisy_pictures(settings), settings.noisy);
-    DenoiseEvaluation evaluation(Model::load(find_denoiser(settings.model)),
-                                 has_pairs ? std::vector<double>{kNone} : settings.sigmas, settings);
+    DenoiseEvaluation evaluation(has_pairs ? std::vector<double>{kNone} : settings.sigmas, settings);
     ExitStatus status;
     if (has_pairs) {
         std::vector<Input> references;
@@ -201,8 +208,9 @@ ExitCode eval_denoise(const std::vector<Input>& inputs, const Settings& settings
     if (settings.json) {
         print_report(evaluation, settings);
     } else {
-        print(evaluation.measurements().text());
-        if (evaluation.nlm()) print("\nnlm: " + evaluation.nlm()->description() + "\n");
+        print(evaluation.measurements().text() + "\n");
+        for (const auto& [name, identity] : evaluation.models()) print("model: " + name + " " + hexadecimal(identity) + "\n");
+        if (evaluation.nlm()) print("nlm: " + evaluation.nlm()->description() + "\n");
     }
     return status.code();
 }

@@ -45,13 +45,14 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant decode -r archive --output-dir pictures\n"
      "  decant decode photo.dcn --format ppm -o - | other_program\n"},
     {Verb::denoise, "denoise", "[options] INPUT...", "noisy pictures to clean ones",
-     "INPUT is a picture file, a folder of such files, or - for standard input. The noise level is estimated from place to "
-     "place,\n"
-     "unless --sigma gives it. The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
+     "INPUT is a picture file, a folder of such files, or - for standard input. Photographs and scanned pages are told from each\n"
+     "other, and the report says which model was taken. The noise level is estimated from place to place, unless --sigma gives it.\n"
+     "The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
      "--format says otherwise; in folders, files of such names are passed over.\n",
      "  decant denoise photo.jpg                             writes photo.denoised.png\n"
      "  decant denoise --strength 70 photo.jpg               keeps some of the grain\n"
      "  decant denoise --sigma 25 photo.png -o clean.png     a noise level that is known\n"
+     "  decant denoise -m scan letter.png                    a page, whatever it looks like\n"
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
@@ -150,9 +151,9 @@ const Option kOptions[] = {
     {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::skip_existing>},
 
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode), setting<&Settings::model>},
-    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo; with --denoise denoise", in(Verb::eval), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo; with --denoise auto, as of decant denoise", in(Verb::eval), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
-    {"model", 'm', "MODEL", "name of a denoising model at hand (see decant models), or a file", {}, "denoise", in(Verb::denoise), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "auto, which tells pages from photographs, colour from gray; photo, gray or scan; another model at hand (see decant models), or a file", {}, "auto", in(Verb::denoise), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
@@ -163,7 +164,7 @@ const Option kOptions[] = {
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
     {"denoise", 0, "[auto or S]", "store the clean picture: takes the noise out first, as decant denoise does. Its standard deviation is S, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "off; without a value auto", in(Verb::encode), setting<&Settings::sigma>},
     {"strength", 0, "N", "with --denoise: percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::encode), setting<&Settings::strength>},
-    {"denoise-model", 0, "MODEL", "with --denoise: name of a denoising model at hand, or a file", {}, "denoise", in(Verb::encode), setting<&Settings::denoise_model>},
+    {"denoise-model", 0, "MODEL", "with --denoise: the denoising model, as --model of decant denoise", {}, "auto", in(Verb::encode), setting<&Settings::denoise_model>},
     {"denoise", 0, "", "measure denoising instead of compression", {}, "off", in(Verb::eval), setting<&Settings::denoise>},
     {"sigma", 0, "S,...", "with --denoise: standard deviations of the noise that is added, of samples of 0 to 255, each", {0, 255}, "", in(Verb::eval), setting<&Settings::sigmas>},
     {"seed", 0, "N", "with --denoise: start of the random numbers of the noise", {0, kUnlimited}, "", in(Verb::eval), setting<&Settings::seed>},

@@ -17,6 +17,7 @@ struct FileReport {
     std::optional<int> depth;
     std::optional<double> quality, bpp, psnr, sigma, seconds;
     std::string model;
+    std::string denoiser;  // the model that took noise out, where `model` is another one
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one
 
