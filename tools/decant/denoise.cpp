@@ -22,7 +22,7 @@ bool is_noisy_picture_name(const std::string& path) {
 
 void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
     const PictureFile picture = read_picture(job.input, settings.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
-    Denoiser& denoiser = denoisers.for_picture(SampleView(picture.image));
+    Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;
     report.set_shape(picture.image.width, picture.image.height, picture.image.depth);
