@@ -194,7 +194,7 @@ HeaderFacts read_tiff_header(const Source& source) {
     if (directory.first_value(tag::channels, 1) == 2)
         throw_unsupported(source, "gray TIFF with an alpha channel is not supported; remove the alpha channel first");
     if (directory.first_value(tag::sample_format, 1) != 1)
-        throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 bit unsigned");
+        throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 or 16 bit unsigned");
     if (const auto orientation = directory.find(tag::orientation); orientation.count > 0 && orientation.value_size == 2)
         if (directory.value(orientation, 0) != 1) facts.orientation_offset = orientation.offset;
     check_tiff_data(source, fields, directory);

@@ -12,7 +12,7 @@ struct decant_opencv_picture {
     uint32_t height;
     int32_t channels;
     int32_t depth;           // bits a sample; 0 for anything but unsigned integers
-    const uint8_t* samples;  // first row
+    const void* samples;     // first row; of 16 bits in the machine's byte order
     size_t row_stride;       // bytes from a row to the next
 };
 

@@ -22,11 +22,11 @@ public:
 
     void run(const Job& job, Place& place, FileReport& report) {
         const PictureFile picture =
-            read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
+            read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         const Image& image = picture.image;
         report.model = model_->name();
         report.input_bytes = picture.bytes;
-        report.set_shape(image.width, image.height, image.depth);
+        report.set_shape(image.width, image.height, image.depth());
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;

@@ -49,6 +49,7 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant denoise photo.jpg                             writes photo.denoised.png\n"
      "  decant denoise --strength 70 photo.jpg               keeps some of the grain\n"
      "  decant denoise --sigma 25 photo.png -o clean.png     a noise level that is known\n"
+     "  decant denoise raw.tif -o clean.tif                  16 bits a sample stay 16, unless --depth says otherwise\n"
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
@@ -143,6 +144,7 @@ const Option kOptions[] = {
     {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
+    {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "FILE", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four", {}, "none", in(Verb::eval), setting<&Settings::against>},
