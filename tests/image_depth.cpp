@@ -48,7 +48,8 @@ TEST_CASE("samples are reached as what they are, anything else is an error") {
 }
 
 TEST_CASE("a picture has 8 or 16 bits and as many samples as its shape says") {
-    for (const int depth : {0, 1, 12, 32, -8}) CHECK(failure_of([&] { Image(1, 1, 1, depth); }).code == ErrorCode::invalid_argument);
+    for (const int depth : {0, 1, 12, 32, -8})
+        CHECK(failure_of([&] { Image(1, 1, 1, depth); }).code == ErrorCode::invalid_argument);
     CHECK(Image(2, 2, 1, Deep{1, 2, 3, 4}).row<std::uint16_t>(1)[1] == 4);
     const Failure failure = failure_of([] { Image(2, 2, 1, Deep{1, 2, 3}); });
     CHECK(failure.code == ErrorCode::invalid_argument);

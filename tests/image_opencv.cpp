@@ -32,6 +32,7 @@ struct TiffRecipe {
     std::vector<std::uint8_t> data;
     std::uint16_t orientation = 1;
     std::uint16_t sample_format = 1;
+    std::uint16_t planar = 1;
 };
 
 std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
@@ -50,7 +51,7 @@ std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
         std::uint32_t value;
     };
     const std::uint32_t bits_value = recipe.channels <= 2 ? recipe.bits * 0x10001U : bits_offset;
-    const std::array<Entry, 11> entries = {{{256, 1, recipe.width},
+    const std::array<Entry, 12> entries = {{{256, 1, recipe.width},
                                             {257, 1, recipe.height},
                                             {258, recipe.channels, bits_value},
                                             {259, 1, 1},
@@ -60,6 +61,7 @@ std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
                                             {277, 1, recipe.channels},
                                             {278, 1, recipe.height},
                                             {279, 1, data_size},
+                                            {284, 1, recipe.planar},
                                             {339, 1, recipe.sample_format}}};
     append(bytes, entries.size(), 2);
     for (const Entry& entry : entries) {
@@ -170,6 +172,11 @@ TEST_CASE("TIFF: opaque alpha is dropped; transparency and odd kinds are refused
     refused({.bits = 32, .data = {1, 2, 3, 4}}, "32 bits a sample");
     refused({.bits = 16, .data = {1, 2}, .sample_format = 2}, "signed");
     refused({.bits = 16, .data = {1, 2}, .sample_format = 3}, "floating-point");
+    // What OpenCV would take as it lies: white at 0, planes one after the other, another colour space, gray with more beside it.
+    refused({.bits = 16, .photometric = 0, .data = {1, 2}}, "black at 0");
+    refused({.bits = 16, .photometric = 2, .channels = 3, .data = {1, 0, 2, 0, 3, 0}, .planar = 2}, "interleaved");
+    refused({.bits = 16, .photometric = 8, .channels = 3, .data = {1, 0, 2, 0, 3, 0}}, "RGB only");
+    refused({.bits = 16, .channels = 4, .data = {1, 0, 2, 0, 3, 0, 0xFF, 0xFF}}, "RGB only");
     refused({.bits = 16, .photometric = 2, .channels = 4, .data = {1, 0, 2, 0, 3, 0, 0xFE, 0xFF}}, "transparent");
     refused({.bits = 4, .data = {1}}, "4 bits a sample");
     refused({.data = {1}, .sample_format = 2}, "signed");
@@ -191,7 +198,8 @@ TEST_CASE("TIFF with 16 bits a sample keeps them all") {
 
 TEST_CASE("BMP: both row orders; 16 bits a pixel are refused") {
     CHECK(read_image(make_bmp(1, 2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples() == std::vector<std::uint8_t>{4, 5, 6, 1, 2, 3});
-    CHECK(read_image(make_bmp(1, -2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+    CHECK(read_image(make_bmp(1, -2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples() ==
+          std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
     CHECK(read_failure(make_bmp(1, 1, 16, {1, 2, 0, 0})).code == ErrorCode::unsupported);
 }
 

@@ -139,14 +139,15 @@ TEST_CASE("interlaced PNG of 16 bits reads like any other") {
 }
 
 TEST_CASE("alpha of 16 bits is opaque at 65535 alone") {
-    const Image rgb = read_recipe(
-        {.color_type = PNG_COLOR_TYPE_RGB_ALPHA, .bit_depth = 16, .data = {0, 1, 0, 2, 0, 3, 0xFF, 0xFF}});
+    const Image rgb =
+        read_recipe({.color_type = PNG_COLOR_TYPE_RGB_ALPHA, .bit_depth = 16, .data = {0, 1, 0, 2, 0, 3, 0xFF, 0xFF}});
     CHECK(rgb.samples<std::uint16_t>() == std::vector<std::uint16_t>{1, 2, 3});
     const Image gray = read_recipe(
         {.width = 2, .color_type = PNG_COLOR_TYPE_GRAY_ALPHA, .bit_depth = 16, .data = {7, 1, 0xFF, 0xFF, 8, 2, 0xFF, 0xFF}});
     CHECK(gray.channels == 1);
     CHECK(gray.samples<std::uint16_t>() == std::vector<std::uint16_t>{0x701, 0x802});
-    const PngRecipe keyed = {.width = 2, .bit_depth = 16, .data = {0, 5, 0, 6}, .transparent_colour = png_color_16{0, 0, 0, 0, 4}};
+    const PngRecipe keyed = {
+        .width = 2, .bit_depth = 16, .data = {0, 5, 0, 6}, .transparent_colour = png_color_16{0, 0, 0, 0, 4}};
     CHECK(read_recipe(keyed).samples<std::uint16_t>() == std::vector<std::uint16_t>{5, 6});
 
     PngRecipe hit = keyed;

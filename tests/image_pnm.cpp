@@ -41,13 +41,31 @@ TEST_CASE("pixels begin after exactly one white-space byte, even when they look 
     CHECK(read_text("P5 2 1 255\n\n#").samples() == bytes_of("\n#"));
 }
 
-TEST_CASE("what follows the first picture is not read") { CHECK(read_text("P5 1 1 255 AP5 1 1 255 B").samples() == bytes_of("A")); }
+TEST_CASE("what follows the first picture is not read") {
+    CHECK(read_text("P5 1 1 255 AP5 1 1 255 B").samples() == bytes_of("A"));
+}
 
 TEST_CASE("damaged headers and missing pixels are corrupt") {
-    for (const std::string text :
-         {"P5", "P6", "P5 ", "P5 1", "P5 1 1", "P5 1 1 255", "P5 1 1 255\n", "P6 1 1 255\nAB", "P5 0 1 255\n", "P5 1 0 255\n",
-          "P5 -1 1 255\nA", "P5 a 1 255\nA", "P5 1 1 0\nA", "P5 1 1 70000\nA", "P5 1 1 255#A", "P5 99999999999999999999 1 255\nA",
-          "P5 # only a comment", "P6 16000 16000 255\nA", "P5 1 1 65535\nA", "P6 1 1 256\nABCDE"}) {
+    for (const std::string text : {"P5",
+                                   "P6",
+                                   "P5 ",
+                                   "P5 1",
+                                   "P5 1 1",
+                                   "P5 1 1 255",
+                                   "P5 1 1 255\n",
+                                   "P6 1 1 255\nAB",
+                                   "P5 0 1 255\n",
+                                   "P5 1 0 255\n",
+                                   "P5 -1 1 255\nA",
+                                   "P5 a 1 255\nA",
+                                   "P5 1 1 0\nA",
+                                   "P5 1 1 70000\nA",
+                                   "P5 1 1 255#A",
+                                   "P5 99999999999999999999 1 255\nA",
+                                   "P5 # only a comment",
+                                   "P6 16000 16000 255\nA",
+                                   "P5 1 1 65535\nA",
+                                   "P6 1 1 256\nABCDE"}) {
         CAPTURE(text);
         const Failure failure = failure_of([&] { read_text(text); });
         CHECK(failure.failed);

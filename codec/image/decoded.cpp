@@ -13,8 +13,7 @@ void throw_unsupported(const Source& source, const std::string& what) {
     throw Error(ErrorCode::unsupported, source.name + ": " + what);
 }
 
-void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, int depth,
-                      const ReadOptions& options) {
+void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, int depth, const ReadOptions& options) {
     const std::string size = std::to_string(width) + "x" + std::to_string(height);
     if (width == 0 || height == 0) throw_corrupt(source, "the header says " + size + " pixels; the file is damaged");
     if (width > options.max_pixels / height)

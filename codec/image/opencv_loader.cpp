@@ -136,9 +136,9 @@ std::vector<std::uint8_t> OpencvModule::encode(const Image& image, const std::st
             swap_red_blue(src.data(), dst.data(), image.pixel_count(), image.channels);
             return dst.data();
         });
-    const decant_opencv_picture picture = {
-        image.width,   image.height, image.channels,
-        image.depth(), samples,      image.row_size() * static_cast<std::size_t>(image.depth() / 8)};
+    const decant_opencv_picture picture = {image.width,    image.height,
+                                           image.channels, image.depth(),
+                                           samples,        image.row_size() * static_cast<std::size_t>(image.depth() / 8)};
     Received<std::vector<std::uint8_t>> received;
     std::array<char, 256> error{};
     if (encode_(extension.c_str(), &picture, quality, receive_bytes, &received, error.data(), error.size()) != 0)

@@ -77,8 +77,8 @@ Image read_pixels(const Source& source, std::span<const std::uint8_t> stored, st
     if (largest != full)
         for (T& sample : samples) {
             if (sample > largest)
-                throw_corrupt(source, "damaged PPM/PGM: a sample of " + std::to_string(sample) + ", the header's largest value is " +
-                                          std::to_string(largest));
+                throw_corrupt(source, "damaged PPM/PGM: a sample of " + std::to_string(sample) +
+                                          ", the header's largest value is " + std::to_string(largest));
             sample = static_cast<T>((sample * full + largest / 2) / largest);  // 32 bits just hold it
         }
     return Image(static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height), channels, std::move(samples));

@@ -23,7 +23,8 @@ bool is_noisy_picture_name(const std::string& path) {
 }
 
 void run(Denoiser& denoiser, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
-    const PictureFile picture = read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
+    const PictureFile picture =
+        read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;

@@ -18,8 +18,7 @@ struct PictureFile {
 
 // Throws what read_file and read_image throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
 // make_room: that of ReadOptions.
-PictureFile read_picture(const std::string& path, uint64_t max_pixels,
-                         const std::function<void(uint64_t, int)>& make_room = {});
+PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room = {});
 
 // The format asked for with --format, or that of the name of --output, or PNG. Throws Error invalid_argument for a name that stands
 // for no format, and for one that cannot hold the --depth asked for.
