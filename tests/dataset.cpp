@@ -302,3 +302,24 @@ TEST_CASE("some crops have other colours, and few are spoilt") {
     CHECK(std::abs(changed / double(kDraws) - (1.0 / 3 + 2.0 / 3 * 4 / 30)) < 0.05);
     CHECK(blue_elsewhere > kDraws / 20);
 }
+
+TEST_CASE("crops are of pictures of other sizes where that is asked for") {
+    Folder folder;
+    // A ramp of 4 a pixel: its slope in a crop tells the size.
+    for (int i = 0; i < 4; i++) {
+        folder.add("p" + std::to_string(i) + ".ppm", make_image(60, 60, [](int x, int) { return std::vector<int>{4 * x, 4 * x, 4 * x}; }));
+    }
+    const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false, .smallest_size = 0.5, .largest_size = 1.25});
+    RandomStream random{3};
+    std::vector<uint8_t> crop(16 * 16 * 3);
+    double smallest = 100, largest = 0;
+    for (int n = 0; n < 500; n++) {
+        d.crop(random, 16, crop);
+        const int across = std::abs(int(crop[13 * 3]) - int(crop[3 * 3])), down = std::abs(int(crop[13 * 48]) - int(crop[3 * 48]));
+        const double size = 40.0 / std::max(across, down);
+        smallest = std::min(smallest, size);
+        largest = std::max(largest, size);
+    }
+    CHECK(smallest == doctest::Approx(0.5).epsilon(0.05));
+    CHECK(largest == doctest::Approx(1.25).epsilon(0.08));
+}

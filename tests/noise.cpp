@@ -91,6 +91,7 @@ const std::vector<Named>& kinds() {
         {"chroma", [](Crop& c, RandomStream& r) { add_chroma(c, 5, 12, 1.0f, r); }},
         {"salt and pepper", [](Crop& c, RandomStream& r) { add_salt_and_pepper(c, 0.3f, r); }},
         {"texture", [](Crop& c, RandomStream& r) { add_paper_texture(c, 8, r); }},
+        {"wrinkles", [](Crop& c, RandomStream& r) { add_wrinkles(c, 12, r); }},
         {"stains", [](Crop& c, RandomStream& r) { add_stains(c, 3, 0.5f, r); }},
         {"fold", [](Crop& c, RandomStream& r) { add_fold(c, 40, r); }},
         {"light", [](Crop& c, RandomStream& r) { add_uneven_light(c, 0.4f, r); }},
@@ -244,7 +245,7 @@ TEST_CASE("JPEG does more at low quality") {
 
 TEST_CASE("pages: each kind does its own") {
     // Paper and light multiply: black stays black.
-    for (const char* name : {"texture", "stains", "light", "bleed-through"}) {
+    for (const char* name : {"texture", "wrinkles", "stains", "light", "bleed-through"}) {
         CAPTURE(name);
         const auto found = std::find_if(kinds().begin(), kinds().end(), [&](const Named& n) { return n.name == name; });
         Crop black = flat(64, 48, 3, 0);
@@ -257,6 +258,14 @@ TEST_CASE("pages: each kind does its own") {
     CHECK(texture.std == doctest::Approx(8).epsilon(0.35));
     CHECK(texture.neighbours > 0.4);
     CHECK(texture.channels > 0.99);
+    const Statistics wrinkles = on_white([](Crop& c, RandomStream& r) { add_wrinkles(c, 12, r); });
+    CHECK(wrinkles.std == doctest::Approx(12).epsilon(0.1));
+    CHECK(wrinkles.mean == doctest::Approx(0).epsilon(0.5));
+    CHECK(wrinkles.neighbours > 0.6);
+    Crop ink(2, 1, 1);
+    ink.values = {0, 255};
+    fade(ink, 40, 200);
+    CHECK(ink.values == std::vector<float>{40, 200});
     for (float strength : {0.2f, 0.5f}) {
         Crop lit = flat(100, 80, 1, 200);
         RandomStream random = stream();

@@ -57,6 +57,8 @@ float add_photo_noise(Crop& crop, RandomStream& random) {
 }
 
 float add_page_noise(Crop& crop, RandomStream& random) {
+    if (happens(random, 0.7f)) fade(crop, between(random, 0.0f, 90.0f), between(random, 170.0f, 255.0f));
+    if (happens(random, 0.3f)) add_wrinkles(crop, between(random, 2.0f, 20.0f), random);
     if (happens(random, 0.6f)) add_paper_texture(crop, between(random, 1.0f, 12.0f), random);
     if (happens(random, 0.35f)) add_bleed_through(crop, between(random, 0.03f, 0.3f), random);
     if (happens(random, 0.1f)) add_halftone(crop, between(random, 2.5f, 7.0f), between(random, 0.3f, 1.0f), random);

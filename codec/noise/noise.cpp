@@ -51,19 +51,38 @@ void filter(const std::vector<float>& taps, const float* src, float* dst, int si
     }
 }
 
-// Where target position i lies in the source, and the source positions it is the mean of.
-void resize_rows(const float* src, int size, size_t step, float* dst, int target) {
-    const float scale = float(size) / float(target);
+// The source positions that target position i is the mean of, for each i: a triangle of the larger pixel's width.
+struct Taps {
+    int first = 0;
+    std::vector<float> weights;  // beyond an edge its position is meant
+    float sum = 0;
+};
+
+std::vector<Taps> resizing_taps(int size, int target) {
+    std::vector<Taps> result(static_cast<size_t>(target));
+    const float scale = float(size) / float(target), reach = std::max(scale, 1.0f);
     for (int i = 0; i < target; i++) {
-        float sum = 0, weights = 0;
-        // A triangle of the larger pixel's width.
-        const float centre = (float(i) + 0.5f) * scale - 0.5f, reach = std::max(scale, 1.0f);
-        for (int k = int(std::ceil(centre - reach)); k <= int(std::floor(centre + reach)); k++) {
-            const float w = std::max(0.0f, 1.0f - std::fabs(float(k) - centre) / reach);
-            sum += w * src[size_t(std::clamp(k, 0, size - 1)) * step];
-            weights += w;
+        Taps& t = result[size_t(i)];
+        const float centre = (float(i) + 0.5f) * scale - 0.5f;
+        t.first = int(std::ceil(centre - reach));
+        for (int k = t.first; k <= int(std::floor(centre + reach)); k++) {
+            t.weights.push_back(std::max(0.0f, 1.0f - std::fabs(float(k) - centre) / reach));
+            t.sum += t.weights.back();
         }
-        dst[size_t(i) * step] = sum / weights;
+    }
+    return result;
+}
+
+// Rows of `run` values are weighted as wholes.
+void resize(const float* src, int size, size_t run, float* dst, const std::vector<Taps>& taps) {
+    for (const Taps& t : taps) {
+        std::fill_n(dst, run, 0.0f);
+        for (size_t k = 0; k < t.weights.size(); k++) {
+            const float* from = src + size_t(std::clamp(t.first + int(k), 0, size - 1)) * run;
+            for (size_t i = 0; i < run; i++) dst[i] += t.weights[k] * from[i];
+        }
+        for (size_t i = 0; i < run; i++) dst[i] /= t.sum;
+        dst += run;
     }
 }
 
@@ -218,11 +237,10 @@ void blur(Crop& crop, float radius) {
 Crop resized(const Crop& crop, int width, int height) {
     Crop wide(width, crop.height, crop.channels), result(width, height, crop.channels);
     const size_t channels = size_t(crop.channels), from = size_t(crop.width) * channels, to = size_t(width) * channels;
-    for (size_t y = 0; y < size_t(crop.height); y++) {
-        for (size_t c = 0; c < channels; c++)
-            resize_rows(crop.values.data() + y * from + c, crop.width, channels, wide.values.data() + y * to + c, width);
-    }
-    for (size_t x = 0; x < to; x++) resize_rows(wide.values.data() + x, crop.height, to, result.values.data() + x, height);
+    const std::vector<Taps> across = resizing_taps(crop.width, width);
+    for (size_t y = 0; y < size_t(crop.height); y++)
+        resize(crop.values.data() + y * from, crop.width, channels, wide.values.data() + y * to, across);
+    resize(wide.values.data(), crop.height, to, result.values.data(), resizing_taps(crop.height, height));
     return result;
 }
 

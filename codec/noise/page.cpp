@@ -37,6 +37,35 @@ void multiply(Crop& crop, int y, int x, float factor) {
 
 }  // namespace
 
+void fade(Crop& crop, float black, float white) {
+    for (float& v : crop.values) v = black + v * (white - black) / 255.0f;
+}
+
+void add_wrinkles(Crop& crop, float strength, RandomStream& random) {
+    // Where a smooth field changes its sign its magnitude has a crease.
+    Crop relief(crop.width, crop.height, 1);
+    for (const float period : {80.0f, 35.0f, 15.0f}) {
+        const Crop field = smooth_field(crop.width, crop.height, period, random);
+        for (size_t i = 0; i < relief.values.size(); i++) relief.values[i] += period * std::fabs(field.values[i]);
+    }
+    const float angle = kTurn * random.next(), ny = std::sin(angle), nx = std::cos(angle);
+    Crop light(crop.width, crop.height, 1);
+    double sum = 0, squares = 0;
+    each_pixel(light, [&](int y, int x) {
+        const float down = relief.at(std::min(y + 1, crop.height - 1), x, 0) - relief.at(std::max(y - 1, 0), x, 0);
+        const float across = relief.at(y, std::min(x + 1, crop.width - 1), 0) - relief.at(y, std::max(x - 1, 0), 0);
+        const float slope = ny * down + nx * across;
+        light.at(y, x, 0) = slope;
+        sum += slope;
+        squares += double(slope) * slope;
+    });
+    const double count = double(light.pixels()), mean = sum / count;
+    const double deviation = std::sqrt(std::max(squares / count - mean * mean, 1e-12));
+    each_pixel(crop, [&](int y, int x) {
+        multiply(crop, y, x, 1.0f + float((light.at(y, x, 0) - mean) / deviation) * strength / 255.0f);
+    });
+}
+
 void add_paper_texture(Crop& crop, float strength, RandomStream& random) {
     const Crop tooth = smooth_field(crop.width, crop.height, 1.5f, random),
                fibres = smooth_field(crop.width, crop.height, 5.0f, random);

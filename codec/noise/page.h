@@ -5,6 +5,13 @@
 
 namespace decant {
 
+// Ink that is not black on paper that is not white: 0 … 255 becomes black … white.
+void fade(Crop& crop, float black, float white);
+
+// Paper that was crumpled and smoothed out: facets between sharp ridges, lit from one side. `strength` is the standard deviation of
+// white paper.
+void add_wrinkles(Crop& crop, float strength, RandomStream& random);
+
 // Fibres and tooth of paper: brightness at several scales, multiplied onto it; `strength` is the standard deviation of white paper.
 void add_paper_texture(Crop& crop, float strength, RandomStream& random);
 

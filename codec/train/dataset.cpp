@@ -11,6 +11,7 @@
 #include "codec/error.h"
 #include "codec/image/reader.h"
 #include "codec/io/file.h"
+#include "codec/noise/noise.h"
 
 namespace decant {
 namespace {
@@ -70,7 +71,7 @@ void cut(const Image& image, int side, int y0, int x0, std::span<uint8_t> dst) {
 
 }  // namespace
 
-Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : other_colours_(options.other_colours) {
+Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : options_(options) {
     namespace fs = std::filesystem;
     std::vector<fs::path> paths;
     std::error_code error;
@@ -131,8 +132,20 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
     const double at = double(random.next()) * cumulative_.back();
     const size_t index = std::min(size_t(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin()), training_.size() - 1);
     const Image& image = training_[index];
-    const int y0 = random.below(int(image.height) - side + 1), x0 = random.below(int(image.width) - side + 1);
-    cut(image, side, y0, x0, dst);
+    int seen = side;  // pixels of the picture a side
+    if (options_.smallest_size < options_.largest_size) {
+        const double low = std::log(options_.smallest_size), high = std::log(options_.largest_size);
+        seen = int(std::lround(double(side) / std::exp(low + (high - low) * double(random.next()))));
+        seen = std::clamp(seen, 1, int(std::min(image.width, image.height)));
+    }
+    const int y0 = random.below(int(image.height) - seen + 1), x0 = random.below(int(image.width) - seen + 1);
+    if (seen == side) {
+        cut(image, side, y0, x0, dst);
+    } else {
+        std::vector<uint8_t> pixels(size_t(seen) * size_t(seen) * 3);
+        cut(image, seen, y0, x0, pixels);
+        std::ranges::copy(to_bytes(resized(Crop(seen, seen, 3, pixels), side, side)), dst.begin());
+    }
     const uint32_t turn = random.bits();
     const auto swap_pixels = [&](int ya, int xa, int yb, int xb) {
         std::swap_ranges(dst.begin() + (ya * side + xa) * 3, dst.begin() + (ya * side + xa) * 3 + 3, dst.begin() + (yb * side + xb) * 3);
@@ -152,7 +165,7 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
             if (turn & 4) swap_pixels(y, x, x, y);
         }
     }
-    if (other_colours_) vary_colours(random, dst.first(size_t(side) * size_t(side) * 3));
+    if (options_.other_colours) vary_colours(random, dst.first(size_t(side) * size_t(side) * 3));
 }
 
 void Dataset::validation_crop(size_t index, int side, std::span<uint8_t> dst) const {

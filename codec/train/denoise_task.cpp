@@ -21,6 +21,11 @@ std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
     return gray;
 }
 
+// What the network is told in use about a square crop.
+float blind_level(int side, int channels, std::span<const uint8_t> samples) {
+    return std::min(kMaxLevel, float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, samples)).sigma));
+}
+
 class DenoiseShard : public ShardStep {
 public:
     DenoiseShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)
@@ -46,9 +51,7 @@ public:
             constexpr float kDoubt = 0.1f;
             const float known = level * std::exp(kDoubt * random.normal());
             const bool blind = random.next() < 0.5f;
-            sigma.push_back(std::min(
-                kMaxLevel,
-                blind ? float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, bytes)).sigma) : known));
+            sigma.push_back(blind ? blind_level(side, channels, bytes) : std::min(kMaxLevel, known));
             clean.insert(clean.end(), pixels.begin(), pixels.end());
             noisy.insert(noisy.end(), bytes.begin(), bytes.end());
         }
@@ -72,24 +75,31 @@ private:
 class DenoiseValidation : public ValidationStep {
 public:
     DenoiseValidation(const Description& d, DataType compute, CodecWeights& weights, int side)
-        : step_(d, weights, {1, side, side, compute}), side_(side) {}
+        : description_(d), step_(d, weights, {1, side, side, compute}), side_(side) {}
 
     ValidationPoint run(std::span<const uint8_t> rgb, size_t index, double level, const Parameters& parameters) override {
         const std::vector<uint8_t> clean = in_channels(rgb, step_.channels());
         Crop crop(side_, side_, step_.channels(), clean);
         const Crop before = crop;
         RandomStream random{random_key(0, 6, index, uint64_t(level * 1000))};
-        const float sigma = float(level);
-        add_gaussian(crop, sigma, random);
-        finish(crop);
+        float sigma = float(level);
+        if (level == kMixtureLevel) {
+            add_noise(description_.noise, crop, random);
+        } else {
+            add_gaussian(crop, sigma, random);
+            finish(crop);
+        }
+        const std::vector<uint8_t> noisy = to_bytes(crop);
+        if (level == kMixtureLevel) sigma = blind_level(side_, step_.channels(), noisy);
         ValidationPoint p;
-        p.psnr = psnr_of(step_.run({to_bytes(crop), clean, {&sigma, 1}}, parameters, {}).mse[0]);
+        p.psnr = psnr_of(step_.run({noisy, clean, {&sigma, 1}}, parameters, {}).mse[0]);
         const double rms = rms_difference(crop, before) / 255.0;
         p.psnr_noisy = psnr_of(rms * rms);
         return p;
     }
 
 private:
+    const Description& description_;
     DenoiseStep step_;
     const int side_;
 };
@@ -104,6 +114,6 @@ std::unique_ptr<ValidationStep> DenoiseTask::make_validation(CodecWeights& weigh
     return std::make_unique<DenoiseValidation>(description_, options_.compute, weights, side);
 }
 
-std::vector<double> DenoiseTask::validation_levels() const { return {0, 15, 25, 50}; }
+std::vector<double> DenoiseTask::validation_levels() const { return {0, 15, 25, 50, kMixtureLevel}; }
 
 }  // namespace decant

@@ -1,4 +1,5 @@
-// A denoiser on pictures with the noise of its domain; validated with white noise of a few levels, which is comparable.
+// A denoiser on pictures with the noise of its domain; validated with white noise of a few levels, which is comparable,
+// and with that of the domain.
 #pragma once
 
 #include "codec/train/training_task.h"

@@ -3,9 +3,12 @@
 
 namespace decant {
 
+// In the place of a level: the noise that the denoiser is trained with, its level estimated.
+inline constexpr double kMixtureLevel = -1;
+
 // Means over the crops; PSNR of the mean error of each crop, in dB.
 struct ValidationPoint {
-    double level = 0;  // rate point of a codec, σ of white noise (8-bit units) for a denoiser
+    double level = 0;  // rate point of a codec; σ of white noise (8-bit units), or kMixtureLevel, for a denoiser
     double bpp = 0, bpp_hyper = 0;  // codec
     double psnr = 0;
     double psnr_noisy = 0;  // denoiser: of what it was given

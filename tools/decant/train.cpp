@@ -45,7 +45,7 @@ std::string validation_text(const std::vector<ValidationPoint>& points) {
         if (point.bpp > 0)
             text += fixed(point.bpp, 3) + " bpp " + fixed(point.psnr, 2) + " dB";
         else
-            text += "sigma " + plain(point.level) + " " + fixed(point.psnr_noisy, 2) + " -> " + fixed(point.psnr, 2) + " dB";
+            text += (point.level == kMixtureLevel ? "mixture" : "sigma " + plain(point.level)) + " " + fixed(point.psnr_noisy, 2) + " -> " + fixed(point.psnr, 2) + " dB";
     }
     return text;
 }
@@ -81,7 +81,7 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& 
         if (p.bpp > 0)
             points.push_back({{"level", p.level}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}, {"psnr", p.psnr}});
         else
-            points.push_back({{"sigma", p.level}, {"psnr_noisy", p.psnr_noisy}, {"psnr", p.psnr}});
+            points.push_back({p.level == kMixtureLevel ? Json{"noise", "mixture"} : Json{"sigma", p.level}, {"psnr_noisy", p.psnr_noisy}, {"psnr", p.psnr}});
     }
     std::vector<std::pair<std::string, std::string>> metadata{
         {"program", "decant " DECANT_VERSION},
