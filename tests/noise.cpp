@@ -88,6 +88,7 @@ const std::vector<Named>& kinds() {
         {"blurred", [](Crop& c, RandomStream& r) { add_blurred(c, 20, 1.2f, r); }},
         {"resized", [](Crop& c, RandomStream& r) { add_resized(c, 20, 0.6f, r); }},
         {"demosaiced", [](Crop& c, RandomStream& r) { add_demosaiced(c, 20, r); }},
+        {"camera", [](Crop& c, RandomStream& r) { add_camera_noise(c, {.luma_radius = 0.5f, .chroma_radius = 1.0f, .sharpening = 0.5f}, r); }},
         {"chroma", [](Crop& c, RandomStream& r) { add_chroma(c, 5, 12, 1.0f, r); }},
         {"salt and pepper", [](Crop& c, RandomStream& r) { add_salt_and_pepper(c, 0.3f, r); }},
         {"texture", [](Crop& c, RandomStream& r) { add_paper_texture(c, 8, r); }},
@@ -195,6 +196,45 @@ TEST_CASE("demosaiced noise is that of one sensor") {
     CHECK(s.neighbours > 0.3);
     CHECK(std::fabs(s.channels) < 0.05);  // no two channels share a site
     CHECK(measure([](Crop& c, RandomStream& r) { add_demosaiced(c, 20, r); }, 1).std == doctest::Approx(20).epsilon(0.02));
+}
+
+TEST_CASE("camera noise is that of its sensor, and what the camera makes of it") {
+    const auto camera = [](const CameraNoise& n, int channels = 3, float value = 128) {
+        return measure([&n](Crop& c, RandomStream& r) { add_camera_noise(c, n, r); }, channels, value);
+    };
+    // A camera that does nothing but demosaicing.
+    CameraNoise plain{.gain = 0, .read = 20, .gamma = 1, .red = 1, .blue = 1, .crosstalk = 0};
+    CHECK(camera(plain).std == doctest::Approx(20 * std::sqrt((2 * 0.5625 + 0.625) / 3)).epsilon(0.02));
+    CHECK(std::fabs(camera(plain).channels) < 0.05);
+    // Shot noise grows with the root of light, and a gamma makes it louder in shadows.
+    CameraNoise shot = plain;
+    shot.read = 0;
+    shot.gain = 0.5f;
+    CHECK(camera(shot, 3, 200).std == doctest::Approx(2 * camera(shot, 3, 50).std).epsilon(0.03));
+    shot.gamma = 2.2f;
+    CHECK(camera(shot, 3, 50).std > camera(shot, 3, 200).std);
+    // White balance and the undoing of crosstalk amplify, and the latter makes colours differ by more.
+    CameraNoise balanced = plain, crossed = plain;
+    balanced.red = balanced.blue = 2;
+    CHECK(camera(balanced).std > 1.3 * camera(plain).std);
+    crossed.crosstalk = 0.15f;
+    CHECK(camera(crossed).std > 1.2 * camera(plain).std);
+    CHECK(camera(crossed).channels < -0.05);
+    // Its own smoothing and sharpening.
+    CameraNoise soft = plain, sharp = plain;
+    soft.luma_radius = soft.chroma_radius = 1;
+    sharp.sharpening = 1;
+    CHECK(camera(soft).std < 0.7 * camera(plain).std);
+    CHECK(camera(soft).neighbours > camera(plain).neighbours + 0.2);
+    CHECK(camera(sharp).std > 1.1 * camera(plain).std);
+    // Gray is its luma; black and white stay in range.
+    CHECK(camera(plain, 1).std == doctest::Approx(20 * 0.55).epsilon(0.1));
+    for (float value : {0.0f, 255.0f}) {
+        Crop crop = flat(32, 32, 3, value);
+        RandomStream random = stream();
+        add_camera_noise(crop, {}, random);
+        for (float v : crop.values) REQUIRE((v >= 0 && v <= 255));
+    }
 }
 
 TEST_CASE("chroma noise leaves brightness alone") {

@@ -26,6 +26,20 @@ SensorNoise draw_sensor(RandomStream& random) {
     return n;
 }
 
+CameraNoise draw_camera(RandomStream& random) {
+    CameraNoise n;
+    n.gain = std::exp(between(random, std::log(0.01f), std::log(4.0f)));
+    n.read = std::sqrt(n.gain) * std::exp(between(random, std::log(0.2f), std::log(2.0f)));
+    n.gamma = between(random, 1.6f, 2.4f);
+    n.red = between(random, 1.2f, 2.6f);
+    n.blue = between(random, 1.2f, 2.4f);
+    n.crosstalk = between(random, 0.0f, 0.2f);
+    if (happens(random, 0.3f)) n.luma_radius = between(random, 0.3f, 1.0f);
+    if (happens(random, 0.5f)) n.chroma_radius = between(random, 0.4f, 2.5f);
+    if (happens(random, 0.4f)) n.sharpening = between(random, 0.1f, 1.0f);
+    return n;
+}
+
 }  // namespace
 
 float add_photo_noise(Crop& crop, RandomStream& random) {
@@ -33,13 +47,15 @@ float add_photo_noise(Crop& crop, RandomStream& random) {
     const float kind = random.next();
     if (kind < 0.04f) {
         // Nothing: what is clean must come back untouched.
-    } else if (kind < 0.50f) {
+    } else if (kind < 0.46f) {
         add_gaussian(crop, draw_sigma(random), random);
-    } else if (kind < 0.70f) {
+    } else if (kind < 0.58f) {
         add_sensor_noise(crop, draw_sensor(random), random);
     } else if (kind < 0.78f) {
+        add_camera_noise(crop, draw_camera(random), random);
+    } else if (kind < 0.83f) {
         add_demosaiced(crop, 1.5f * draw_sigma(random), random);
-    } else if (kind < 0.88f) {
+    } else if (kind < 0.91f) {
         const float sigma = 0.6f * draw_sigma(random);
         if (happens(random, 0.5f)) {
             add_blurred(crop, sigma, between(random, 0.3f, 1.5f), random);

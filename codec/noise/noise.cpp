@@ -86,6 +86,50 @@ void resize(const float* src, int size, size_t run, float* dst, const std::vecto
     }
 }
 
+// Bilinear demosaicing of an RGGB mosaic that has a border of one pixel.
+Crop demosaiced(const Crop& sensor) {
+    Crop result(sensor.width - 2, sensor.height - 2, 3);
+    const auto at = [&](int y, int x) { return sensor.at(y + 1, x + 1, 0); };
+    for (int y = 0; y < result.height; y++) {
+        for (int x = 0; x < result.width; x++) {
+            const float here = at(y, x);
+            const float across = 0.5f * (at(y, x - 1) + at(y, x + 1)), along = 0.5f * (at(y - 1, x) + at(y + 1, x));
+            const float corners = 0.25f * (at(y - 1, x - 1) + at(y - 1, x + 1) + at(y + 1, x - 1) + at(y + 1, x + 1));
+            const bool red_row = y % 2 == 0, red_column = x % 2 == 0;
+            float* rgb = &result.at(y, x, 0);
+            if (red_row && red_column) {
+                rgb[0] = here, rgb[1] = 0.5f * (across + along), rgb[2] = corners;
+            } else if (!red_row && !red_column) {
+                rgb[0] = corners, rgb[1] = 0.5f * (across + along), rgb[2] = here;
+            } else {
+                rgb[0] = red_row ? across : along, rgb[1] = here, rgb[2] = red_row ? along : across;
+            }
+        }
+    }
+    return result;
+}
+
+// What a camera does to noise in brightness and in colour.
+void smooth_noise(Crop& noise, const CameraNoise& n) {
+    if (n.luma_radius <= 0 && n.chroma_radius <= 0 && n.sharpening <= 0) return;
+    Crop luma(noise.width, noise.height, 1);
+    for (size_t i = 0; i < luma.values.size(); i++) {
+        float* p = noise.values.data() + 3 * i;
+        luma.values[i] = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
+        for (size_t c = 0; c < 3; c++) p[c] -= luma.values[i];
+    }
+    if (n.chroma_radius > 0) blur(noise, n.chroma_radius);
+    if (n.luma_radius > 0) blur(luma, n.luma_radius);
+    if (n.sharpening > 0) {
+        Crop soft = luma;
+        blur(soft, 1.0f);
+        for (size_t i = 0; i < luma.values.size(); i++) luma.values[i] += n.sharpening * (luma.values[i] - soft.values[i]);
+    }
+    for (size_t i = 0; i < luma.values.size(); i++) {
+        for (size_t c = 0; c < 3; c++) noise.values[3 * i + c] += luma.values[i];
+    }
+}
+
 }  // namespace
 
 Crop::Crop(int columns, int rows, int channel_count) : width(columns), height(rows), channels(channel_count) {
@@ -171,24 +215,48 @@ void add_resized(Crop& crop, float sigma, float scale, RandomStream& random) {
 
 void add_demosaiced(Crop& crop, float sigma, RandomStream& random) {
     if (crop.channels == 1) return add_gaussian(crop, sigma, random);
-    constexpr int kBorder = 1;
-    const Crop sensor = white_field(crop.width + 2 * kBorder, crop.height + 2 * kBorder, 1, random);
-    const auto at = [&](int y, int x) { return sensor.at(y + kBorder, x + kBorder, 0); };
-    for (int y = 0; y < crop.height; y++) {
-        for (int x = 0; x < crop.width; x++) {
-            const float here = at(y, x);
-            const float across = 0.5f * (at(y, x - 1) + at(y, x + 1)), along = 0.5f * (at(y - 1, x) + at(y + 1, x));
-            const float corners = 0.25f * (at(y - 1, x - 1) + at(y - 1, x + 1) + at(y + 1, x - 1) + at(y + 1, x + 1));
-            const bool red_row = y % 2 == 0, red_column = x % 2 == 0;
-            float rgb[3];
-            if (red_row && red_column) {
-                rgb[0] = here, rgb[1] = 0.5f * (across + along), rgb[2] = corners;
-            } else if (!red_row && !red_column) {
-                rgb[0] = corners, rgb[1] = 0.5f * (across + along), rgb[2] = here;
-            } else {
-                rgb[0] = red_row ? across : along, rgb[1] = here, rgb[2] = red_row ? along : across;
-            }
-            for (int c = 0; c < 3; c++) crop.at(y, x, c) += sigma * rgb[c];
+    add_scaled(crop, demosaiced(white_field(crop.width + 2, crop.height + 2, 1, random)), sigma);
+}
+
+void add_camera_noise(Crop& crop, const CameraNoise& n, RandomStream& random) {
+    const auto to_light = [&](float v) { return 255.0f * std::pow(std::clamp(v, 0.0f, 255.0f) / 255.0f, n.gamma); };
+    const auto to_value = [&](float light) { return 255.0f * std::pow(std::clamp(light, 0.0f, 255.0f) / 255.0f, 1.0f / n.gamma); };
+    const bool gray = crop.channels == 1;
+    Crop light(crop.width, crop.height, 3);
+    for (size_t i = 0; i < light.values.size(); i++) light.values[i] = to_light(crop.values[gray ? i / 3 : i]);
+
+    const float own = 1.0f - 2.0f * n.crosstalk, other = n.crosstalk, balance[3] = {n.red, 1.0f, n.blue};
+    Crop sensor(crop.width + 2, crop.height + 2, 1);  // of noise alone, with a border
+    for (int y = -1; y <= crop.height; y++) {
+        for (int x = -1; x <= crop.width; x++) {
+            const int c = (y & 1) == 0 && (x & 1) == 0 ? 0 : (y & 1) != 0 && (x & 1) != 0 ? 2 : 1;
+            const int v = std::clamp(y, 0, crop.height - 1), u = std::clamp(x, 0, crop.width - 1);
+            float sum = 0;
+            for (int k = 0; k < 3; k++) sum += (k == c ? own : other) * light.at(v, u, k);
+            const float seen = sum / balance[c];
+            sensor.at(y + 1, x + 1, 0) = std::sqrt(n.gain * seen + n.read * n.read) * random.normal();
+        }
+    }
+    // The inverse of a matrix of `own` and `other` is such a matrix, too.
+    const float step = own - other, back_own = (1.0f - other) / step, back_other = -other / step;
+    Crop noise = demosaiced(sensor);
+    for (size_t i = 0; i < noise.pixels(); i++) {
+        float* p = noise.values.data() + 3 * i;
+        const float rgb[3] = {p[0] * balance[0], p[1], p[2] * balance[2]};
+        for (size_t c = 0; c < 3; c++) {
+            float sum = 0;
+            for (size_t k = 0; k < 3; k++) sum += (k == c ? back_own : back_other) * rgb[k];
+            const float clean = light.values[3 * i + c];
+            p[c] = to_value(clean + sum) - to_value(clean);
+        }
+    }
+    smooth_noise(noise, n);
+    for (size_t i = 0; i < crop.pixels(); i++) {
+        const float* p = noise.values.data() + 3 * i;
+        if (gray) {
+            crop.values[i] += 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
+        } else {
+            for (size_t c = 0; c < 3; c++) crop.values[3 * i + c] += p[c];
         }
     }
 }

@@ -59,6 +59,20 @@ void add_resized(Crop& crop, float sigma, float scale, RandomStream& random);
 // of the sensor; what arrives is less. White noise for gray.
 void add_demosaiced(Crop& crop, float sigma, RandomStream& random);
 
+// The noise of a camera's picture. Light is taken back to what the sensor saw through the camera's colours and white balance, gets
+// shot and read noise there, one number a pixel (RGGB), and goes forward again: demosaicing, white balance, colours, gamma, and what
+// cameras do about noise and sharpness themselves (after Brooks 2019 and Guo 2019). The picture itself is not demosaiced.
+struct CameraNoise {
+    float gain = 0.5f;                   // as of SensorNoise
+    float read = 2.0f;
+    float gamma = 2.2f;
+    float red = 2.0f, blue = 1.6f;       // white balance: gains over green, at least 1
+    float crosstalk = 0.15f;             // share of each other colour that a sensor's colour sees, 0 … 0.3; undoing it adds noise
+    float luma_radius = 0, chroma_radius = 0;  // Gaussian smoothing of the noise, pixels
+    float sharpening = 0;                // of luma, by so much of what a blur of one pixel takes
+};
+void add_camera_noise(Crop& crop, const CameraNoise& noise, RandomStream& random);
+
 // Noise that is more of colour than of brightness, the colours blurred by `radius`: what camera processing leaves. Standard
 // deviations of luma and of both colour differences (Cb, Cr of BT.601). Gray gets that of luma.
 void add_chroma(Crop& crop, float luma, float chroma, float radius, RandomStream& random);

@@ -70,14 +70,28 @@ expect_exit 2 "$DECANT" denoise "${model[@]}" --strength 101 one/a.png
 expect_exit 0 "$DECANT" denoise "${model[@]}" --sigma auto one/a.png -f
 mkdir empty
 expect_exit 3 "$DECANT" denoise "${model[@]}" empty
-expect_exit 4 "$DECANT" denoise -m photo one/a.png -f
+expect_exit 4 "$DECANT" denoise -m "$(dirname "$DECANT")/models/photo.safetensors" one/a.png -f
 expect_contains "$ERR" 'no denoising model'
 expect_exit 4 "$DECANT" encode "${model[@]}" one/a.png -f
 expect_exit 1 "$DECANT" denoise -m missing one/a.png -f
 
-# A folder of models may hold both kinds.
+# A folder of models may hold both kinds; short names are those of denoisers first.
 mkdir models
-cp tiny.safetensors models/denoise.safetensors
+cp tiny.safetensors models/denoise-tiny.safetensors
 DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" models
 expect_contains "$OUT" denoising
-DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" denoise one/a.png -f
+DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" denoise -m tiny one/a.png -f
+DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" denoise -m denoise-tiny one/a.png -f
+
+# Left to itself it takes the model of what it sees.
+cp "$SAMPLES/page.png" "$SAMPLES/zone_plate.pgm" "$SAMPLES/film_grain.png" .
+for pair in page.png:denoise-scan zone_plate.pgm:denoise-gray film_grain.png:denoise-photo; do
+    for choice in "" "-m auto"; do
+        # shellcheck disable=SC2086
+        expect_exit 0 "$DECANT" denoise $choice "${pair%:*}" --json --quiet -f
+        expect_contains "$OUT" "\"model\":\"${pair#*:}\""
+    done
+done
+expect_exit 0 "$DECANT" denoise -m gray film_grain.png -f
+expect_contains "$ERR" 'denoise-gray, sigma'
+expect_exit 0 "$DECANT" denoise -m photo zone_plate.pgm -f

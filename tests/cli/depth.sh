@@ -2,6 +2,8 @@
 # 16 bits a sample: kept from end to end, reduced only where --depth 8 asks for it, refused where they cannot be held.
 source "$(dirname "$0")/lib.bash"
 
+denoise=("$DECANT" denoise -m photo)
+
 # A ramp over 40 of 256 levels with noise of 6 levels: clean.pgm and noisy.pgm, both of 16 bits.
 python3 - <<'PYTHON'
 import random
@@ -15,13 +17,13 @@ write("noisy.pgm", [[round(value + random.gauss(0, 6 * 257)) for value in row] f
 PYTHON
 
 # A result has more levels than 8 bits have, and they are true: it follows the ramp, not steps of 257.
-expect_exit 0 "$DECANT" denoise noisy.pgm --json --quiet
+expect_exit 0 "${denoise[@]}" noisy.pgm --json --quiet
 expect_contains "$OUT" '"depth":16'
 expect_shape noisy.denoised.png 320x96x16
-expect_exit 0 "$DECANT" denoise noisy.pgm -o result.pgm
+expect_exit 0 "${denoise[@]}" noisy.pgm -o result.pgm
 expect_exit 0 "$DECANT" compare noisy.denoised.png result.pgm
 expect_contains "$OUT" inf
-expect_exit 0 "$DECANT" denoise noisy.pgm -o reduced.pgm --depth 8 --json
+expect_exit 0 "${denoise[@]}" noisy.pgm -o reduced.pgm --depth 8 --json
 expect_contains "$OUT" '"depth":8'
 python3 - <<'PYTHON' || fail "the result of 16 bits is not what it should be"
 def read(name):
@@ -41,26 +43,26 @@ PYTHON
 # 8 bits in: 8 out, or 16 with finer steps. Without strength the samples are the same ones, in every format that holds them.
 make_png shallow.png 50 40
 make_png deep.png 50 40 16
-expect_exit 0 "$DECANT" denoise shallow.png -o kept.png
+expect_exit 0 "${denoise[@]}" shallow.png -o kept.png
 expect_shape kept.png 50x40x8
-expect_exit 0 "$DECANT" denoise shallow.png --depth 16 -o raised.png
+expect_exit 0 "${denoise[@]}" shallow.png --depth 16 -o raised.png
 expect_shape raised.png 50x40x16
 for name in same.png same.ppm same.tif; do
-    expect_exit 0 "$DECANT" denoise deep.png --strength 0 -o "$name"
+    expect_exit 0 "${denoise[@]}" deep.png --strength 0 -o "$name"
     expect_exit 0 "$DECANT" compare deep.png "$name"
     expect_contains "$OUT" inf
 done
 
 # Formats of 8 bits: refused before work begins, unless 8 bits are asked for.
 for name in a.jpg a.webp a.bmp; do
-    expect_exit 1 "$DECANT" denoise deep.png -o "$name"
+    expect_exit 1 "${denoise[@]}" deep.png -o "$name"
     expect_matches "$ERR" '^decant: deep\.png: .*--depth 8'
-    expect_exit 2 "$DECANT" denoise deep.png --depth 16 -o "$name"
+    expect_exit 2 "${denoise[@]}" deep.png --depth 16 -o "$name"
     expect_no_file "$name"
 done
-expect_exit 0 "$DECANT" denoise deep.png --depth 8 -o a.jpg
+expect_exit 0 "${denoise[@]}" deep.png --depth 8 -o a.jpg
 expect_magic a.jpg ffd8ff
-expect_exit 2 "$DECANT" denoise deep.png --depth 12 -o b.png
+expect_exit 2 "${denoise[@]}" deep.png --depth 12 -o b.png
 
 # compare: two depths are two kinds of pictures.
 expect_exit 1 "$DECANT" compare deep.png kept.png

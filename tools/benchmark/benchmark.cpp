@@ -205,21 +205,24 @@ private:
         return options;
     }
 
-    // A codec's programs, for one picture: {in} and {out} stand for files.
+    // A codec's programs. {in} and {out} stand for files, or for folders where a command does all pictures at once.
     struct Peer {
         std::string name, encoder, encode, extension, decoder, decode;
-        std::vector<double> encode_seconds, decode_seconds;
+        bool at_once = false;
+        std::vector<double> encode_seconds = {}, decode_seconds = {};
     };
 
     void measure_commands() {
         const std::string threads = std::to_string(pool_->threads()), quality = std::to_string(options_.quality);
         std::vector<Peer> peers{
+            {"decant, a folder", options_.program, "encode -f --quiet -t " + threads + " -q " + quality + " --output-dir {out} {in}", "", options_.program,
+             "decode -f --quiet -t " + threads + " --output-dir {out} {in}", true},
             {"decant", options_.program, "encode -f --quiet -t " + threads + " -q " + quality + " -o {out} {in}", ".dcn", options_.program,
-             "decode -f --quiet -t " + threads + " -o {out} {in}", {}, {}},
-            {"AVIF, avifenc -s 6", "avifenc", "-s 6 -j " + threads + " {in} {out}", ".avif", "avifdec", "-j " + threads + " {in} {out}", {}, {}},
-            {"WebP, cwebp -mt", "cwebp", "-quiet -mt {in} -o {out}", ".webp", "dwebp", "-quiet -mt {in} -o {out}", {}, {}},
-            {"JPEG XL, cjxl", "cjxl", "--quiet --num_threads=" + threads + " {in} {out}", ".jxl", "djxl", "--quiet --num_threads=" + threads + " {in} {out}", {}, {}}};
-        std::printf("\nwhole commands, a picture each, with start-up and PNG\n");
+             "decode -f --quiet -t " + threads + " -o {out} {in}"},
+            {"AVIF, avifenc -s 6", "avifenc", "-s 6 -j " + threads + " {in} {out}", ".avif", "avifdec", "-j " + threads + " {in} {out}"},
+            {"WebP, cwebp -mt", "cwebp", "-quiet -mt {in} -o {out}", ".webp", "dwebp", "-quiet -mt {in} -o {out}"},
+            {"JPEG XL, cjxl", "cjxl", "--quiet --num_threads=" + threads + " {in} {out}", ".jxl", "djxl", "--quiet --num_threads=" + threads + " {in} {out}"}};
+        std::printf("\nwhole commands, a picture each unless said otherwise, with start-up and PNG; ratios: to decant's for a folder and for a picture\n");
         std::erase_if(peers, [](const Peer& peer) {
             for (const std::string& program : {peer.encoder, peer.decoder}) {
                 if (std::system(("command -v '" + program + "' > /dev/null").c_str()) == 0) continue;
@@ -232,14 +235,17 @@ private:
         for (const std::string& path : pictures_) pixels += double(read_image(read_file(path), path).pixel_count());
         for (int run = -1; run < options_.runs; run++) {
             std::vector<double> encode(peers.size(), 0.0), decode(peers.size(), 0.0);
+            const auto measure = [&](size_t i, const std::string& in, const std::string& out) {
+                const std::string file = temporary_ + "/" + std::to_string(i) + peers[i].extension;
+                encode[i] += seconds_of([&] { command(peers[i].encoder, peers[i].encode, in, file); });
+                decode[i] += seconds_of([&] { command(peers[i].decoder, peers[i].decode, file, out); });
+            };
+            for (size_t i = 0; i < peers.size(); i++) {
+                if (peers[i].at_once) measure(i, options_.folder, temporary_ + "/out");
+            }
             for (const std::string& path : pictures_) {
                 for (size_t i = 0; i < peers.size(); i++) {
-                    const std::string file = temporary_ + "/" + std::to_string(i) + peers[i].extension;
-                    encode[i] += seconds_of([&] { command(peers[i].encoder, peers[i].encode, path, file); });
-                }
-                for (size_t i = 0; i < peers.size(); i++) {
-                    const std::string file = temporary_ + "/" + std::to_string(i) + peers[i].extension;
-                    decode[i] += seconds_of([&] { command(peers[i].decoder, peers[i].decode, file, temporary_ + "/out.png"); });
+                    if (!peers[i].at_once) measure(i, path, temporary_ + "/out.png");
                 }
             }
             for (size_t i = 0; i < peers.size() && run >= 0; i++) {
@@ -253,10 +259,12 @@ private:
             for (size_t r = 0; r < ours.size(); r++) ratios.push_back(theirs[r] / ours[r]);
             return median(ratios);
         };
-        std::printf("%-20s %12s %12s %14s %14s\n", "", "encode MP/s", "decode MP/s", "encode ratio", "decode ratio");
+        std::printf("%-20s %12s %12s %16s %16s\n", "", "encode MP/s", "decode MP/s", "encode ratios", "decode ratios");
         for (const Peer& peer : peers) {
-            std::printf("%-20s %12.2f %12.2f %14.2f %14.2f\n", peer.name.c_str(), pixels / 1e6 / median(peer.encode_seconds), pixels / 1e6 / median(peer.decode_seconds),
-                        ratio(peers[0].encode_seconds, peer.encode_seconds), ratio(peers[0].decode_seconds, peer.decode_seconds));
+            std::printf("%-20s %12.2f %12.2f %8.2f%8.2f %8.2f%8.2f\n", peer.name.c_str(), pixels / 1e6 / median(peer.encode_seconds),
+                        pixels / 1e6 / median(peer.decode_seconds), ratio(peers[0].encode_seconds, peer.encode_seconds),
+                        ratio(peers[1].encode_seconds, peer.encode_seconds), ratio(peers[0].decode_seconds, peer.decode_seconds),
+                        ratio(peers[1].decode_seconds, peer.decode_seconds));
         }
     }
 

@@ -1,5 +1,3 @@
-#include "codec/denoise/denoiser.h"
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,7 +6,7 @@
 #include "codec/image/writer.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
-#include "tools/decant/model_finder.h"
+#include "tools/decant/denoisers.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/verbs.h"
 
@@ -22,10 +20,11 @@ bool is_noisy_picture_name(const std::string& path) {
     return is_picture_name(path) && std::filesystem::path(path).stem().extension() != kMark;
 }
 
-void run(Denoiser& denoiser, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
+void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
     const PictureFile picture =
         read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
+    Denoiser& denoiser = denoisers.for_picture(SampleView(picture.image));
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;
     report.set_shape(picture.image.width, picture.image.height, depth);
@@ -51,9 +50,9 @@ ExitCode denoise(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
-    Denoiser denoiser(Model::load(find_denoiser(settings.model)), pool);
+    Denoisers denoisers(settings.model, pool);
     return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) {
-        run(denoiser, format, settings, job, place, report);
+        run(denoisers, format, settings, job, place, report);
     });
 }
 

@@ -21,6 +21,10 @@ std::string folder_list() {
     return list;
 }
 
+bool is_file_name(const std::string& name_or_file) {
+    return name_or_file.find('/') != std::string::npos || name_or_file.ends_with(kExtension);
+}
+
 }  // namespace
 
 std::vector<std::string> model_folders() {
@@ -61,17 +65,15 @@ std::string find_in_model_folders(const std::string& name) {
 
 std::string find_model(const std::string& name_or_file) {
     if (name_or_file.empty()) return find_model(kDefaultModel);
-    const bool is_file = name_or_file.find('/') != std::string::npos || name_or_file.ends_with(kExtension);
-    return is_file ? name_or_file : find_in_model_folders(name_or_file + kExtension);
+    return is_file_name(name_or_file) ? name_or_file : find_in_model_folders(name_or_file + kExtension);
 }
 
 std::string find_denoiser(const std::string& name_or_file) {
-    if (!name_or_file.empty()) return find_model(name_or_file);
+    if (is_file_name(name_or_file)) return name_or_file;
     try {
-        return find_model(kDefaultDenoiser);
-    } catch (const Error& error) {
-        throw Error(error.code(),
-                    std::string("no denoising model is installed; give the file of one with --model (") + error.what() + ")");
+        return find_in_model_folders("denoise-" + name_or_file + kExtension);
+    } catch (const Error&) {
+        return find_in_model_folders(name_or_file + kExtension);
     }
 }
 

@@ -13,7 +13,6 @@
 namespace decant::cli {
 
 inline constexpr const char* kDefaultModel = "photo";
-inline constexpr const char* kDefaultDenoiser = "denoise";
 
 // Where models are looked for, in this order: $DECANT_MODELS, models beside the program, ../share/decant/models from there.
 std::vector<std::string> model_folders();
@@ -27,7 +26,7 @@ std::string find_in_model_folders(const std::string& name);
 // "photo" and "path/to/photo.safetensors" alike; empty: the default. Throws Error not_found.
 std::string find_model(const std::string& name_or_file);
 
-// The same among denoising models.
+// The same among denoising models, of which "photo" is short for "denoise-photo". There is no default.
 std::string find_denoiser(const std::string& name_or_file);
 
 // Loads models as .dcn files ask for them; shared by all threads that decode.

@@ -42,14 +42,15 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant decode -r archive --output-dir pictures\n"
      "  decant decode photo.dcn --format ppm -o - | other_program\n"},
     {Verb::denoise, "denoise", "[options] INPUT...", "noisy pictures to clean ones",
-     "INPUT is a picture file, a folder of such files, or - for standard input. The noise level is estimated from place to "
-     "place,\n"
-     "unless --sigma gives it. The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
+     "INPUT is a picture file, a folder of such files, or - for standard input. Photographs and scanned pages are told from each\n"
+     "other, and the report says which model was taken. The noise level is estimated from place to place, unless --sigma gives it.\n"
+     "The result of NAME.EXT is NAME.denoised.png beside it, or NAME.png in --output-dir, unless -o or\n"
      "--format says otherwise; in folders, files of such names are passed over.\n",
      "  decant denoise photo.jpg                             writes photo.denoised.png\n"
      "  decant denoise --strength 70 photo.jpg               keeps some of the grain\n"
      "  decant denoise --sigma 25 photo.png -o clean.png     a noise level that is known\n"
-     "  decant denoise raw.tif -o clean.tif                  16 bits a sample stay 16, unless --depth says otherwise\n"
+     "  decant denoise -m scan letter.png                    a page, whatever it looks like\n"
+     "  decant denoise photo.tif -o clean.tif                16 bits a sample stay 16, unless --depth says otherwise\n"
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
@@ -134,7 +135,7 @@ const Option kOptions[] = {
 
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode, Verb::eval), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
-    {"model", 'm', "MODEL", "name of a denoising model at hand (see decant models), or a file", {}, "denoise", in(Verb::denoise), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "auto, which tells pages from photographs, colour from gray; photo, gray or scan; another model at hand (see decant models), or a file", {}, "auto", in(Verb::denoise), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},

@@ -53,7 +53,7 @@ std::string to_words(const FileReport& r) {
     line += ", " + byte_size(r.output_bytes.value_or(0));
     if (r.quality) line += ", quality " + fixed(*r.quality, 2);
     if (r.bpp) line += ", " + fixed(*r.bpp, 3) + " bpp";
-    if (r.sigma) line += ", sigma " + fixed(*r.sigma, 1);
+    if (r.sigma) line += ", " + r.model + ", sigma " + fixed(*r.sigma, 1);
     if (r.psnr) line += ", " + fixed(*r.psnr, 2) + " dB";
     return line + ", " + duration(r.seconds.value_or(0));
 }
