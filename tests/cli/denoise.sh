@@ -84,6 +84,12 @@ DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" denoise -m tiny one/a.png -f
 DECANT_MODELS=$PWD/models expect_exit 0 "$DECANT" denoise -m denoise-tiny one/a.png -f
 
 # Left to itself it takes the model of what it sees.
+for kind in photo:4:12:photo gray:2:4:photo scan:2:4:page; do
+    IFS=: read -r name inputs outputs noise <<<"$kind"
+    sed "s/\"tiny\"/\"denoise-$name\"/; s/\"photo\"/\"$noise\"/; s/\"channels_in\": 4/\"channels_in\": $inputs/; s/\"channels\": 12/\"channels\": $outputs/" tiny.json >"$name.json"
+    expect_exit 0 "$DECANT" train --config "$name.json" --data data --batch 1 --shards 1 --crop 64 --steps 1 --out "models/denoise-$name.safetensors"
+done
+export DECANT_MODELS=$PWD/models
 cp "$SAMPLES/page.png" "$SAMPLES/zone_plate.pgm" "$SAMPLES/film_grain.png" .
 for pair in page.png:denoise-scan zone_plate.pgm:denoise-gray film_grain.png:denoise-photo; do
     for choice in "" "-m auto"; do
@@ -95,3 +101,8 @@ done
 expect_exit 0 "$DECANT" denoise -m gray film_grain.png -f
 expect_contains "$ERR" 'denoise-gray, sigma'
 expect_exit 0 "$DECANT" denoise -m photo zone_plate.pgm -f
+
+# The one that is needed is missing: that file fails.
+rm models/denoise-gray.safetensors
+expect_exit 1 "$DECANT" denoise zone_plate.pgm film_grain.png -f
+expect_contains "$ERR" 'zone_plate.pgm'

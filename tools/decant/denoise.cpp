@@ -24,7 +24,7 @@ void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, con
     const PictureFile picture =
         read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
-    Denoiser& denoiser = denoisers.for_picture(SampleView(picture.image));
+    Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;
     report.set_shape(picture.image.width, picture.image.height, depth);

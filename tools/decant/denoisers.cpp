@@ -12,8 +12,8 @@ Denoisers::Denoisers(const std::string& model, std::shared_ptr<WorkerPool> threa
 
 Denoiser& Denoisers::for_picture(const SampleView& picture) {
     if (!model_.empty()) return get(model_);
-    if (is_page(picture)) return get("scan");
-    return get(picture.channels() == 1 ? "gray" : "photo");
+    if (is_page(picture)) return get("denoise-scan");
+    return get(picture.channels() == 1 ? "denoise-gray" : "denoise-photo");
 }
 
 Denoiser& Denoisers::get(const std::string& model) {

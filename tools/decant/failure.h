@@ -47,7 +47,7 @@ std::string input_name(const std::string& path);
 
 // Calls f; puts the file's name in front of the message of an Error, for those parts of the library that do not know it.
 template <class F>
-auto in_file(const std::string& path, F&& f) {
+decltype(auto) in_file(const std::string& path, F&& f) {
     try {
         return f();
     } catch (const Error& error) {
