@@ -116,6 +116,11 @@ const Model& Codec::model() const { return *state_->model; }
 
 EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     check_image(image);
+    if (image.depth() != 8) {
+        throw Error(ErrorCode::unsupported, std::to_string(image.depth()) +
+                                                " bits a sample: a .dcn file cannot hold them yet; nothing was reduced or written. "
+                                                "Convert the picture to 8 bits to encode it");
+    }
     if (!(options.quality >= 0.0 && options.quality <= 100.0)) {
         throw Error(ErrorCode::invalid_argument, "quality " + std::to_string(options.quality) + " is not in 0 … 100");
     }

@@ -87,7 +87,8 @@ public:
 
     const Model& model() const;
 
-    // 8-bit gray or RGB of any size. Throws Error invalid_argument for a quality out of range or a malformed image.
+    // 8-bit gray or RGB of any size. Throws Error invalid_argument for a quality out of range or a malformed image, unsupported for
+    // 16 bits a sample, which the container cannot hold yet.
     EncodeResult encode(const Image& image, const EncodeOptions& options = {});
 
     // Throws Error unsupported, corrupt or limit as parse_container does, model_mismatch if the file was made with another model,

@@ -66,7 +66,7 @@ TEST_CASE("pictures of all small sizes come back in their shape") {
                 REQUIRE(decoded.width == width);
                 REQUIRE(decoded.height == height);
                 REQUIRE(decoded.channels == channels);
-                REQUIRE(decoded.depth == 8);
+                REQUIRE(decoded.depth() == 8);
                 check_image(decoded);
                 count++;
             }
@@ -100,12 +100,19 @@ TEST_CASE("a quality out of range or a malformed picture is refused") {
         CHECK(error_of([&] { codec.encode(image, {quality}); }) == ErrorCode::invalid_argument);
     }
     Image bad = image;
-    bad.samples.pop_back();
+    bad.samples().pop_back();
     CHECK(error_of([&] { codec.encode(bad); }) == ErrorCode::invalid_argument);
     bad = image;
     bad.channels = 2;
     CHECK(error_of([&] { codec.encode(bad); }) == ErrorCode::invalid_argument);
     CHECK(error_of([&] { codec.encode(Image()); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("16 bits a sample are refused with a message of their own") {
+    Codec codec(tiny(), 1);
+    const Failure failure = failure_of([&] { codec.encode(noise_image(20, 20, 3, 1, 16)); });
+    CHECK(failure.code == ErrorCode::unsupported);
+    CHECK(contains(failure.message, "16 bits a sample: a .dcn file cannot hold them yet; nothing was reduced"));
 }
 
 TEST_CASE("a file of another model is refused with both identities") {
@@ -371,7 +378,7 @@ TEST_CASE("the shipped model: a gray picture and its colour copy are alike") {
     Codec codec(model, 1);
     const Image gray = crop(sample("zone_plate.pgm"), 0, 0, 96, 80);
     Image colour(96, 80, 3);
-    for (size_t i = 0; i < colour.samples.size(); i++) colour.samples[i] = gray.samples[i / 3];
+    for (size_t i = 0; i < colour.samples().size(); i++) colour.samples()[i] = gray.samples()[i / 3];
     const auto gray_file = codec.encode(gray, {75}).bytes, colour_file = codec.encode(colour, {75}).bytes;
     CHECK(codec.symbol_hash(gray_file) == codec.symbol_hash(colour_file));
     const Image decoded = codec.decode(gray_file);

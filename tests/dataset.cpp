@@ -238,12 +238,12 @@ TEST_CASE("what is no picture, too small or too much is left out and counted") {
     CHECK(limited.left_out() == 17);
 }
 
-TEST_CASE("gray pictures become colour pictures") {
+TEST_CASE("gray pictures become colour pictures, and 16 bits 8") {
     Folder folder;
     for (int i = 0; i < 12; i++) {
         Image gray(8, 8, 1);
-        std::fill(gray.samples.begin(), gray.samples.end(), uint8_t(50 + i));
-        folder.add("photo" + std::to_string(i) + ".pgm", gray);
+        std::fill(gray.samples().begin(), gray.samples().end(), uint8_t(50 + i));
+        folder.add("photo" + std::to_string(i) + ".pgm", with_depth(gray, i % 2 == 0 ? 8 : 16));
     }
     const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false});
     RandomStream random{5};
@@ -251,6 +251,7 @@ TEST_CASE("gray pictures become colour pictures") {
     d.crop(random, 8, crop);
     CHECK(std::all_of(crop.begin(), crop.end(), [&](uint8_t v) { return v == crop[0]; }));
     CHECK(crop[0] >= 50);
+    CHECK(crop[0] < 62);
 }
 
 TEST_CASE("a folder without enough pictures is refused") {

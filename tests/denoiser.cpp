@@ -83,8 +83,8 @@ TEST_CASE("tiles give what the whole picture gives, to the last bit but one") {
         const std::vector<float> residual = whole(*model, image, 20);
         double most = 0, largest = 0;
         for (size_t i = 0; i < residual.size(); i++) {
-            most = std::max(most, std::fabs(std::clamp(double(image.samples[i]) + double(residual[i]), 0.0, 255.0) -
-                                            double(result.samples[i])));
+            most = std::max(most, std::fabs(std::clamp(double(image.samples()[i]) + double(residual[i]), 0.0, 255.0) -
+                                            double(result.samples()[i])));
             largest = std::max(largest, double(std::fabs(residual[i])));
         }
         CHECK(largest > 5);  // the network does something
@@ -120,9 +120,9 @@ TEST_CASE("pictures of any size, gray and RGB, by networks for gray and RGB") {
     const Image result = gray.denoise(rgb, known(10)).image;
     for (uint32_t c = 0; c < 3; c++) {
         Image plane(70, 50, 1);
-        for (size_t i = 0; i < plane.samples.size(); i++) plane.samples[i] = rgb.samples[3 * i + c];
+        for (size_t i = 0; i < plane.samples().size(); i++) plane.samples()[i] = rgb.samples()[3 * i + c];
         const Image alone = gray.denoise(plane, known(10)).image;
-        for (size_t i = 0; i < plane.samples.size(); i++) REQUIRE(alone.samples[i] == result.samples[3 * i + c]);
+        for (size_t i = 0; i < plane.samples().size(); i++) REQUIRE(alone.samples()[i] == result.samples()[3 * i + c]);
     }
 }
 
@@ -132,9 +132,9 @@ TEST_CASE("strength goes from nothing to all") {
     CHECK(denoiser.denoise(image, known(15, 0)).image == image);
     const Image all = denoiser.denoise(image, known(15)).image, half = denoiser.denoise(image, known(15, 50)).image;
     CHECK(all != image);
-    for (size_t i = 0; i < image.samples.size(); i++) {
-        if (all.samples[i] == 0 || all.samples[i] == 255) continue;
-        CHECK(std::fabs(0.5 * (double(all.samples[i]) + image.samples[i]) - double(half.samples[i])) <= 1.01);
+    for (size_t i = 0; i < image.samples().size(); i++) {
+        if (all.samples()[i] == 0 || all.samples()[i] == 255) continue;
+        CHECK(std::fabs(0.5 * (double(all.samples()[i]) + image.samples()[i]) - double(half.samples()[i])) <= 1.01);
     }
 }
 
@@ -150,16 +150,39 @@ TEST_CASE("the level is estimated unless it is given") {
 TEST_CASE("16 bits keep their finer steps") {
     Denoiser denoiser(tiny(1), 1);
     const Image image = smooth_image(80, 60, 1);
-    std::vector<uint16_t> deep, result(image.samples.size());
-    for (uint8_t v : image.samples) deep.push_back(uint16_t(v * 257));
+    std::vector<uint16_t> deep, result(image.samples().size());
+    for (uint8_t v : image.samples()) deep.push_back(uint16_t(v * 257));
     CHECK(denoiser.denoise(SampleView(80, 60, 1, deep), std::span(result), known(10)) == 10);
     const Image shallow = denoiser.denoise(image, known(10)).image;
     int between = 0;
     for (size_t i = 0; i < result.size(); i++) {
-        CHECK(std::fabs(double(result[i]) / 257 - double(shallow.samples[i])) <= 0.51);
+        CHECK(std::fabs(double(result[i]) / 257 - double(shallow.samples()[i])) <= 0.51);
         between += result[i] % 257 != 0;
     }
     CHECK(between > 4000);
+}
+
+TEST_CASE("a result has the picture's depth unless another is asked for, and is rounded once") {
+    Denoiser denoiser(tiny(3), 1);
+    const Image shallow = smooth_image(70, 50, 3), deep = noise_image(70, 50, 3, 1, 16);
+    DenoiseOptions o = known(10);
+    CHECK(denoiser.denoise(deep, o).image.depth() == 16);
+    const Image exact = denoiser.denoise(shallow, o).image;
+    o.depth = 16;
+    const Image fine = denoiser.denoise(shallow, o).image;
+    CHECK(fine.depth() == 16);
+    CHECK(with_depth(fine, 8) == exact);
+    CHECK(fine != with_depth(exact, 16));
+    o.depth = 8;
+    CHECK(denoiser.denoise(deep, o).image.depth() == 8);
+    // Without strength nothing but the depth changes, to the last bit.
+    o.strength = 0;
+    CHECK(denoiser.denoise(deep, o).image == with_depth(deep, 8));
+    o.depth = 16;
+    CHECK(denoiser.denoise(deep, o).image == deep);
+    CHECK(denoiser.denoise(shallow, o).image == with_depth(shallow, 16));
+    o.depth = 10;
+    CHECK(refusal([&] { denoiser.denoise(shallow, o); }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("what does not fit is refused") {

@@ -6,6 +6,8 @@
 #include <iostream>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "codec/image/format.h"
 #include "codec/image/reader.h"
@@ -19,6 +21,14 @@ namespace {
 
 constexpr ImageFormat all_formats[] = {ImageFormat::png,  ImageFormat::pnm,  ImageFormat::jpeg,
                                        ImageFormat::webp, ImageFormat::tiff, ImageFormat::bmp};
+
+// Every format with every depth that it holds.
+std::vector<std::pair<ImageFormat, int>> all_kinds() {
+    std::vector<std::pair<ImageFormat, int>> kinds;
+    for (const ImageFormat format : all_formats)
+        for (int depth = 8; depth <= format_depth(format); depth += 8) kinds.emplace_back(format, depth);
+    return kinds;
+}
 
 // Sends standard error into a file while it lives.
 class CapturedStderr {
@@ -59,15 +69,16 @@ TEST_CASE("an empty file and unknown content are told apart") {
 }
 
 TEST_CASE("a file cut off anywhere is corrupt, and nothing is printed") {
-    for (const ImageFormat format : all_formats)
+    for (const auto& [format, depth] : all_kinds())
         for (const int channels : {1, 3}) {
-            const auto whole = encode_image(smooth_image(61, 47, channels), format);
+            const auto whole = encode_image(with_depth(smooth_image(61, 47, channels), depth), format);
             std::vector<std::size_t> sizes = {whole.size() - 1};
             for (std::size_t size = 50; size + 1 < whole.size(); size += 50) sizes.push_back(size);
             const CapturedStderr captured;
             for (const std::size_t size : sizes) {
                 const Failure failure = read_failure({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
                 CAPTURE(format_name(format));
+                CAPTURE(depth);
                 CAPTURE(size);
                 CAPTURE(whole.size());
                 CHECK(failure.failed);
@@ -80,8 +91,8 @@ TEST_CASE("a file cut off anywhere is corrupt, and nothing is printed") {
 
 TEST_CASE("files with a few wrong bytes end in a picture or in an Error, and nothing is printed") {
     std::mt19937 random(7);
-    for (const ImageFormat format : all_formats) {
-        const Image image = noise_image(33, 21, 3);
+    for (const auto& [format, depth] : all_kinds()) {
+        const Image image = noise_image(33, 21, 3, 1, depth);
         const auto whole = encode_image(image, format);
         int refused = 0;
         const CapturedStderr captured;
@@ -95,6 +106,7 @@ TEST_CASE("files with a few wrong bytes end in a picture or in an Error, and not
             CHECK(failure.message.find('\n') == std::string::npos);
         }
         CAPTURE(format_name(format));
+        CAPTURE(depth);
         CHECK(refused > 20);
         CHECK(captured.text() == "");
     }
@@ -105,7 +117,7 @@ TEST_CASE("random bytes behind a known signature are refused") {
     const CapturedStderr captured;
     for (const std::string& start :
          {std::string("\x89PNG\r\n\x1a\n"), std::string("\xff\xd8\xff"), std::string("BM"), std::string("II*\0", 4),
-          std::string("MM\0*", 4), std::string("RIFF\x40\0\0\0WEBP", 12), std::string("P6 ")})
+          std::string("MM\0*", 4), std::string("RIFF\x40\0\0\0WEBP", 12), std::string("P6 "), std::string("P6 9 9 999 ")})
         for (int round = 0; round < 50; ++round) {
             auto bytes = bytes_of(start);
             while (bytes.size() < 600) bytes.push_back(static_cast<std::uint8_t>(random()));

@@ -32,6 +32,7 @@ struct TiffRecipe {
     std::vector<std::uint8_t> data;
     std::uint16_t orientation = 1;
     std::uint16_t sample_format = 1;
+    std::uint16_t planar = 1;
 };
 
 std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
@@ -50,7 +51,7 @@ std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
         std::uint32_t value;
     };
     const std::uint32_t bits_value = recipe.channels <= 2 ? recipe.bits * 0x10001U : bits_offset;
-    const std::array<Entry, 11> entries = {{{256, 1, recipe.width},
+    const std::array<Entry, 12> entries = {{{256, 1, recipe.width},
                                             {257, 1, recipe.height},
                                             {258, recipe.channels, bits_value},
                                             {259, 1, 1},
@@ -60,6 +61,7 @@ std::vector<std::uint8_t> make_tiff(const TiffRecipe& recipe) {
                                             {277, 1, recipe.channels},
                                             {278, 1, recipe.height},
                                             {279, 1, data_size},
+                                            {284, 1, recipe.planar},
                                             {339, 1, recipe.sample_format}}};
     append(bytes, entries.size(), 2);
     for (const Entry& entry : entries) {
@@ -110,8 +112,8 @@ TEST_CASE("gray in WebP comes back as three equal channels") {
     const Image gray = noise_image(5, 3, 1);
     const Image back = read_image(encode_image(gray, ImageFormat::webp), "x");
     REQUIRE(back.channels == 3);
-    for (std::size_t i = 0; i < gray.samples.size(); ++i)
-        for (std::size_t c = 0; c < 3; ++c) CHECK(back.samples[3 * i + c] == gray.samples[i]);
+    for (std::size_t i = 0; i < gray.samples().size(); ++i)
+        for (std::size_t c = 0; c < 3; ++c) CHECK(back.samples()[3 * i + c] == gray.samples()[i]);
 }
 
 TEST_CASE("JPEG keeps shape, channels and, at quality 95, nearly all") {
@@ -125,10 +127,10 @@ TEST_CASE("JPEG keeps shape, channels and, at quality 95, nearly all") {
 
 TEST_CASE("JPEG keeps the order of the channels") {
     Image red(16, 16, 3);
-    for (std::size_t i = 0; i < red.samples.size(); i += 3) red.samples[i] = 200;
+    for (std::size_t i = 0; i < red.samples().size(); i += 3) red.samples()[i] = 200;
     const Image back = read_image(encode_image(red, ImageFormat::jpeg), "x");
-    CHECK(back.samples[0] > 190);
-    CHECK(back.samples[2] < 10);
+    CHECK(back.samples()[0] > 190);
+    CHECK(back.samples()[2] < 10);
 }
 
 TEST_CASE("an EXIF orientation does not turn a JPEG") {
@@ -146,15 +148,15 @@ TEST_CASE("a TIFF orientation does not turn the picture") {
         const Image image =
             read_image(make_tiff({.width = 3, .height = 2, .data = {1, 2, 3, 4, 5, 6}, .orientation = orientation}), "x");
         CHECK(image.width == 3);
-        CHECK(image.samples == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+        CHECK(image.samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
     }
 }
 
 TEST_CASE("TIFF: opaque alpha is dropped; transparency and odd kinds are refused") {
     const Image rgb =
         read_image(make_tiff({.width = 2, .photometric = 2, .channels = 4, .data = {1, 2, 3, 255, 4, 5, 6, 255}}), "x");
-    CHECK(rgb.samples == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
-    CHECK(read_image(make_tiff({.width = 8, .bits = 1, .data = {0b10100101}}), "x").samples ==
+    CHECK(rgb.samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+    CHECK(read_image(make_tiff({.width = 8, .bits = 1, .data = {0b10100101}}), "x").samples() ==
           std::vector<std::uint8_t>{255, 0, 255, 0, 0, 255, 0, 255});
 
     const auto refused = [](const TiffRecipe& recipe, const std::string& part) {
@@ -166,14 +168,38 @@ TEST_CASE("TIFF: opaque alpha is dropped; transparency and odd kinds are refused
     refused({.photometric = 2, .channels = 4, .data = {1, 2, 3, 4}}, "transparent");
     refused({.channels = 2, .data = {1, 255}}, "alpha channel");
     refused({.photometric = 5, .channels = 4, .data = {1, 2, 3, 4}}, "CMYK");
-    refused({.bits = 16, .data = {1, 2}}, "16 bits a sample are not supported yet; convert to 8 bit");
+    refused({.bits = 12, .data = {1, 2}}, "12 bits a sample are not supported; convert to 8 or 16 bit");
+    refused({.bits = 32, .data = {1, 2, 3, 4}}, "32 bits a sample");
+    refused({.bits = 16, .data = {1, 2}, .sample_format = 2}, "signed");
+    refused({.bits = 16, .data = {1, 2}, .sample_format = 3}, "floating-point");
+    // What OpenCV would take as it lies: white at 0, planes one after the other, another colour space, gray with more beside it.
+    refused({.bits = 16, .photometric = 0, .data = {1, 2}}, "black at 0");
+    refused({.bits = 16, .photometric = 2, .channels = 3, .data = {1, 0, 2, 0, 3, 0}, .planar = 2}, "interleaved");
+    refused({.bits = 16, .photometric = 8, .channels = 3, .data = {1, 0, 2, 0, 3, 0}}, "RGB only");
+    refused({.bits = 16, .channels = 4, .data = {1, 0, 2, 0, 3, 0, 0xFF, 0xFF}}, "RGB only");
+    refused({.bits = 16, .photometric = 2, .channels = 4, .data = {1, 0, 2, 0, 3, 0, 0xFE, 0xFF}}, "transparent");
     refused({.bits = 4, .data = {1}}, "4 bits a sample");
     refused({.data = {1}, .sample_format = 2}, "signed");
 }
 
+TEST_CASE("TIFF with 16 bits a sample keeps them all") {
+    using Deep = std::vector<std::uint16_t>;
+    const auto read = [](const TiffRecipe& recipe) { return read_image(make_tiff(recipe), "x"); };
+    const Image gray = read({.width = 2, .bits = 16, .data = {0x34, 0x12, 0xFE, 0xFF}});
+    CHECK(gray.channels == 1);
+    CHECK(gray.samples<std::uint16_t>() == Deep{0x1234, 0xFFFE});
+    CHECK(read({.bits = 16, .photometric = 2, .channels = 3, .data = {1, 0, 0, 2, 3, 0}}).samples<std::uint16_t>() ==
+          Deep{1, 0x200, 3});
+    CHECK(read({.bits = 16, .photometric = 2, .channels = 4, .data = {1, 0, 2, 0, 3, 0, 0xFF, 0xFF}}).samples<std::uint16_t>() ==
+          Deep{1, 2, 3});
+    CHECK(read({.width = 1, .height = 2, .bits = 16, .data = {1, 0, 2, 0}, .orientation = 3}).samples<std::uint16_t>() ==
+          Deep{1, 2});
+}
+
 TEST_CASE("BMP: both row orders; 16 bits a pixel are refused") {
-    CHECK(read_image(make_bmp(1, 2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples == std::vector<std::uint8_t>{4, 5, 6, 1, 2, 3});
-    CHECK(read_image(make_bmp(1, -2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+    CHECK(read_image(make_bmp(1, 2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples() == std::vector<std::uint8_t>{4, 5, 6, 1, 2, 3});
+    CHECK(read_image(make_bmp(1, -2, 24, {3, 2, 1, 0, 6, 5, 4, 0}), "x").samples() ==
+          std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
     CHECK(read_failure(make_bmp(1, 1, 16, {1, 2, 0, 0})).code == ErrorCode::unsupported);
 }
 

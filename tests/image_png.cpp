@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 #include <png.h>
 
+#include <optional>
+
 #include "codec/image/reader.h"
 #include "codec/image/writer.h"
 #include "tests/image_samples.h"
@@ -20,6 +22,7 @@ struct PngRecipe {
     std::vector<png_color> palette = {};
     std::vector<std::uint8_t> palette_alpha = {};
     int interlace = PNG_INTERLACE_NONE;
+    std::optional<png_color_16> transparent_colour = {};
 };
 
 std::vector<std::uint8_t> make_png(const PngRecipe& recipe) {
@@ -36,6 +39,7 @@ std::vector<std::uint8_t> make_png(const PngRecipe& recipe) {
     if (!recipe.palette.empty()) png_set_PLTE(png, info, recipe.palette.data(), static_cast<int>(recipe.palette.size()));
     if (!recipe.palette_alpha.empty())
         png_set_tRNS(png, info, recipe.palette_alpha.data(), static_cast<int>(recipe.palette_alpha.size()), nullptr);
+    if (recipe.transparent_colour) png_set_tRNS(png, info, nullptr, 0, &*recipe.transparent_colour);
     png_write_info(png, info);
     const std::size_t row_size = png_get_rowbytes(png, info);
     REQUIRE(recipe.data.size() == row_size * recipe.height);
@@ -63,14 +67,14 @@ TEST_CASE("PNG round trips are bit-exact at any size, channel count and level") 
 TEST_CASE("PNG samples come out in the order red, green, blue") {
     const Image image = read_recipe({.width = 2, .color_type = PNG_COLOR_TYPE_RGB, .data = {1, 2, 3, 4, 5, 6}});
     CHECK(image.channels == 3);
-    CHECK(image.samples == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+    CHECK(image.samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
 }
 
 TEST_CASE("PNG with fewer than 8 bits is expanded to the whole range") {
     const Image two_tone = read_recipe({.width = 3, .bit_depth = 1, .data = {0b10100000}});
     CHECK(two_tone.channels == 1);
-    CHECK(two_tone.samples == std::vector<std::uint8_t>{255, 0, 255});
-    CHECK(read_recipe({.width = 2, .bit_depth = 4, .data = {0x3F}}).samples == std::vector<std::uint8_t>{0x33, 0xFF});
+    CHECK(two_tone.samples() == std::vector<std::uint8_t>{255, 0, 255});
+    CHECK(read_recipe({.width = 2, .bit_depth = 4, .data = {0x3F}}).samples() == std::vector<std::uint8_t>{0x33, 0xFF});
 }
 
 TEST_CASE("PNG palettes become RGB") {
@@ -80,7 +84,7 @@ TEST_CASE("PNG palettes become RGB") {
                                      .data = {0b01001000},
                                      .palette = {{9, 8, 7}, {1, 2, 3}, {200, 100, 50}}});
     CHECK(image.channels == 3);
-    CHECK(image.samples == std::vector<std::uint8_t>{1, 2, 3, 9, 8, 7, 200, 100, 50});
+    CHECK(image.samples() == std::vector<std::uint8_t>{1, 2, 3, 9, 8, 7, 200, 100, 50});
 }
 
 TEST_CASE("interlaced PNG reads like any other") {
@@ -88,17 +92,17 @@ TEST_CASE("interlaced PNG reads like any other") {
     CHECK(read_recipe({.width = 19,
                        .height = 11,
                        .color_type = PNG_COLOR_TYPE_RGB,
-                       .data = image.samples,
+                       .data = image.samples(),
                        .interlace = PNG_INTERLACE_ADAM7}) == image);
 }
 
 TEST_CASE("opaque alpha is dropped, transparency is refused") {
     const Image rgb = read_recipe({.width = 2, .color_type = PNG_COLOR_TYPE_RGB_ALPHA, .data = {1, 2, 3, 255, 4, 5, 6, 255}});
     CHECK(rgb.channels == 3);
-    CHECK(rgb.samples == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+    CHECK(rgb.samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
     const Image gray = read_recipe({.width = 2, .color_type = PNG_COLOR_TYPE_GRAY_ALPHA, .data = {7, 255, 8, 255}});
     CHECK(gray.channels == 1);
-    CHECK(gray.samples == std::vector<std::uint8_t>{7, 8});
+    CHECK(gray.samples() == std::vector<std::uint8_t>{7, 8});
 
     for (const PngRecipe& recipe :
          {PngRecipe{.width = 2, .color_type = PNG_COLOR_TYPE_RGB_ALPHA, .data = {1, 2, 3, 255, 4, 5, 6, 254}},
@@ -111,10 +115,50 @@ TEST_CASE("opaque alpha is dropped, transparency is refused") {
     }
 }
 
-TEST_CASE("PNG with 16 bits a sample is refused, never reduced") {
-    const Failure failure = failure_of([] { read_recipe({.bit_depth = 16, .data = {1, 2}}); });
-    CHECK(failure.code == ErrorCode::unsupported);
-    CHECK(contains(failure.message, "test.png: 16 bits a sample are not supported yet; convert to 8 bit"));
+TEST_CASE("PNG with 16 bits a sample keeps them all") {
+    const Image gray = read_recipe({.width = 2, .bit_depth = 16, .data = {0x12, 0x34, 0xFF, 0xFE}});
+    CHECK(gray.depth() == 16);
+    CHECK(gray.samples<std::uint16_t>() == std::vector<std::uint16_t>{0x1234, 0xFFFE});
+    const Image rgb = read_recipe({.color_type = PNG_COLOR_TYPE_RGB, .bit_depth = 16, .data = {0, 1, 0, 2, 3, 0}});
+    CHECK(rgb.channels == 3);
+    CHECK(rgb.samples<std::uint16_t>() == std::vector<std::uint16_t>{1, 2, 0x300});
+    // What is written has the high byte first as well: byte for byte as libpng packs it.
+    const auto bytes = encode_image(gray, ImageFormat::png);
+    CHECK(read_image(bytes, "x") == gray);
+    CHECK(bytes[24] == 16);
+}
+
+TEST_CASE("interlaced PNG of 16 bits reads like any other") {
+    const Image image = noise_image(19, 11, 3, 1, 16);
+    CHECK(read_recipe({.width = 19,
+                       .height = 11,
+                       .color_type = PNG_COLOR_TYPE_RGB,
+                       .bit_depth = 16,
+                       .data = big_endian(image.samples<std::uint16_t>()),
+                       .interlace = PNG_INTERLACE_ADAM7}) == image);
+}
+
+TEST_CASE("alpha of 16 bits is opaque at 65535 alone") {
+    const Image rgb =
+        read_recipe({.color_type = PNG_COLOR_TYPE_RGB_ALPHA, .bit_depth = 16, .data = {0, 1, 0, 2, 0, 3, 0xFF, 0xFF}});
+    CHECK(rgb.samples<std::uint16_t>() == std::vector<std::uint16_t>{1, 2, 3});
+    const Image gray = read_recipe(
+        {.width = 2, .color_type = PNG_COLOR_TYPE_GRAY_ALPHA, .bit_depth = 16, .data = {7, 1, 0xFF, 0xFF, 8, 2, 0xFF, 0xFF}});
+    CHECK(gray.channels == 1);
+    CHECK(gray.samples<std::uint16_t>() == std::vector<std::uint16_t>{0x701, 0x802});
+    const PngRecipe keyed = {
+        .width = 2, .bit_depth = 16, .data = {0, 5, 0, 6}, .transparent_colour = png_color_16{0, 0, 0, 0, 4}};
+    CHECK(read_recipe(keyed).samples<std::uint16_t>() == std::vector<std::uint16_t>{5, 6});
+
+    PngRecipe hit = keyed;
+    hit.transparent_colour->gray = 6;
+    for (const PngRecipe& recipe :
+         {PngRecipe{.color_type = PNG_COLOR_TYPE_RGB_ALPHA, .bit_depth = 16, .data = {0, 1, 0, 2, 0, 3, 0xFF, 0xFE}},
+          PngRecipe{.color_type = PNG_COLOR_TYPE_GRAY_ALPHA, .bit_depth = 16, .data = {7, 1, 0xFE, 0xFF}}, hit}) {
+        const Failure failure = failure_of([&] { read_recipe(recipe); });
+        CHECK(failure.code == ErrorCode::unsupported);
+        CHECK(contains(failure.message, "has transparent pixels"));
+    }
 }
 
 TEST_CASE("the pixel limit counts pixels, and is checked before anything is decoded") {
@@ -131,7 +175,7 @@ TEST_CASE("the pixel limit counts pixels, and is checked before anything is deco
 
 TEST_CASE("encode_image refuses images and options that make no sense") {
     Image broken = noise_image(4, 4, 3);
-    broken.samples.pop_back();
+    broken.samples().pop_back();
     for (const ImageFormat format : {ImageFormat::png, ImageFormat::pnm, ImageFormat::jpeg}) {
         const Failure failure = failure_of([&] { encode_image(broken, format); });
         CHECK(failure.code == ErrorCode::invalid_argument);

@@ -12,10 +12,12 @@
 namespace decant::test {
 
 // Noise: every sample value occurs, nothing is alike.
-inline Image noise_image(std::uint32_t width, std::uint32_t height, int channels, std::uint32_t seed = 1) {
-    Image image(width, height, channels);
+inline Image noise_image(std::uint32_t width, std::uint32_t height, int channels, std::uint32_t seed = 1, int depth = 8) {
+    Image image(width, height, channels, depth);
     std::mt19937 random(seed);
-    for (std::uint8_t& sample : image.samples) sample = static_cast<std::uint8_t>(random());
+    image.visit([&]<Sample T>(std::vector<T>& samples) {
+        for (T& sample : samples) sample = static_cast<T>(random());
+    });
     return image;
 }
 
@@ -30,6 +32,16 @@ inline Image smooth_image(std::uint32_t width, std::uint32_t height, int channel
                     static_cast<std::uint8_t>(ramp < 255 ? ramp : 509 - ramp);
             }
     return image;
+}
+
+// As PNG and PPM store 16 bits.
+inline std::vector<std::uint8_t> big_endian(const std::vector<std::uint16_t>& samples) {
+    std::vector<std::uint8_t> bytes;
+    for (const std::uint16_t sample : samples) {
+        bytes.push_back(static_cast<std::uint8_t>(sample >> 8));
+        bytes.push_back(static_cast<std::uint8_t>(sample));
+    }
+    return bytes;
 }
 
 struct Failure {

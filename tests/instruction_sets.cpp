@@ -122,7 +122,7 @@ void write_files(const std::string& folder, const std::string& name) {
 
 uint64_t hash_of(const Image& image) {
     uint64_t hash = 1469598103934665603u;
-    for (const uint8_t v : image.samples) hash = (hash ^ v) * 1099511628211u;
+    for (const uint8_t v : image.samples()) hash = (hash ^ v) * 1099511628211u;
     return hash;
 }
 

@@ -17,9 +17,9 @@ namespace {
 
 double naive_mse(const Image& a, const Image& b) {
     double sum = 0;
-    for (std::size_t i = 0; i < a.samples.size(); ++i)
-        sum += std::pow(static_cast<double>(a.samples[i]) - static_cast<double>(b.samples[i]), 2);
-    return sum / static_cast<double>(a.samples.size());
+    for (std::size_t i = 0; i < a.samples().size(); ++i)
+        sum += std::pow(static_cast<double>(a.samples()[i]) - static_cast<double>(b.samples()[i]), 2);
+    return sum / static_cast<double>(a.samples().size());
 }
 
 using Grid = std::vector<std::vector<double>>;
@@ -96,7 +96,7 @@ double naive_ms_ssim(const Image& a, const Image& b, const std::vector<double>& 
 Image disturbed(const Image& image, int strength) {
     Image result = image;
     std::mt19937 random(3);
-    for (std::uint8_t& sample : result.samples) {
+    for (std::uint8_t& sample : result.samples()) {
         const int noise = static_cast<int>(random() % static_cast<unsigned>(2 * strength + 1)) - strength;
         sample = static_cast<std::uint8_t>(std::clamp(sample + noise, 0, 255));
     }
@@ -105,7 +105,7 @@ Image disturbed(const Image& image, int strength) {
 
 Image flat_image(std::uint32_t width, std::uint32_t height, int channels, std::uint8_t value) {
     Image image(width, height, channels);
-    std::fill(image.samples.begin(), image.samples.end(), value);
+    std::fill(image.samples().begin(), image.samples().end(), value);
     return image;
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("MSE and PSNR of cases known by hand") {
     CHECK(psnr(flat_image(9, 2, 1, 10), flat_image(9, 2, 1, 11)) == doctest::Approx(48.1308036).epsilon(1e-8));
     CHECK(std::isinf(psnr(flat_image(1, 1, 1, 7), flat_image(1, 1, 1, 7))));
     Image one_off = flat_image(2, 2, 1, 100);
-    one_off.samples[3] = 104;
+    one_off.samples()[3] = 104;
     CHECK(mse(flat_image(2, 2, 1, 100), one_off) == 4);
 }
 
@@ -141,6 +141,33 @@ TEST_CASE("pictures of different shapes are refused with both shapes") {
             CHECK(contains(failure.message, describe_shape(a)));
             CHECK(contains(failure.message, describe_shape(b)));
         }
+}
+
+TEST_CASE("pictures of different depths are refused, though their shapes agree") {
+    const Image shallow = flat_image(20, 20, 1, 9);
+    for (const auto metric : {mse, psnr, ms_ssim}) {
+        const Failure failure = failure_of([&] { metric(shallow, with_depth(shallow, 16)); });
+        CHECK(failure.code == ErrorCode::invalid_argument);
+        CHECK(contains(failure.message, "differ in depth: 20x20, 1 channel, 8 bit and 20x20, 1 channel, 16 bit"));
+    }
+}
+
+TEST_CASE("of 16 bits the peak is 65535") {
+    const Image black(40, 30, 3, 16);
+    Image other = black;
+    for (std::uint16_t& sample : other.samples<std::uint16_t>()) sample = 65535;
+    CHECK(mse(black, other) == 65535.0 * 65535.0);
+    CHECK(psnr(black, other) == 0);
+    for (std::uint16_t& sample : other.samples<std::uint16_t>()) sample = 1;
+    CHECK(psnr(black, other) == doctest::Approx(96.3294660753).epsilon(1e-10));
+    CHECK(std::isinf(psnr(other, other)));
+}
+
+TEST_CASE("8 bits made 16 have the same PSNR and MS-SSIM") {
+    const Image image = smooth_image(176, 180, 3), noisy = disturbed(image, 20);
+    const Image deep = with_depth(image, 16), deep_noisy = with_depth(noisy, 16);
+    CHECK(psnr(deep, deep_noisy) == doctest::Approx(psnr(image, noisy)).epsilon(1e-12));
+    CHECK(ms_ssim(deep, deep_noisy) == doctest::Approx(ms_ssim(image, noisy)).epsilon(1e-6));
 }
 
 TEST_CASE("MS-SSIM agrees with a direct computation in double precision") {
@@ -184,7 +211,7 @@ TEST_CASE("MS-SSIM: equal is 1, inverted is 0, more noise is less") {
     const Image image = noise_image(180, 180, 3);
     CHECK(ms_ssim(image, image) == doctest::Approx(1).epsilon(1e-6));
     Image inverted = image;
-    for (std::uint8_t& sample : inverted.samples) sample = static_cast<std::uint8_t>(255 - sample);
+    for (std::uint8_t& sample : inverted.samples()) sample = static_cast<std::uint8_t>(255 - sample);
     CHECK(ms_ssim(image, inverted) == 0);
     CHECK(ms_ssim(image, disturbed(image, 5)) > ms_ssim(image, disturbed(image, 50)));
 }

@@ -17,17 +17,17 @@ using namespace decant;
 namespace {
 
 Image with_noise(const Image& clean, float sigma, uint32_t seed = 1) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples);
+    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
     RandomStream random{random_key(seed, 5)};
     add_gaussian(crop, sigma, random);
     Image noisy = clean;
-    noisy.samples = to_bytes(crop);
+    noisy.samples() = to_bytes(crop);
     return noisy;
 }
 
 Image flat(uint32_t width, uint32_t height, int channels, uint8_t value = 128) {
     Image image(width, height, channels);
-    std::fill(image.samples.begin(), image.samples.end(), value);
+    std::fill(image.samples().begin(), image.samples().end(), value);
     return image;
 }
 
@@ -85,8 +85,8 @@ TEST_CASE("noise of photographs is found, and their finest texture with it") {
             // What was added, after clipping, and what was there.
             const Image noisy = with_noise(clean, sigma);
             const double found = estimate(noisy);
-            Crop a(int(clean.width), int(clean.height), clean.channels, clean.samples),
-                b(a.width, a.height, a.channels, noisy.samples);
+            Crop a(int(clean.width), int(clean.height), clean.channels, clean.samples()),
+                b(a.width, a.height, a.channels, noisy.samples());
             MESSAGE(name << ": added " << rms_difference(a, b) << ", found " << found);
             // Half of the noise of white paper is cut off, which no patch tells.
             CHECK(found > (name == "page.png" ? 0.88 : 0.97) * rms_difference(a, b));
@@ -119,7 +119,7 @@ TEST_CASE("the local level follows the noise over the picture") {
 TEST_CASE("16 bits read as 8") {
     const Image noisy = with_noise(flat(128, 128, 1), 10);
     std::vector<uint16_t> deep;
-    for (uint8_t v : noisy.samples) deep.push_back(uint16_t(v * 257));
+    for (uint8_t v : noisy.samples()) deep.push_back(uint16_t(v * 257));
     CHECK(estimate_noise_level(SampleView(128, 128, 1, deep)).sigma == doctest::Approx(estimate(noisy)).epsilon(1e-4));
 }
 

@@ -15,12 +15,10 @@ using namespace decant::test;
 namespace {
 
 Image with_noise(const Image& clean, float sigma) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples);
+    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
     RandomStream random{1};
     add_gaussian(crop, sigma, random);
-    Image noisy = clean;
-    noisy.samples = to_bytes(crop);
-    return noisy;
+    return Image(clean.width, clean.height, clean.channels, to_bytes(crop));
 }
 
 }  // namespace
@@ -39,10 +37,10 @@ TEST_CASE("non-local means take noise out of gray and RGB") {
 
 TEST_CASE("non-local means keep the order of the channels") {
     Image red(24, 24, 3);
-    for (size_t i = 0; i < red.samples.size(); i += 3) red.samples[i] = 200;
+    for (size_t i = 0; i < red.samples().size(); i += 3) red.samples()[i] = 200;
     const Image result = NonlocalMeans().denoise(red, 10);
-    CHECK(result.samples[0] > 190);
-    CHECK(result.samples[2] < 10);
+    CHECK(result.samples()[0] > 190);
+    CHECK(result.samples()[2] < 10);
 }
 
 TEST_CASE("non-local means refuse what they cannot take") {
@@ -50,6 +48,7 @@ TEST_CASE("non-local means refuse what they cannot take") {
     CHECK(failure_of([&] { nlm.denoise(Image(), 10); }).code == ErrorCode::invalid_argument);
     CHECK(failure_of([&] { nlm.denoise(Image(8, 8, 1), std::nan("")); }).code == ErrorCode::invalid_argument);
     CHECK(failure_of([&] { nlm.denoise(Image(8, 8, 1), -1); }).code == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { nlm.denoise(Image(8, 8, 1, 16), 10); }).code == ErrorCode::invalid_argument);
     CHECK(contains(nlm.description(), "OpenCV 4."));
 }
 

@@ -19,11 +19,11 @@ Image sample(const std::string& name) {
 }
 
 Image spoilt(const Image& clean, NoiseDomain domain, uint32_t seed) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples);
+    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
     RandomStream random{random_key(seed, 11)};
     add_noise(domain, crop, random);
     Image result = clean;
-    result.samples = to_bytes(crop);
+    result.samples() = to_bytes(crop);
     return result;
 }
 
@@ -37,9 +37,9 @@ TEST_CASE("a page is known, spoilt or not, gray or RGB, 8 or 16 bits") {
     CHECK(known >= 8);
 
     Image rgb(page.width, page.height, 3);
-    for (size_t i = 0; i < rgb.samples.size(); i++) rgb.samples[i] = page.samples[page.channels == 3 ? i : i / 3];
+    for (size_t i = 0; i < rgb.samples().size(); i++) rgb.samples()[i] = page.samples()[page.channels == 3 ? i : i / 3];
     CHECK(is_page(SampleView(rgb)));
-    std::vector<uint16_t> words(rgb.samples.begin(), rgb.samples.end());
+    std::vector<uint16_t> words(rgb.samples().begin(), rgb.samples().end());
     for (uint16_t& w : words) w = uint16_t(w * 257);
     CHECK(is_page(SampleView(rgb.width, rgb.height, 3, words)));
 }
@@ -58,7 +58,7 @@ TEST_CASE("empty, dark and tiny pictures are no pages") {
         for (uint8_t value : {uint8_t(0), uint8_t(1), uint8_t(255)}) {
             CAPTURE(side);
             Image image(side, side, 1);
-            std::fill(image.samples.begin(), image.samples.end(), value);
+            std::fill(image.samples().begin(), image.samples().end(), value);
             const PageEvidence e = page_evidence(SampleView(image));
             CHECK(e.marked == 0);
             CHECK(e.ground == doctest::Approx(side < 64 ? 0 : value));
@@ -80,6 +80,6 @@ TEST_CASE("evidence of strokes") {
     CHECK(e.marked > 0.9);
     CHECK(e.strokes == e.marked);
     CHECK(is_page(e));
-    for (uint8_t& v : lines.samples) v = uint8_t(255 - v);  // white on black
+    for (uint8_t& v : lines.samples()) v = uint8_t(255 - v);  // white on black
     CHECK(!is_page(SampleView(lines)));
 }

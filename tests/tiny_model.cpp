@@ -174,7 +174,7 @@ Image mixed_image(uint32_t width, uint32_t height, int channels, uint32_t seed) 
     const Image noise = noise_image(width, height, channels, seed);
     const size_t row = image.row_size();
     for (size_t y = 0; y < height; y++) {
-        for (size_t i = row / 2; i < row; i++) image.samples[y * row + i] = noise.samples[y * row + i];
+        for (size_t i = row / 2; i < row; i++) image.samples()[y * row + i] = noise.samples()[y * row + i];
     }
     return image;
 }

@@ -159,8 +159,8 @@ double pixel_of(double v) { return v * 256 + 128; }
 std::vector<float> analyse_whole(Workshop& shop, const Image& image, float quality) {
     const Image whole = padded(image);
     std::vector<float> input;
-    for (size_t i = 0; i < whole.samples.size(); i++) {
-        for (int c = 0; c < (image.channels == 1 ? 3 : 1); c++) input.push_back((float(whole.samples[i]) - 128.0f) / 256.0f);
+    for (size_t i = 0; i < whole.samples().size(); i++) {
+        for (int c = 0; c < (image.channels == 1 ? 3 : 1); c++) input.push_back((float(whole.samples()[i]) - 128.0f) / 256.0f);
     }
     return run(shop, "analysis", {1, int(whole.height), int(whole.width), 3}, input, quality);
 }
@@ -266,8 +266,8 @@ TEST_CASE("windows give what the whole picture gives") {
                 clipped += v < 0 || v > 255 ? 1 : 0;
             }
         }
-        CHECK(different < result.samples.size() / 10000);
-        CHECK(clipped < result.samples.size() / 2);
+        CHECK(different < result.samples().size() / 10000);
+        CHECK(clipped < result.samples().size() / 2);
     }
 }
 
@@ -319,7 +319,7 @@ TEST_CASE("gray is R = G = B on the way in and their mean on the way out") {
     Workshop shop;
     const Image gray = mixed_image(50, 37, 1);
     Image colour(50, 37, 3);
-    for (size_t i = 0; i < colour.samples.size(); i++) colour.samples[i] = gray.samples[i / 3];
+    for (size_t i = 0; i < colour.samples().size(); i++) colour.samples()[i] = gray.samples()[i / 3];
     const LatentPlane plane = analyse(shop, gray, 1);
     CHECK(plane.values == analyse(shop, colour, 1).values);
 

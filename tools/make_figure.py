@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
-"""Draws a crop of a picture three times, side by side: the original, JPEG and decant at the same file size.
+"""Draws a crop of a picture several times, side by side.
 
-usage: make_figure.py OUT.png PICTURE QUALITY X Y     (needs python3-pil and fonts-dejavu-core; the crop is 256×256 pixels at X, Y)
+usage: make_figure.py compress OUT.png PICTURE QUALITY X Y   the original, JPEG and decant at the same file size
+       make_figure.py denoise OUT.png PICTURE SIGMA X Y      with white noise, by OpenCV's non-local means, by decant, and clean
+       make_figure.py clean OUT.png NOISY X Y                a noisy picture as it is and by decant
+
+The crop is 256×256 pixels at X, Y. Needs python3-pil and fonts-dejavu-core.
 """
 import io
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +16,13 @@ import tempfile
 
 from PIL import Image, ImageDraw, ImageFont
 
-SIDE, SCALE, GAP, LABEL = 256, 1, 8, 26
+SIDE, GAP, LABEL = 256, 8, 26
+
+
+def decant(*arguments):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    program = os.environ.get("DECANT", os.path.join(root, "build", "release", "decant"))
+    return subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def jpeg_of_size(picture, limit):
@@ -24,27 +35,49 @@ def jpeg_of_size(picture, limit):
     return stream.tell(), Image.open(io.BytesIO(stream.getvalue())).convert("RGB")
 
 
-def main():
-    if len(sys.argv) != 6:
-        sys.exit(__doc__)
-    out, path, quality, x, y = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-    program = os.environ.get("DECANT", os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "build", "release", "decant"))
+def compressed(folder, path, quality):
     original = Image.open(path).convert("RGB")
-    with tempfile.TemporaryDirectory() as folder:
-        dcn, png = os.path.join(folder, "a.dcn"), os.path.join(folder, "a.png")
-        subprocess.run([program, "encode", "--quiet", "-q", quality, "-o", dcn, path], check=True)
-        subprocess.run([program, "decode", "--quiet", "-o", png, dcn], check=True)
-        size, decoded = os.path.getsize(dcn), Image.open(png).convert("RGB")
+    dcn, png = os.path.join(folder, "a.dcn"), os.path.join(folder, "a.png")
+    decant("encode", "--quiet", "-q", quality, "-o", dcn, path)
+    decant("decode", "--quiet", "-o", png, dcn)
+    size = os.path.getsize(dcn)
     jpeg_size, jpeg = jpeg_of_size(original, size)
-    pictures = [("original", original), (f"JPEG, {jpeg_size:,} bytes", jpeg), (f"decant, {size:,} bytes", decoded)]
-    width = SIDE * SCALE
-    figure = Image.new("RGB", (3 * width + 2 * GAP, width + LABEL), "white")
+    return [("original", original), (f"JPEG, {jpeg_size:,} bytes", jpeg), (f"decant, {size:,} bytes", Image.open(png))]
+
+
+def denoised(folder, path, sigma):
+    """Noise is added and PSNR measured by decant eval, blind."""
+    measures = decant("eval", "--denoise", "--against", "nlm", "--sigma", sigma, "--output-dir", folder, "--json", path)
+    results = json.loads(measures)["results"]
+    stem = os.path.join(folder, os.path.splitext(os.path.basename(path))[0])
+    label = lambda name, key: f"{name}, {results[key][0]:.2f} dB"
+    return [(label("noisy", "psnr-rgb-noisy"), Image.open(stem + "_noisy.png")),
+            (label("OpenCV NLM", "nlm-psnr-rgb"), Image.open(stem + "_nlm.png")),
+            (label("decant", "psnr-rgb"), Image.open(stem + ".png")), ("clean", Image.open(path))]
+
+
+def cleaned(folder, path):
+    png = os.path.join(folder, "a.png")
+    decant("denoise", "--quiet", "-o", png, path)
+    return [("scanned", Image.open(path)), ("decant", Image.open(png))]
+
+
+MODES = {"compress": compressed, "denoise": denoised, "clean": cleaned}
+
+
+def main():
+    if len(sys.argv) < 6 or sys.argv[1] not in MODES:
+        sys.exit(__doc__)
+    mode, out, path, *values, x, y = sys.argv[1:]
+    x, y = int(x), int(y)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [(label, picture.convert("RGB")) for label, picture in MODES[mode](folder, path, *values)]
+    figure = Image.new("RGB", (len(pictures) * (SIDE + GAP) - GAP, SIDE + LABEL), "white")
     draw = ImageDraw.Draw(figure)
     font = ImageFont.truetype("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", 15)
     for i, (label, picture) in enumerate(pictures):
-        crop = picture.crop((x, y, x + SIDE, y + SIDE)).resize((width, width), Image.NEAREST)
-        figure.paste(crop, (i * (width + GAP), LABEL))
-        draw.text((i * (width + GAP), 4), label, fill="black", font=font)
+        figure.paste(picture.crop((x, y, x + SIDE, y + SIDE)), (i * (SIDE + GAP), LABEL))
+        draw.text((i * (SIDE + GAP), 4), label, fill="black", font=font)
     figure.save(out, optimize=True)
 
 

@@ -469,6 +469,25 @@ def page(rng):
     return image.resize((width, height), Image.LANCZOS)
 
 
+def scan(rng):
+    """A part of the page as a cheap scanner sees it years later: a cup's ring, a fold, a shadow, faded ink, noise."""
+    height, width = 400, 480
+    clean = np.asarray(page(rng).crop((40, 140, 40 + width, 140 + height))).astype(float) / 255
+    y, x = np.mgrid[0:height, 0:width].astype(float)
+    field = Noise(rng)
+    ink = 0.24 + 0.66 * clean
+    paper = 1 + 0.02 * rng.normal(size=clean.shape) + 0.03 * field.fractal(x / 60, y / 60) + 0.03 * field.fractal(x / 4, y / 4, 2)
+    r = np.hypot(x - 330, y - 120) * (1 + 0.02 * field.fractal(x / 50 + 9, y / 50))
+    ring = 0.20 * np.exp(-((r - 88) / 4) ** 2) + 0.10 * np.exp(-((r - 80) / 7) ** 2) + 0.05 * (r < 84)
+    blot = 0.16 * smoothstep(62, 50, np.hypot(x - 90, 0.8 * (y - 310)) + 14 * field.fractal(x / 40, y / 40 + 5))
+    distance = y - (205 + 0.02 * x + 1.5 * field.fractal(x / 80, y / 400 + 3))
+    fold = -0.22 * np.exp(-(distance / 1.6) ** 2) + 0.12 * np.exp(-((distance - 4) / 2.5) ** 2)
+    light = 1 - 0.22 * smoothstep(0.55, 1.1, 1 - x / width + 0.1 * y / height)
+    values = blur((ink * paper * (1 - ring) * (1 - blot) + fold * (1 - 0.4 * (1 - clean))) * light, 0.5)
+    values = values + rng.normal(size=values.shape) * 6 / 255
+    return Image.fromarray(np.clip(np.round(values * 255), 0, 255).astype(np.uint8), "L")
+
+
 def chart(rng):
     """A line chart with axes, markers, a grid and a legend, beside bars."""
     factor, width, height = 2, 640, 480
@@ -860,7 +879,7 @@ def save_jpeg(image, path):
 
 
 SAMPLES = {
-    "still_life.png": still_life, "landscape.png": landscape, "page.png": page, "chart.png": chart, "desktop.png": desktop,
+    "still_life.png": still_life, "landscape.png": landscape, "page.png": page, "scan.png": scan, "chart.png": chart, "desktop.png": desktop,
     "gradients.png": gradients, "colour_wheel.png": colour_wheel, "film_grain.png": film_grain, "bricks.png": bricks,
     "foliage.jpg": foliage, "zone_plate.pgm": zone_plate, "flower.webp": flower,
 }

@@ -188,8 +188,8 @@ const Model& Denoiser::model() const { return *state_->model; }
 
 DenoiseResult Denoiser::denoise(const Image& image, const DenoiseOptions& options) {
     check_image(image);
-    DenoiseResult result{Image(image.width, image.height, image.channels), 0};
-    result.sigma = denoise(SampleView(image), std::span(result.image.samples), options);
+    DenoiseResult result{Image(image.width, image.height, image.channels, options.depth == 0 ? image.depth() : options.depth), 0};
+    result.sigma = result.image.visit([&](auto& dst) { return denoise(SampleView(image), std::span(dst), options); });
     return result;
 }
 

@@ -22,6 +22,7 @@ struct DenoiseOptions {
     std::optional<double> sigma;   // of the noise, on the 8-bit scale, 0 … 255; none: estimated, from place to place
     double strength = 100;         // 0 … 100: how much of what the network calls noise is taken away
     Supervision supervision = {};  // to cancel
+    int depth = 0;                 // bits a sample of the resulting Image, 8 or 16; 0: those of the picture
 };
 
 struct DenoiseResult {
@@ -40,10 +41,10 @@ public:
 
     const Model& model() const;
 
-    // 8-bit gray or RGB of any size. A network for gray takes the channels of RGB one by one; one for RGB sees gray as R = G = B.
+    // Gray or RGB of any size, of 8 or 16 bits a sample; the result is rounded once, to its own depth. A network for gray takes the channels of RGB one by one; one for RGB sees gray as R = G = B.
     // Throws Error invalid_argument for options out of range or a malformed image.
     DenoiseResult denoise(const Image& image, const DenoiseOptions& options = {});
-    // The same for samples of 8 or 16 bits; dst has as many as src, in memory of its own. The result is the level.
+    // The same between any two depths; dst has as many samples as src, in memory of its own. The result is the level.
     double denoise(const SampleView& src, std::span<uint8_t> dst, const DenoiseOptions& options = {});
     double denoise(const SampleView& src, std::span<uint16_t> dst, const DenoiseOptions& options = {});
 

@@ -32,7 +32,7 @@ Image NonlocalMeans::denoise(const Image& image, double sigma) const {
     Image result(image.width, image.height, image.channels);
     std::array<char, 256> error{};
     const auto run = module_.function<decant_nonlocal_means_function>("decant_nonlocal_means");
-    if (run(image.samples.data(), result.samples.data(), int32_t(image.width), int32_t(image.height), image.channels,
+    if (run(image.samples().data(), result.samples().data(), int32_t(image.width), int32_t(image.height), image.channels,
             float(sigma * (image.channels == 1 ? kGray : kBrightness)), float(sigma * kColour), threads_, error.data(),
             error.size()) != 0)
         throw Error(ErrorCode::internal, "non-local means of " + describe_shape(image) + ": " + error.data());

@@ -19,7 +19,8 @@ public:
 
     // With 7×7 patches in 21×21 windows, the sizes that OpenCV recommends, and filter strengths in proportion to the noise's
     // standard deviation `sigma` (8-bit scale, at least 0). Gray by fastNlMeansDenoising, RGB by fastNlMeansDenoisingColored.
-    // Not to be called by several threads at once. Throws Error invalid_argument for a malformed image or sigma.
+    // Not to be called by several threads at once. Throws Error invalid_argument for a malformed image or sigma, and
+    // for samples of 16 bits.
     Image denoise(const Image& image, double sigma) const;
 
     // What is computed, with OpenCV's version and the filter strengths.

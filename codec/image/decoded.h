@@ -19,15 +19,12 @@ struct Source {
 [[noreturn]] void throw_corrupt(const Source& source, const std::string& what);
 [[noreturn]] void throw_unsupported(const Source& source, const std::string& what);
 
-// Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed; then makes room. To be called once.
-void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, const ReadOptions& options);
-
-// Throws the one Error(unsupported) for samples that do not have 8 bits.
-void check_depth(const Source& source, int bits);
+// Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed; then makes room for pixels of `depth` bits a
+// sample. To be called once.
+void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, int depth, const ReadOptions& options);
 
 // Pixels with the alpha channel that some formats have: channels 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
-// Returns an Image of 1 or 3 channels; throws Error(unsupported) unless alpha is 255 everywhere.
-Image without_alpha(const Source& source, std::uint32_t width, std::uint32_t height, int channels,
-                    std::vector<std::uint8_t> samples);
+// Returns an Image of 1 or 3 channels; throws Error(unsupported) unless alpha is the largest value everywhere.
+Image without_alpha(const Source& source, std::uint32_t width, std::uint32_t height, int channels, Samples samples);
 
 }  // namespace decant

@@ -78,6 +78,10 @@ std::string_view format_name(ImageFormat format) {
     return "unknown";
 }
 
+int format_depth(ImageFormat format) {
+    return format == ImageFormat::png || format == ImageFormat::pnm || format == ImageFormat::tiff ? 16 : 8;
+}
+
 std::string_view format_extension(ImageFormat format, int channels) {
     switch (format) {
         case ImageFormat::png:

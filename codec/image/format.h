@@ -25,6 +25,9 @@ std::optional<ImageFormat> sniff_image_format(std::span<const std::uint8_t> byte
 // "PNG", "PPM/PGM", "JPEG", ...: for messages.
 std::string_view format_name(ImageFormat format);
 
+// The most bits a sample that the format can hold: 8 or 16.
+int format_depth(ImageFormat format);
+
 // The extension that a new file gets, with its dot. PNM is ".pgm" for 1 channel, ".ppm" otherwise.
 std::string_view format_extension(ImageFormat format, int channels = 3);
 

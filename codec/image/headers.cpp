@@ -59,9 +59,11 @@ std::uint64_t find_jpeg_marker(const Source& source, std::uint64_t offset) {
 // TIFF's tags.
 namespace tag {
 constexpr std::uint32_t width = 256, height = 257, bits = 258, photometric = 262, strip_offsets = 273, orientation = 274,
-                        channels = 277, strip_sizes = 279, tile_offsets = 324, tile_sizes = 325, sample_format = 339;
+                        channels = 277, strip_sizes = 279, planar = 284, tile_offsets = 324, tile_sizes = 325,
+                        sample_format = 339;
 }
-constexpr std::uint32_t photometric_cmyk = 5;
+constexpr std::uint32_t photometric_gray = 1, photometric_rgb = 2, photometric_cmyk = 5;  // gray with black at 0
+constexpr std::uint32_t planar_interleaved = 1;
 
 // The first directory of a TIFF file: tags with arrays of unsigned integers.
 class TiffDirectory {
@@ -189,12 +191,20 @@ HeaderFacts read_tiff_header(const Source& source) {
     const std::uint32_t bits = directory.first_value(tag::bits, 1);
     // Two-tone pictures come out as gray, 0 and 255.
     facts.depth = bits == 1 ? 8 : static_cast<int>(bits);
-    if (directory.first_value(tag::photometric, 1) == photometric_cmyk)
-        throw_unsupported(source, "CMYK TIFF is not supported; convert it to RGB");
-    if (directory.first_value(tag::channels, 1) == 2)
+    const std::uint32_t photometric = directory.first_value(tag::photometric, photometric_gray);
+    const std::uint32_t channels = directory.first_value(tag::channels, 1);
+    if (photometric == photometric_cmyk) throw_unsupported(source, "CMYK TIFF is not supported; convert it to RGB");
+    if (channels == 2)
         throw_unsupported(source, "gray TIFF with an alpha channel is not supported; remove the alpha channel first");
     if (directory.first_value(tag::sample_format, 1) != 1)
-        throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 bit unsigned");
+        throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 or 16 bit unsigned");
+    // OpenCV takes 16 bits as they lie, whatever they stand for: a negative, planes in a row, colours of another space.
+    const bool is_gray = photometric == photometric_gray && channels == 1;
+    const bool is_rgb = photometric == photometric_rgb && (channels == 3 || channels == 4) &&
+                        directory.first_value(tag::planar, planar_interleaved) == planar_interleaved;
+    if (bits == 16 && !is_gray && !is_rgb)
+        throw_unsupported(source,
+                          "16-bit TIFF is read as gray with black at 0 or as interleaved RGB only; convert it to one of these");
     if (const auto orientation = directory.find(tag::orientation); orientation.count > 0 && orientation.value_size == 2)
         if (directory.value(orientation, 0) != 1) facts.orientation_offset = orientation.offset;
     check_tiff_data(source, fields, directory);

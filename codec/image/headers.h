@@ -20,7 +20,8 @@ struct HeaderFacts {
 };
 
 // Throws Error: corrupt for a damaged header or a file that ends before its own structure does; unsupported for kinds
-// that OpenCV would decode wrongly or only in part (animation, CMYK TIFF, gray with alpha in TIFF, 16-bit BMP).
+// that OpenCV would decode wrongly or only in part (animation, CMYK TIFF, gray with alpha in TIFF, 16-bit TIFF other than
+// gray with black at 0 and interleaved RGB, BMP of 16 bits a pixel).
 HeaderFacts read_jpeg_header(const Source& source);
 HeaderFacts read_webp_header(const Source& source);
 HeaderFacts read_tiff_header(const Source& source);

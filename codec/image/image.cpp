@@ -3,30 +3,78 @@
 #include "codec/error.h"
 
 namespace decant {
+namespace {
 
-Image::Image(std::uint32_t columns, std::uint32_t rows, int channel_count)
-    : width(columns), height(rows), channels(channel_count) {
-    if (columns == 0 || rows == 0 || (channel_count != 1 && channel_count != 3))
+constexpr unsigned kStep = 257;  // from one 8-bit value to the next, in 16 bits: 255 · 257 = 65535
+
+void check_depth(int depth) {
+    if (depth != depth_of<std::uint8_t> && depth != depth_of<std::uint16_t>)
+        throw Error(ErrorCode::invalid_argument, std::to_string(depth) + " bits a sample: pictures have 8 or 16");
+}
+
+void check_kind(const Image& image) {
+    if (image.width == 0 || image.height == 0 || (image.channels != 1 && image.channels != 3))
         throw Error(ErrorCode::invalid_argument,
-                    "image of " + describe_shape(*this) + ": needs at least one pixel and 1 or 3 channels");
-    samples.resize(row_size() * rows);
+                    "image of " + describe_shape(image) + ": needs at least one pixel and 1 or 3 channels");
+}
+
+}  // namespace
+
+Samples make_samples(std::size_t count, int depth) {
+    check_depth(depth);
+    if (depth == depth_of<std::uint8_t>) return std::vector<std::uint8_t>(count);
+    return std::vector<std::uint16_t>(count);
+}
+
+Image::Image(std::uint32_t columns, std::uint32_t rows, int channel_count, int depth)
+    : width(columns), height(rows), channels(channel_count) {
+    check_kind(*this);
+    samples_ = make_samples(row_size() * rows, depth);
+}
+
+Image::Image(std::uint32_t columns, std::uint32_t rows, int channel_count, Samples samples)
+    : width(columns), height(rows), channels(channel_count), samples_(std::move(samples)) {
+    check_image(*this);
+}
+
+std::span<const std::uint8_t> Image::bytes() const {
+    return visit([](const auto& samples) {
+        const auto raw = std::as_bytes(std::span(samples));
+        return std::span(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
+    });
+}
+
+void Image::throw_other_depth(int asked) const {
+    throw Error(ErrorCode::invalid_argument,
+                "image of " + describe_shape(*this) + ": is used as one of " + std::to_string(asked) + " bit; convert it first");
 }
 
 std::string describe_shape(const Image& image) {
     return std::to_string(image.width) + "x" + std::to_string(image.height) + ", " + std::to_string(image.channels) +
-           (image.channels == 1 ? " channel, " : " channels, ") + std::to_string(image.depth) + " bit";
+           (image.channels == 1 ? " channel, " : " channels, ") + std::to_string(image.depth()) + " bit";
 }
 
 void check_image(const Image& image) {
-    const bool known_kind = (image.channels == 1 || image.channels == 3) && image.depth == 8;
-    if (!known_kind || image.width == 0 || image.height == 0)
-        throw Error(ErrorCode::invalid_argument,
-                    "image of " + describe_shape(image) + ": needs at least one pixel, 1 or 3 channels and 8 bits a sample");
+    check_kind(image);
     const std::uint64_t expected = image.pixel_count() * static_cast<std::uint64_t>(image.channels);
-    if (image.samples.size() != expected)
-        throw Error(ErrorCode::invalid_argument, "image of " + describe_shape(image) + ": holds " +
-                                                     std::to_string(image.samples.size()) + " samples instead of " +
-                                                     std::to_string(expected));
+    const std::size_t count = image.visit([](const auto& samples) { return samples.size(); });
+    if (count != expected)
+        throw Error(ErrorCode::invalid_argument, "image of " + describe_shape(image) + ": holds " + std::to_string(count) +
+                                                     " samples instead of " + std::to_string(expected));
+}
+
+Image with_depth(Image image, int depth) {
+    check_depth(depth);
+    if (image.depth() == depth) return image;
+    check_image(image);
+    Image result(image.width, image.height, image.channels, depth);
+    image.visit([&]<Sample From>(const std::vector<From>& src) {
+        using To = std::conditional_t<std::same_as<From, std::uint8_t>, std::uint16_t, std::uint8_t>;
+        To* dst = result.samples<To>().data();
+        for (std::size_t i = 0; i < src.size(); ++i)
+            dst[i] = static_cast<To>(sizeof(To) > sizeof(From) ? src[i] * kStep : (src[i] + kStep / 2) / kStep);
+    });
+    return result;
 }
 
 }  // namespace decant

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,10 +17,12 @@ namespace {
 void check_same_shape(const Image& reference, const Image& distorted) {
     check_image(reference);
     check_image(distorted);
-    if (reference.width != distorted.width || reference.height != distorted.height || reference.channels != distorted.channels ||
-        reference.depth != distorted.depth)
-        throw Error(ErrorCode::invalid_argument, "the pictures differ in shape: " + describe_shape(reference) + " and " +
-                                                     describe_shape(distorted) + "; compare pictures of one shape");
+    const std::string shapes = describe_shape(reference) + " and " + describe_shape(distorted);
+    if (reference.width != distorted.width || reference.height != distorted.height || reference.channels != distorted.channels)
+        throw Error(ErrorCode::invalid_argument, "the pictures differ in shape: " + shapes + "; compare pictures of one shape");
+    if (reference.depth() != distorted.depth())
+        throw Error(ErrorCode::invalid_argument,
+                    "the pictures differ in depth: " + shapes + "; bring them to one depth first, which is never done silently");
 }
 
 // One channel, samples 0..255.
@@ -34,8 +37,11 @@ struct Plane {
 Plane extract_channel(const Image& image, int channel) {
     Plane plane{image.width, image.height, std::vector<float>(image.pixel_count())};
     const auto step = static_cast<std::size_t>(image.channels);
-    for (std::size_t i = 0; i < plane.samples.size(); ++i)
-        plane.samples[i] = image.samples[i * step + static_cast<std::size_t>(channel)];
+    image.visit([&]<Sample T>(const std::vector<T>& samples) {
+        constexpr float scale = 255.0F / static_cast<float>(std::numeric_limits<T>::max());
+        for (std::size_t i = 0; i < plane.samples.size(); ++i)
+            plane.samples[i] = scale * static_cast<float>(samples[i * step + static_cast<std::size_t>(channel)]);
+    });
     return plane;
 }
 
@@ -158,18 +164,22 @@ double compare_channel(Plane a, Plane b, std::size_t scales, const Window& windo
 
 double mse(const Image& reference, const Image& distorted) {
     check_same_shape(reference, distorted);
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < reference.samples.size(); ++i) {
-        const int difference = int{reference.samples[i]} - int{distorted.samples[i]};
-        sum += static_cast<std::uint64_t>(difference * difference);
-    }
-    return static_cast<double>(sum) / static_cast<double>(reference.samples.size());
+    return reference.visit([&]<Sample T>(const std::vector<T>& a) {
+        const std::vector<T>& b = distorted.samples<T>();
+        std::uint64_t sum = 0;  // room for 2^32 samples of 16 bits that could not be farther apart
+        for (std::size_t i = 0; i < a.size(); ++i) {
+            const auto difference = static_cast<std::uint32_t>(std::abs(int{a[i]} - int{b[i]}));
+            sum += difference * difference;
+        }
+        return static_cast<double>(sum) / static_cast<double>(a.size());
+    });
 }
 
 double psnr(const Image& reference, const Image& distorted) {
     const double error = mse(reference, distorted);
     if (error == 0) return std::numeric_limits<double>::infinity();
-    return 10 * std::log10(255.0 * 255.0 / error);
+    const double peak = (1 << reference.depth()) - 1;
+    return 10 * std::log10(peak * peak / error);
 }
 
 double ms_ssim(const Image& reference, const Image& distorted) {

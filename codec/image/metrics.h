@@ -5,18 +5,22 @@
 
 namespace decant {
 
-// All three throw Error(invalid_argument), with both shapes, unless width, height, channels and depth are the same.
+// All three take pictures of 8 or 16 bits a sample. They throw Error(invalid_argument), with both shapes, unless width, height,
+// channels and depth are the same.
 
-// The mean of the squared differences over all samples; 0 for equal pictures, at most 65025.
+// The mean of the squared differences over all samples; 0 for equal pictures, at most 255^2, of 16-bit pictures
+// 65535^2.
 double mse(const Image& reference, const Image& distorted);
 
-// 10 log10(255^2 / mse), in dB; +infinity for equal pictures.
+// 10 log10(peak^2 / mse), in dB, with the peak 255 or 65535; +infinity for equal pictures. So 16 bits that were made of 8 have the
+// PSNR of these.
 double psnr(const Image& reference, const Image& distorted);
 
 // Multi-scale structural similarity after Wang, Simoncelli and Bovik 2003; 1 for equal pictures, 0 at worst.
 //
 // As computed by pytorch_msssim, and so reported by CompressAI: 11x11 Gaussian window of sigma 1.5, only windows that
-// lie inside the picture, k1 0.01, k2 0.03, range 255; five scales; between scales the mean of 2x2 samples, where an odd
+// lie inside the picture, k1 0.01, k2 0.03, range 255 (16-bit samples are
+// divided by 257); five scales; between scales the mean of 2x2 samples, where an odd
 // side gets one row or column of zeros in front; negative terms count as 0; each channel by itself, then the mean.
 //
 // Five scales need a smaller side above 160. Smaller pictures use as many scales as hold an 11x11 window, with their

@@ -11,9 +11,9 @@ struct decant_opencv_picture {
     uint32_t width;
     uint32_t height;
     int32_t channels;
-    int32_t depth;           // bits a sample; 0 for anything but unsigned integers
-    const uint8_t* samples;  // first row
-    size_t row_stride;       // bytes from a row to the next
+    int32_t depth;        // bits a sample; 0 for anything but unsigned integers
+    const void* samples;  // first row; of 16 bits in the machine's byte order
+    size_t row_stride;    // bytes from a row to the next
 };
 
 // Receives a result while the module still owns it. Must not throw; `context` is the caller's.

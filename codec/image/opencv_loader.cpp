@@ -14,7 +14,8 @@ constexpr ModuleText module_text = {"decant_opencv.so", "JPEG, WebP, TIFF and BM
                                     ", or use PNG or PPM"};
 
 // OpenCV keeps blue first, decant red. Swapping twice changes nothing, so this serves both ways.
-void swap_red_blue(const std::uint8_t* src, std::uint8_t* dst, std::size_t pixels, int channels) {
+template <Sample T>
+void swap_red_blue(const T* src, T* dst, std::size_t pixels, int channels) {
     const auto step = static_cast<std::size_t>(channels);
     for (std::size_t i = 0; i < pixels * step; i += step) {
         dst[i] = src[i + 2];
@@ -31,6 +32,21 @@ struct Received {
     std::exception_ptr failure;
 };
 
+template <Sample T>
+std::vector<T> copy_samples(const decant_opencv_picture& picture) {
+    const std::size_t row_size = std::size_t{picture.width} * static_cast<std::size_t>(picture.channels);
+    std::vector<T> result(row_size * picture.height);
+    for (std::size_t y = 0; y < picture.height; ++y) {
+        const auto* src = reinterpret_cast<const T*>(static_cast<const std::uint8_t*>(picture.samples) + y * picture.row_stride);
+        T* dst = result.data() + y * row_size;
+        if (picture.channels >= 3)
+            swap_red_blue(src, dst, picture.width, picture.channels);
+        else
+            std::copy_n(src, row_size, dst);
+    }
+    return result;
+}
+
 void receive_picture(void* context, const decant_opencv_picture* picture) {
     auto& received = *static_cast<Received<OpencvModule::Picture>*>(context);
     try {
@@ -39,17 +55,8 @@ void receive_picture(void* context, const decant_opencv_picture* picture) {
         result.height = picture->height;
         result.channels = picture->channels;
         result.depth = picture->depth;
-        if (picture->depth != 8) return;
-        const std::size_t row_size = std::size_t{picture->width} * static_cast<std::size_t>(picture->channels);
-        result.samples.resize(row_size * picture->height);
-        for (std::size_t y = 0; y < picture->height; ++y) {
-            const std::uint8_t* src = picture->samples + y * picture->row_stride;
-            std::uint8_t* dst = result.samples.data() + y * row_size;
-            if (picture->channels >= 3)
-                swap_red_blue(src, dst, picture->width, picture->channels);
-            else
-                std::copy_n(src, row_size, dst);
-        }
+        if (picture->depth == 8) result.samples = copy_samples<std::uint8_t>(*picture);
+        if (picture->depth == 16) result.samples = copy_samples<std::uint16_t>(*picture);
     } catch (...) {
         received.failure = std::current_exception();
     }
@@ -81,14 +88,17 @@ OpencvModule::Picture OpencvModule::decode(std::span<const std::uint8_t> bytes, 
 }
 
 std::vector<std::uint8_t> OpencvModule::encode(const Image& image, const std::string& extension, int quality) const {
-    std::vector<std::uint8_t> swapped;
-    const std::uint8_t* samples = image.samples.data();
-    if (image.channels == 3) {
-        swapped.resize(image.samples.size());
-        swap_red_blue(samples, swapped.data(), image.pixel_count(), image.channels);
-        samples = swapped.data();
-    }
-    const decant_opencv_picture picture = {image.width, image.height, image.channels, image.depth, samples, image.row_size()};
+    Samples swapped;
+    const void* samples = image.bytes().data();
+    if (image.channels == 3)
+        samples = image.visit([&]<Sample T>(const std::vector<T>& src) -> const void* {
+            auto& dst = swapped.emplace<std::vector<T>>(src.size());
+            swap_red_blue(src.data(), dst.data(), image.pixel_count(), image.channels);
+            return dst.data();
+        });
+    const decant_opencv_picture picture = {image.width,    image.height,
+                                           image.channels, image.depth(),
+                                           samples,        image.row_size() * static_cast<std::size_t>(image.depth() / 8)};
     Received<std::vector<std::uint8_t>> received;
     std::array<char, 256> error{};
     if (encode_(extension.c_str(), &picture, quality, receive_bytes, &received, error.data(), error.size()) != 0)

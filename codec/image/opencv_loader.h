@@ -19,13 +19,13 @@ public:
     explicit OpencvModule(std::span<const std::string> folders);
 
     // Pixels as OpenCV found them, channels in the order R, G, B, A: 1 to 4 channels, depth in bits (0: not unsigned
-    // integers). `samples` is filled only for depth 8.
+    // integers). `samples` is filled only for depths 8 and 16.
     struct Picture {
         std::uint32_t width = 0;
         std::uint32_t height = 0;
         int channels = 0;
         int depth = 0;
-        std::vector<std::uint8_t> samples;
+        Samples samples;
     };
     // Both may be called from several threads at once. `name` only appears in messages.
     // Throws Error(corrupt).

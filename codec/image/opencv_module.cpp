@@ -149,8 +149,9 @@ __attribute__((visibility("default"))) int decant_opencv_encode(const char* exte
                                                                 int quality, decant_opencv_bytes_sink sink, void* context,
                                                                 char* error, size_t error_size) {
     return run(error, error_size, [&](Call&) {
-        const cv::Mat input(static_cast<int>(picture->height), static_cast<int>(picture->width), CV_8UC(picture->channels),
-                            const_cast<uint8_t*>(picture->samples), picture->row_stride);
+        const cv::Mat input(static_cast<int>(picture->height), static_cast<int>(picture->width),
+                            CV_MAKETYPE(picture->depth == 16 ? CV_16U : CV_8U, picture->channels),
+                            const_cast<void*>(picture->samples), picture->row_stride);
         constexpr int webp_lossless = 101;  // OpenCV: anything above 100
         std::vector<uint8_t> output;
         if (!cv::imencode(extension, input, output, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_WEBP_QUALITY, webp_lossless}))

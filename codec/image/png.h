@@ -1,4 +1,4 @@
-// PNG through libpng.
+// PNG through libpng: 16 bits a sample as they are, fewer as 8.
 #pragma once
 
 #include <cstdint>

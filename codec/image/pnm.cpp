@@ -1,7 +1,9 @@
 #include "codec/image/pnm.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
+#include <utility>
 
 namespace decant {
 namespace {
@@ -51,38 +53,68 @@ private:
     std::size_t position_ = 2;  // after "P5" or "P6"
 };
 
+// Samples lie in the file as one byte, or as two with the high one first.
+template <Sample T>
+std::vector<T> unpack(std::span<const std::uint8_t> stored, std::size_t count) {
+    std::vector<T> samples(count);
+    if constexpr (sizeof(T) == 1) {
+        std::copy_n(stored.begin(), count, samples.begin());
+    } else {
+        for (std::size_t i = 0; i < count; ++i) samples[i] = static_cast<T>(stored[2 * i] << 8 | stored[2 * i + 1]);
+    }
+    return samples;
+}
+
+template <Sample T>
+Image read_pixels(const Source& source, std::span<const std::uint8_t> stored, std::uint64_t width, std::uint64_t height,
+                  int channels, std::uint32_t largest) {
+    // Divided, not multiplied: sides of 32 bits times 3 channels overflow 64 bits.
+    if (width > stored.size() / (static_cast<std::uint64_t>(channels) * sizeof(T)) / height)
+        throw_corrupt(source, "truncated PPM/PGM: " + std::to_string(stored.size()) + " bytes of pixels for " +
+                                  std::to_string(width) + "x" + std::to_string(height));
+    std::vector<T> samples = unpack<T>(stored, width * height * static_cast<std::uint64_t>(channels));
+    constexpr std::uint32_t full = std::numeric_limits<T>::max();
+    if (largest != full)
+        for (T& sample : samples) {
+            if (sample > largest)
+                throw_corrupt(source, "damaged PPM/PGM: a sample of " + std::to_string(sample) +
+                                          ", the header's largest value is " + std::to_string(largest));
+            sample = static_cast<T>((sample * full + largest / 2) / largest);  // 32 bits just hold it
+        }
+    return Image(static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height), channels, std::move(samples));
+}
+
 }  // namespace
 
 Image read_pnm(const Source& source, const ReadOptions& options) {
     HeaderParser header(source);
     const std::uint64_t width = header.number("width");
     const std::uint64_t height = header.number("height");
-    check_dimensions(source, width, height, options);
     const std::uint64_t largest = header.number("largest value");
     if (largest == 0 || largest > 65535) throw_corrupt(source, "the PPM/PGM header has an impossible largest value");
-    if (largest > 255) check_depth(source, 16);
-    if (largest != 255)
-        throw_unsupported(source,
-                          "PPM/PGM with a largest value of " + std::to_string(largest) + " is not supported; convert it to 255");
-
+    const bool is_deep = largest > 255;
+    check_dimensions(source, width, height, is_deep ? 16 : 8, options);
     const int channels = source.bytes[1] == '6' ? 3 : 1;
-    const auto stored = source.bytes.subspan(header.end());
-    // Divided, not multiplied: sides of 32 bits times 3 channels overflow 64 bits.
-    if (width > stored.size() / static_cast<std::uint64_t>(channels) / height)
-        throw_corrupt(source, "truncated PPM/PGM: " + std::to_string(stored.size()) + " bytes of pixels for " +
-                                  std::to_string(width) + "x" + std::to_string(height));
-    Image image(static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height), channels);
-    std::copy_n(stored.begin(), image.samples.size(), image.samples.begin());
-    return image;
+    const auto read = is_deep ? read_pixels<std::uint16_t> : read_pixels<std::uint8_t>;
+    return read(source, source.bytes.subspan(header.end()), width, height, channels, static_cast<std::uint32_t>(largest));
 }
 
 std::vector<std::uint8_t> write_pnm(const Image& image) {
-    const std::string header =
-        (image.channels == 1 ? "P5\n" : "P6\n") + std::to_string(image.width) + " " + std::to_string(image.height) + "\n255\n";
+    const std::string header = (image.channels == 1 ? "P5\n" : "P6\n") + std::to_string(image.width) + " " +
+                               std::to_string(image.height) + (image.depth() == 16 ? "\n65535\n" : "\n255\n");
     std::vector<std::uint8_t> output;
-    output.reserve(header.size() + image.samples.size());
+    output.reserve(header.size() + image.bytes().size());
     output.insert(output.end(), header.begin(), header.end());
-    output.insert(output.end(), image.samples.begin(), image.samples.end());
+    image.visit([&]<Sample T>(const std::vector<T>& samples) {
+        if constexpr (sizeof(T) == 1) {
+            output.insert(output.end(), samples.begin(), samples.end());
+        } else {
+            for (const T sample : samples) {
+                output.push_back(static_cast<std::uint8_t>(sample >> 8));
+                output.push_back(static_cast<std::uint8_t>(sample));
+            }
+        }
+    });
     return output;
 }
 

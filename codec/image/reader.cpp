@@ -26,6 +26,11 @@ HeaderFacts read_header(const Source& source, ImageFormat format) {
     }
 }
 
+void check_depth(const Source& source, int bits) {
+    if (bits != 8 && bits != 16)
+        throw_unsupported(source, std::to_string(bits) + " bits a sample are not supported; convert to 8 or 16 bit");
+}
+
 // OpenCV turns a TIFF by its orientation tag whatever its flags say, so it gets a copy that says "as stored".
 std::vector<std::uint8_t> without_orientation(const Source& source, std::size_t orientation_offset) {
     std::vector<std::uint8_t> copy(source.bytes.begin(), source.bytes.end());
@@ -37,8 +42,8 @@ std::vector<std::uint8_t> without_orientation(const Source& source, std::size_t 
 
 Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptions& options) {
     const HeaderFacts facts = read_header(source, format);
-    check_dimensions(source, facts.width, facts.height, options);
     check_depth(source, facts.depth);
+    check_dimensions(source, facts.width, facts.height, facts.depth, options);
     // OpenCV's own limits, and an int for the size of the input.
     constexpr std::uint64_t side_limit = std::uint64_t{1} << 20, pixel_limit = std::uint64_t{1} << 30;
     if (facts.width > side_limit || facts.height > side_limit || facts.width * facts.height > pixel_limit ||
@@ -51,12 +56,12 @@ Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptio
     if (facts.orientation_offset) turned_back = without_orientation(source, *facts.orientation_offset);
     OpencvModule::Picture picture =
         opencv_module().decode(turned_back.empty() ? source.bytes : std::span<const std::uint8_t>(turned_back), source.name);
-    if (picture.depth == 0) throw_unsupported(source, "samples are not unsigned integers; convert to 8 bit");
-    check_depth(source, picture.depth);
-    if (picture.width != facts.width || picture.height != facts.height)
+    if (picture.depth == 0) throw_unsupported(source, "samples are not unsigned integers; convert to 8 or 16 bit");
+    if (picture.width != facts.width || picture.height != facts.height || picture.depth != facts.depth)
         throw_corrupt(source, "damaged " + std::string(format_name(format)) + ": its header says " + std::to_string(facts.width) +
-                                  "x" + std::to_string(facts.height) + " pixels, its data " + std::to_string(picture.width) +
-                                  "x" + std::to_string(picture.height));
+                                  "x" + std::to_string(facts.height) + " pixels of " + std::to_string(facts.depth) +
+                                  " bits a sample, its data " + std::to_string(picture.width) + "x" +
+                                  std::to_string(picture.height) + " of " + std::to_string(picture.depth));
     return without_alpha(source, picture.width, picture.height, picture.channels, std::move(picture.samples));
 }
 

@@ -15,17 +15,19 @@ namespace decant {
 
 struct ReadOptions {
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  // width x height above this is refused from the header alone
-    std::function<void(std::uint64_t pixels)> make_room = {};  // called once the size is known, before pixels are allocated
+    // Called once the size is known, before pixels are allocated. `depth`: bits a sample, 8 or 16.
+    std::function<void(std::uint64_t pixels, int depth)> make_room = {};
 };
 
 // Decodes one picture. The format is told by the content, never by a file name; `name` only appears in messages.
 //
-// The pixels come as they are stored: no colour conversion beyond palette or CMYK to RGB, no gamma, and no rotation by
+// The pixels come as they are stored: 16 bits a sample stay 16, fewer than 8 become 8; no colour conversion beyond palette or CMYK to RGB, no gamma, and no rotation by
 // EXIF or TIFF orientation tags. Gray stays 1 channel, except in WebP, which has no gray. Alpha that is opaque
 // everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
 //
 // Throws Error: corrupt (damaged, truncated, empty), limit (more pixels than `max_pixels`), unsupported (not a known
-// format, more than 8 bits a sample, transparency, animation, or the OpenCV module is missing).
+// format, samples that are not unsigned integers of up to 8 or of 16 bits, transparency, animation, or the OpenCV module is
+// missing).
 Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
 
 }  // namespace decant

@@ -13,7 +13,9 @@ namespace decant {
 
 class SampleView {
 public:
-    explicit SampleView(const Image& image) : SampleView(image.width, image.height, image.channels, std::span(image.samples)) {}
+    explicit SampleView(const Image& image)
+        : SampleView(image.visit(
+              [&](const auto& samples) { return SampleView(image.width, image.height, image.channels, std::span(samples)); })) {}
     // Row by row, channels interleaved. Throw Error invalid_argument unless the numbers agree.
     SampleView(uint32_t width, uint32_t height, int channels, std::span<const uint8_t> samples)
         : width_(width), height_(height), channels_(channels), bytes_(samples.data()) {

@@ -33,8 +33,17 @@ std::uint32_t side_limit(ImageFormat format) {
 
 }  // namespace
 
+void check_format_depth(ImageFormat format, int depth) {
+    const int most = format_depth(format);
+    if (depth > most)
+        throw Error(ErrorCode::invalid_argument, std::string(format_name(format)) + " holds " + std::to_string(most) +
+                                                     " bits a sample, not " + std::to_string(depth) + "; use " +
+                                                     "PNG, TIFF or PPM, or ask for 8 bits (--depth 8)");
+}
+
 std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const WriteOptions& options) {
     check_image(image);
+    check_format_depth(format, image.depth());
     check_range("PNG level", options.png_level, 1, 9);
     check_range("JPEG quality", options.jpeg_quality, 1, 100);
     const std::uint32_t limit = side_limit(format);

@@ -14,10 +14,14 @@ struct WriteOptions {
     int jpeg_quality = 95;  // 1 .. 100
 };
 
+// Throws Error(invalid_argument) if the format cannot hold that many bits a sample; says what to do instead.
+void check_format_depth(ImageFormat format, int depth);
+
 // PNG, PPM/PGM, WebP, TIFF and BMP are lossless; JPEG is not. Gray is stored as gray, except in WebP, which has no gray
 // and gets three equal channels.
 //
-// Throws Error: invalid_argument (an image whose parts disagree, an option out of its range), unsupported (larger than
+// Throws Error: invalid_argument (an image whose parts disagree, 16 bits a sample for JPEG, WebP or BMP, an option out of its
+// range), unsupported (larger than
 // the format can hold, or the OpenCV module is missing).
 std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const WriteOptions& options = {});
 

@@ -283,12 +283,11 @@ void add_salt_and_pepper(Crop& crop, float share, RandomStream& random) {
 }
 
 void compress_jpeg(Crop& crop, int quality) {
-    Image image(uint32_t(crop.width), uint32_t(crop.height), crop.channels);
-    image.samples = to_bytes(crop);
+    const Image image(uint32_t(crop.width), uint32_t(crop.height), crop.channels, to_bytes(crop));
     WriteOptions options;
     options.jpeg_quality = quality;
     const Image decoded = read_image(encode_image(image, ImageFormat::jpeg, options), "JPEG noise");
-    std::copy(decoded.samples.begin(), decoded.samples.end(), crop.values.begin());
+    std::copy(decoded.samples().begin(), decoded.samples().end(), crop.values.begin());
 }
 
 void blur(Crop& crop, float radius) {

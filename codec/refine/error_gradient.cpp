@@ -85,11 +85,12 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
     for (size_t y = 0; y < height; y++) {
         const int64_t from_y = int64_t(window_.y) * kLatentStride + int64_t(y);
         if (!counts(from_y, window_.y, window_.h, area.y, area.h, image.height)) continue;
+        const uint8_t* row = image.row(uint32_t(from_y));
         for (size_t x = 0; x < width; x++) {
             const int64_t from_x = int64_t(window_.x) * kLatentStride + int64_t(x);
             if (!counts(from_x, window_.x, window_.w, area.x, area.w, image.width)) continue;
             weight_[y * width + x] = 1.0f;
-            const uint8_t* pixel = image.row(uint32_t(from_y)) + size_t(from_x) * channels;
+            const uint8_t* pixel = row + size_t(from_x) * channels;
             for (size_t c = 0; c < channels; c++) original_[(y * width + x) * channels + c] = pixel_value(pixel[c]);
         }
     }

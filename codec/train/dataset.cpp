@@ -16,10 +16,12 @@
 namespace decant {
 namespace {
 
-Image as_rgb(const Image& image) {
+// RGB of 8 bits, whatever the picture is.
+Image as_rgb(Image picture) {
+    const Image image = with_depth(std::move(picture), 8);
     if (image.channels == 3) return image;
     Image rgb(image.width, image.height, 3);
-    for (size_t i = 0; i < rgb.samples.size(); i++) rgb.samples[i] = image.samples[i / 3];
+    for (size_t i = 0; i < rgb.samples().size(); i++) rgb.samples()[i] = image.samples()[i / 3];
     return rgb;
 }
 
@@ -100,7 +102,7 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
         threads.clear();
         for (size_t i = first; i < end; i++) {
             if (!images[i]) continue;
-            const uint64_t size = images[i]->samples.size();
+            const uint64_t size = images[i]->samples().size();
             if (int64_t(std::min(images[i]->width, images[i]->height)) < options.min_side || bytes + size > options.max_bytes) {
                 images[i].reset();
             } else {

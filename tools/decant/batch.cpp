@@ -213,7 +213,8 @@ void PictureGate::leave(uint64_t pixels) {
 
 Place::~Place() { gate_.leave(pixels_); }
 
-void Place::make_room(uint64_t pixels) {
+void Place::make_room(uint64_t pixels, int depth) {
+    pixels *= static_cast<uint64_t>(depth / 8);
     seat_.leave();
     gate_.enter(pixels);
     pixels_ += pixels;

@@ -16,7 +16,7 @@
 
 namespace decant::cli {
 
-// Bounds the pictures that are in memory at once, in the order of arrival. One that is larger than the bound is let in alone.
+// Bounds the pictures that are in memory at once, by their pixels of 8 bits a sample, in the order of arrival. One that is larger than the bound is let in alone.
 class PictureGate {
 public:
     void enter(uint64_t pixels);
@@ -37,7 +37,8 @@ public:
     Place& operator=(const Place&) = delete;
 
     // To be called before a picture of this size is allocated: waits until there is room for it. Others have the thread meanwhile.
-    void make_room(uint64_t pixels);
+    // depth: bits a sample; 16 need twice the room.
+    void make_room(uint64_t pixels, int depth);
 
 private:
     WorkerPool::Seat seat_;

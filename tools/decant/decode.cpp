@@ -32,12 +32,13 @@ public:
 private:
     Image decode(std::span<const uint8_t> bytes, Place& place, FileReport& report) {
         const Header header = parse_container(bytes, {settings_.max_pixels}).header;
-        report.set_shape(header.width, header.height, header.depth);
+        const int depth = output_depth(settings_, format_, header.depth);
+        report.set_shape(header.width, header.height, depth);
         report.bpp = static_cast<double>(bytes.size()) * 8 / static_cast<double>(report.pixels());
-        place.make_room(report.pixels());
+        place.make_room(report.pixels(), depth);
         Codec& codec = codec_of(header.model);
         report.model = codec.model().name();
-        return codec.decode(bytes, {settings_.max_pixels, {is_interrupted}});
+        return with_depth(codec.decode(bytes, {settings_.max_pixels, {is_interrupted}}), depth);
     }
 
     Codec& codec_of(uint64_t model) {

@@ -21,12 +21,14 @@ bool is_noisy_picture_name(const std::string& path) {
 }
 
 void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
-    const PictureFile picture = read_picture(job.input, settings.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
+    const PictureFile picture =
+        read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
+    const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
     Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;
-    report.set_shape(picture.image.width, picture.image.height, picture.image.depth);
-    const DenoiseOptions options{settings.sigma, settings.strength, {is_interrupted}};
+    report.set_shape(picture.image.width, picture.image.height, depth);
+    const DenoiseOptions options{settings.sigma, settings.strength, {is_interrupted}, depth};
     const DenoiseResult result = in_file(job.input, [&] { return denoiser.denoise(picture.image, options); });
     report.sigma = result.sigma;
     const std::vector<uint8_t> bytes = in_file(job.input, [&] { return encode_image(result.image, format); });

@@ -25,10 +25,11 @@ public:
     }
 
     void run(const Job& job, Place& place, FileReport& report) {
-        PictureFile picture = read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels) { place.make_room(pixels); });
+        PictureFile picture =
+            read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         report.model = model_->name();
         report.input_bytes = picture.bytes;
-        report.set_shape(picture.image.width, picture.image.height, picture.image.depth);
+        report.set_shape(picture.image.width, picture.image.height, picture.image.depth());
         if (denoisers_) in_file(job.input, [&] { denoise(picture.image, report); });
         const Image& image = picture.image;
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });

@@ -67,7 +67,7 @@ private:
         });
         const double size = static_cast<double>(bytes.size()), megapixels = static_cast<double>(image.pixel_count()) / 1e6;
         m[kBpp] = bits_per_pixel(bytes.size(), image);
-        m[kRawRatio] = static_cast<double>(image.samples.size()) / size;
+        m[kRawRatio] = static_cast<double>(image.samples().size()) / size;
         m[kFileRatio] = static_cast<double>(picture.bytes) / size;
         m[kPsnr] = psnr(image, decoded);
         m[kMsSsim] = ms_ssim_or_nan(image, decoded);

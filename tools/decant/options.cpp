@@ -53,6 +53,7 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant denoise --strength 70 photo.jpg               keeps some of the grain\n"
      "  decant denoise --sigma 25 photo.png -o clean.png     a noise level that is known\n"
      "  decant denoise -m scan letter.png                    a page, whatever it looks like\n"
+     "  decant denoise photo.tif -o clean.tif                16 bits a sample stay 16, unless --depth says otherwise\n"
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
@@ -171,6 +172,7 @@ const Option kOptions[] = {
     {"noisy", 0, "FOLDER", "with --denoise: the noisy pictures, which belong to those of INPUT with the same names, whatever their extensions; one without a partner is a failure", {}, "none, noise is added", in(Verb::eval), setting<&Settings::noisy>},
     {"known-sigma", 0, "", "with --denoise: tell the denoiser the level of the noise that was added", {}, "off, it estimates the level", in(Verb::eval), setting<&Settings::known_sigma>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
+    {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "FILE or nlm", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four. With --denoise nlm: OpenCV's non-local means in the same run", {}, "none", in(Verb::eval), setting<&Settings::against>},

@@ -29,7 +29,7 @@ struct Settings {
     ByteCount target_size;
     int effort = 2;
     std::vector<double> qualities = {50};
-    std::string format;
+    std::string format, depth;  // of pictures that are written; empty: by the output's name, as stored
     bool skip_if_larger = false, verify = false;
     std::optional<double> sigma;  // none: estimated
     double strength = 100;

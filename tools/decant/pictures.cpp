@@ -6,12 +6,13 @@
 
 #include "codec/image/metrics.h"
 #include "codec/image/reader.h"
+#include "codec/image/writer.h"
 #include "codec/io/file.h"
 #include "tools/decant/failure.h"
 
 namespace decant::cli {
 
-PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t)>& make_room) {
+PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
     try {
         return {read_image(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
@@ -21,12 +22,28 @@ PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std
     }
 }
 
-ImageFormat output_format(const Settings& settings) {
+namespace {
+
+ImageFormat named_format(const Settings& settings) {
     if (!settings.format.empty()) return parse_image_format(settings.format);
     if (!std::filesystem::path(settings.output).has_extension()) return ImageFormat::png;
     if (const auto format = format_from_extension(settings.output)) return *format;
     throw Error(ErrorCode::invalid_argument,
                 "--output " + settings.output + ": the extension stands for no picture format; add --format");
+}
+
+}  // namespace
+
+ImageFormat output_format(const Settings& settings) {
+    const ImageFormat format = named_format(settings);
+    output_depth(settings, format, 8);  // refuses --depth 16 where it cannot be had, whatever the pictures are
+    return format;
+}
+
+int output_depth(const Settings& settings, ImageFormat format, int stored) {
+    const int depth = settings.depth.empty() ? stored : settings.depth == "16" ? 16 : 8;
+    check_format_depth(format, depth);
+    return depth;
 }
 
 double bits_per_pixel(uint64_t bytes, const Image& image) {
