@@ -16,6 +16,7 @@ struct DatasetOptions {
     uint64_t max_bytes = 4ull << 30;      // of decoded pictures; those that do not fit are left out
     int held_out_every = 20;              // one photograph in so many is kept for validation, chosen by a hash of its name
     bool other_colours = true;            // crops of other contrast, brightness, saturation and primaries among them
+    float patterns = 0;                   // share of the crops with lines, dots, rings or checks drawn on a part of them
     double smallest_size = 1, largest_size = 1;  // crops are of pictures so many times as large, each way
 };
 

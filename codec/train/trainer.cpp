@@ -317,6 +317,7 @@ DatasetOptions dataset_options(const Description& description, const TrainOption
     DatasetOptions o;
     o.min_side = min_side;
     o.max_bytes = options.max_bytes;
+    if (description.task == Task::denoise) o.patterns = 0.06f;
     if (description.task == Task::denoise && description.noise == NoiseDomain::page) {
         // A clean page is white, and scanned at all resolutions.
         o.other_colours = false;
