@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "codec/image/luma.h"
+
 namespace decant {
 namespace {
 
@@ -45,7 +47,7 @@ Reduced reduce(const SampleView& picture) {
             }
             const auto [low, high] = std::minmax({p[0], p[1], p[2]});
             r.saturation += double(share * (high - low));
-            r.luma.push_back(share * (0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2]));  // BT.601
+            r.luma.push_back(share * luma(p[0], p[1], p[2]));
         }
     }
     if (!r.luma.empty()) r.saturation /= double(r.luma.size());

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "codec/error.h"
+#include "codec/image/luma.h"
 #include "codec/image/reader.h"
 #include "codec/io/file.h"
 #include "codec/noise/noise.h"
@@ -58,9 +59,9 @@ void vary_colours(RandomStream& random, std::span<uint8_t> rgb) {
     const float contrast = std::exp2(random.next() * 1.2f - 0.4f), saturation = std::exp2(random.next() * 1.6f - 0.6f);
     const float brightness = 128.0f + 50.0f * (random.next() - 0.5f);
     for (size_t i = 0; i < rgb.size(); i += 3) {
-        const float luma = 0.299f * float(rgb[i]) + 0.587f * float(rgb[i + 1]) + 0.114f * float(rgb[i + 2]);
+        const float bright = luma(rgb[i], rgb[i + 1], rgb[i + 2]);
         for (size_t c = 0; c < 3; c++) {
-            const float v = (luma + (float(rgb[i + c]) - luma) * saturation - 128.0f) * contrast + brightness;
+            const float v = (bright + (float(rgb[i + c]) - bright) * saturation - 128.0f) * contrast + brightness;
             rgb[i + c] = uint8_t(std::clamp(v + 0.5f, 0.0f, 255.0f));
         }
     }

@@ -31,8 +31,9 @@ public:
     size_t held_out() const { return validation_.size(); }
     size_t left_out() const { return left_out_; }  // unreadable, too small or too many
 
-    // A random crop, [side, side, 3], flipped and transposed at random, some with other colours or of another size. Pictures are drawn in proportion to
-    // their mean absolute gradient, within bounds, so that smooth ones do not dominate.
+    // A random crop, [side, side, 3], flipped and transposed at random, some with other colours, of another size or
+    // with a pattern. Pictures are drawn in proportion to their mean absolute gradient, within bounds, so that smooth ones do not
+    // dominate.
     void crop(RandomStream& random, int side, std::span<uint8_t> dst) const;
     // The middle of a held-out picture, [side, side, 3]; index 0 … held_out() - 1.
     void validation_crop(size_t index, int side, std::span<uint8_t> dst) const;

@@ -11,7 +11,6 @@ results, pictures = report["results"], report["pictures"]
 assert eval(sys.argv[2]), json.dumps(report, indent=1)
 PYTHON
 }
-field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())[sys.argv[2]])' "$OUT" "$1"; }
 
 mkdir clean
 cp "$SAMPLES/film_grain.png" clean
