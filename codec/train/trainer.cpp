@@ -15,6 +15,7 @@
 
 #include "codec/error.h"
 #include "codec/network/safetensors.h"
+#include "codec/train/autoencoder_task.h"
 #include "codec/train/codec_task.h"
 #include "codec/train/denoise_task.h"
 #include "codec/train/initialise.h"
@@ -252,8 +253,10 @@ private:
                 adam_step(state_.parameters.values(), sums_, state_.optimiser, begin, end, float(learning_rate(options_, state_.step)), scale, state_.step + 1, keep);
             }
             barrier.arrive_and_wait();
-            if (shard == 0) follow_statistics();
-            if (!statistics_.empty()) barrier.arrive_and_wait();
+            if (!statistics_.empty()) {
+                if (shard == 0) guard([&] { follow_statistics(); });
+                barrier.arrive_and_wait();
+            }
             guard([&] { weights_->update(state_.parameters, shard, options_.shards); });
             if (shard == 0) guard([&] { finish_step(norm); });
             barrier.arrive_and_wait();
@@ -295,6 +298,12 @@ private:
                 float& value = state_.parameters.values()[p.offset + i];
                 value += kStatisticShare * (sum / float(options_.shards) - value);
                 state_.optimiser.average[p.offset + i] = value;
+            }
+        }
+        for (const ParameterRange& r : task_->revive(state_.step + 1, state_.parameters)) {
+            for (size_t i = r.offset; i < r.offset + r.size; i++) {
+                state_.optimiser.first[i] = state_.optimiser.second[i] = 0.0f;
+                state_.optimiser.average[i] = state_.parameters.values()[i];
             }
         }
     }
@@ -367,6 +376,7 @@ std::unique_ptr<TrainingTask> make_training_task(const Description& description,
     switch (description.task) {
         case Task::codec: return std::make_unique<CodecTask>(description, options, dataset);
         case Task::denoise: return std::make_unique<DenoiseTask>(description, options, dataset);
+        case Task::autoencoder: return std::make_unique<AutoencoderTask>(description, options, dataset);
     }
     throw Error(ErrorCode::internal, "a task that nobody trains");
 }
