@@ -6,7 +6,7 @@
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "codec/io/file.h"
-#include "tools/decant/bd_rate.h"
+#include "tools/decant/curve.h"
 #include "tools/decant/console.h"
 #include "tools/decant/eval.h"
 #include "tools/decant/interrupt.h"
@@ -93,7 +93,7 @@ private:
 
 struct Comparison {
     std::string name;
-    BdRate result;
+    BjontegaardDelta result;
 };
 
 Comparison compare_curves(const NamedCurve& anchor, const std::vector<Values>& means) {
@@ -112,17 +112,17 @@ void print_report(const CodecEvaluation& evaluation, int effort, const std::opti
                 {"results", measurements.report()}};
     if (comparison)
         report["bd-rate"] = {{"against", comparison->name},
-                             {"percent", comparison->result.percent},
-                             {"psnr_range", {comparison->result.psnr_low, comparison->result.psnr_high}}};
+                             {"percent", comparison->result.value},
+                             {"psnr_range", {comparison->result.low, comparison->result.high}}};
     print(to_line(report));
 }
 
 void print_tables(const CodecEvaluation& evaluation, const std::optional<Comparison>& comparison) {
     print(evaluation.measurements().text());
     if (comparison)
-        print("\nBD-rate against " + comparison->name + ": " + (comparison->result.percent > 0 ? "+" : "") +
-              fixed(comparison->result.percent, 1) + " % (PSNR " + fixed(comparison->result.psnr_low, 1) + " to " +
-              fixed(comparison->result.psnr_high, 1) + " dB)\n");
+        print("\nBD-rate against " + comparison->name + ": " + (comparison->result.value > 0 ? "+" : "") +
+              fixed(comparison->result.value, 1) + " % (PSNR " + fixed(comparison->result.low, 1) + " to " +
+              fixed(comparison->result.high, 1) + " dB)\n");
 }
 
 NamedCurve read_curve(const std::string& path) {
