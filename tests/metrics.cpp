@@ -10,8 +10,6 @@
 #include <tuple>
 #include <utility>
 
-#include "codec/image/reader.h"
-#include "codec/io/file.h"
 #include "tests/image_samples.h"
 
 using namespace decant;
@@ -140,7 +138,7 @@ double opencv_psnr(const Image& a, const Image& b) {
 
 // The upper left of a sample picture.
 Image sample_crop(const char* name) {
-    const Image whole = read_image(read_file(std::string(DECANT_SOURCE_DIR "/samples/") + name), name);
+    const Image whole = sample_image(name);
     Image crop(180, 164, whole.channels);
     for (std::uint32_t y = 0; y < crop.height; ++y) std::copy_n(whole.row(y), crop.row_size(), crop.row(y));
     return crop;

@@ -153,7 +153,9 @@ __attribute__((visibility("default"))) int decant_opencv_encode(const char* exte
                             CV_MAKETYPE(picture->depth == 16 ? CV_16U : CV_8U, picture->channels),
                             const_cast<void*>(picture->samples), picture->row_stride);
         std::vector<uint8_t> output;
-        if (!cv::imencode(extension, input, output, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_WEBP_QUALITY, quality,
+        // WebP's first: its writer looks at no other, and is lossless without it.
+        if (!cv::imencode(extension, input, output,
+                          {cv::IMWRITE_WEBP_QUALITY, quality, cv::IMWRITE_JPEG_QUALITY, quality,
                            cv::IMWRITE_JPEG2000_COMPRESSION_X1000, quality}))
             return false;
         sink(context, output.data(), output.size());

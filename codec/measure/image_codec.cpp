@@ -144,8 +144,8 @@ const std::vector<PeerInfo>& peers() {
         {"jp2", "JPEG 2000", "size, thousandths", {5, 12, 25, 50, 90, 150}},
         {"webp", "WebP", "quality", {5, 30, 60, 80, 90, 97}},
         {"avif", "AVIF", "cq-level", {60, 50, 40, 30, 20, 12}},
-        {"heic", "HEIC", "quality", {15, 30, 45, 60, 70, 80}},
-        {"jxl", "JPEG XL", "distance", {8, 5, 3, 1.8, 1, 0.6}},
+        {"heic", "HEIC", "quality", {10, 20, 30, 40, 50, 60}},
+        {"jxl", "JPEG XL", "distance", {15, 8, 4, 2, 1, 0.5}},
     };
     return all;
 }

@@ -215,17 +215,22 @@ Comparison compare_curves(const NamedCurve& anchor, const std::vector<CurvePoint
             bd_quality(anchor.points, curve)};
 }
 
-std::vector<CurvePoint> psnr_curve(const Contender& contender) {
+// Points without a loss belong to no curve.
+template <class Quality>
+std::vector<CurvePoint> curve_of(const std::vector<Values>& at_points, const Quality& quality) {
     std::vector<CurvePoint> points;
-    for (const Values& mean : contender.measurements.means()) points.push_back({mean[kBpp], mean[kPsnr]});
+    for (const Values& values : at_points)
+        if (const double q = quality(values); std::isfinite(q)) points.push_back({values[kBpp], q});
     return points;
 }
 
+std::vector<CurvePoint> psnr_curve(const std::vector<Values>& at_points) {
+    return curve_of(at_points, [](const Values& values) { return values[kPsnr]; });
+}
+
 // In dB: so near to 1 the values themselves would bend the curve.
-std::vector<CurvePoint> ms_ssim_curve(const Contender& contender) {
-    std::vector<CurvePoint> points;
-    for (const Values& mean : contender.measurements.means()) points.push_back({mean[kBpp], -10 * std::log10(1 - mean[kMsSsim])});
-    return points;
+std::vector<CurvePoint> ms_ssim_curve(const std::vector<Values>& at_points) {
+    return curve_of(at_points, [](const Values& values) { return -10 * std::log10(1 - values[kMsSsim]); });
 }
 
 Json report_of(const Contender& contender) {
@@ -360,19 +365,21 @@ ExitCode eval_codec(const std::vector<Input>& inputs, const Settings& settings) 
     if (evaluation.pictures() == 0) return status.code();
 
     const auto& contenders = evaluation.contenders();
+    const std::vector<Values> means = contenders[0].measurements.means();
     std::vector<Comparison> comparisons;
     for (size_t i = 1; i < contenders.size(); ++i)
         attempt(contenders[i].codec->name(), status, [&] {
-            Comparison comparison = compare_curves({contenders[i].codec->name(), psnr_curve(contenders[i])}, psnr_curve(contenders[0]));
+            const std::vector<Values> anchor = contenders[i].measurements.means();
+            Comparison comparison = compare_curves({contenders[i].codec->name(), psnr_curve(anchor)}, psnr_curve(means));
             // Tiny pictures have none, or curves that do not meet.
             try {
-                comparison.ms_ssim_percent = bd_rate(ms_ssim_curve(contenders[i]), ms_ssim_curve(contenders[0])).value;
+                comparison.ms_ssim_percent = bd_rate(ms_ssim_curve(anchor), ms_ssim_curve(means)).value;
             } catch (const Error&) {
             }
             comparisons.push_back(std::move(comparison));
         });
     for (const NamedCurve& file : files)
-        attempt(file.name, status, [&] { comparisons.push_back(compare_curves(file, psnr_curve(contenders[0]))); });
+        attempt(file.name, status, [&] { comparisons.push_back(compare_curves(file, psnr_curve(means))); });
 
     print(settings.json ? to_line(json_report(evaluation, comparisons)) : text_report(evaluation, comparisons));
     if (csv)
