@@ -51,6 +51,9 @@ struct Settings {
     TrainOptions train;
     std::string trained_model, recipe, start_model, compute = "bf16";
     bool export_checkpoint = false;
+
+    std::string csv, html;  // reports of eval; compare has html, too
+    int repeats = 3;
 };
 
 struct CommandLine {
