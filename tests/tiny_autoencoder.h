@@ -11,14 +11,14 @@
 namespace decant::test {
 
 // 16×16 pixels become 4×4 positions of 8 channels. variant: "variational" gives twice as many, "odd" 9, "normalised" has batch
-// normalisation, "jump" ends the encoder in jump_relu, "linear" ends the decoder without a sigmoid.
+// normalisation and dropout, "jump" ends the encoder in jump_relu, "linear" ends the decoder without a sigmoid.
 inline Description tiny_autoencoder(const std::string& bottleneck, const std::string& variant = "", const std::string& loss = R"({"mse": 1})") {
     const std::string channels = variant == "variational" ? "16" : variant == "odd" ? "9" : "8";
     const std::string normalisation = variant == "normalised" ? R"(, "normalisation": "batch")" : "";
     return parse_description(R"({"name": "tiny", "task": "autoencoder", "bottleneck": )" + bottleneck + R"(, "loss": )" + loss + R"(, "networks": {
         "encoder": {"channels_in": 3, "layers": [
             {"name": "pixels", "op": "unshuffle", "factor": 2},
-            {"name": "a", "channels": 10, "kernel": 3, "activation": "silu")" + normalisation + R"(},
+            {"name": "a", "channels": 10, "kernel": 3, "activation": "silu")" + normalisation + (normalisation.empty() ? "" : R"(, "dropout": 0.1)") + R"(},
             {"name": "down", "op": "unshuffle", "factor": 2},
             {"name": "code", "channels": )" + channels + (variant == "jump" ? R"(, "activation": "jump_relu")" : "") + R"(}]},
         "decoder": {"channels_in": 8, "layers": [

@@ -99,9 +99,8 @@ BottleneckPass::Result BottleneckPass::forward(std::span<const float> code, std:
                 for (const float v : latent) sum += bottleneck_.sparsity == Sparsity::l1 ? double(std::abs(v)) : double(v != 0.0f);
                 result.penalty = double(weight) * sum / double(count);
             }
-            // A sigmoid is never 0.
-            const float active = bottleneck_.sparsity == Sparsity::kl ? 0.5f : 0.0f;
-            for (size_t i = 0; i < count; i++) result.activity[i % channels] += std::abs(latent[i]) > active ? share : 0.0f;
+            // A sigmoid is never 0: its value is how active it is.
+            for (size_t i = 0; i < count; i++) result.activity[i % channels] += share * (bottleneck_.sparsity == Sparsity::kl ? latent[i] : float(latent[i] != 0.0f));
             break;
         }
         case Kind::variational: {

@@ -26,7 +26,7 @@ public:
     struct Result {
         double penalty = 0;           // with its weight; mean over the samples
         std::vector<double> bits;     // of each sample, where the bottleneck says how many: variational (KL), quantised (log2 of the codes)
-        std::vector<float> activity;  // of each unit: share of the positions where it is not 0, or that have that code
+        std::vector<float> activity;  // of each unit: share of the positions where it is not 0, or that have that code; of kl its mean
     };
     // key: of the noise of a variational bottleneck; none: the mean, as in use. values: of the picture a sample, which the weight of KL
     // refers to. weight: of the penalty, in the place of the description's.
