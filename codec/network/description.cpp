@@ -4,22 +4,16 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "codec/error.h"
+#include "codec/network/description_json.h"
+#include "codec/network/json_fields.h"
 
 namespace decant {
 
-using json = nlohmann::ordered_json;
-
-namespace {
-
-[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::model_mismatch, "network description: " + what); }
-
-template <class Enum>
-using Names = std::vector<std::pair<const char*, Enum>>;
+using json = OrderedJson;
 
 const Names<Operation>& names(Operation) {
     static const Names<Operation> list{{"conv", Operation::convolution}, {"unshuffle", Operation::unshuffle}, {"shuffle", Operation::shuffle}};
@@ -47,6 +41,11 @@ const Names<NoiseDomain>& names(NoiseDomain) {
     return list;
 }
 
+namespace {
+
+// What is said begins with the path of the value that is wrong, which JsonDocument::located finds.
+[[noreturn]] void fail(const std::string& what) { fail_json(what); }
+
 // The fields of a layer, described once for reading and writing: `f(key, member)`.
 template <class L, class F>
 void visit_fields(L& layer, F&& f) {
@@ -65,48 +64,6 @@ void visit_fields(L& layer, F&& f) {
     f("input_exponent", layer.input_exponent);
     f("init", layer.init);
     f("init_scale", layer.init_scale);
-}
-
-template <class T>
-void read_value(const json& value, T& member, const std::string& where) {
-    if constexpr (std::is_enum_v<T>) {
-        for (const auto& [text, e] : names(T{})) {
-            if (value == text) {
-                member = e;
-                return;
-            }
-        }
-        fail(where + ": " + value.dump() + " is not one of the known values");
-    } else {
-        // The JSON library would turn 3.9, true and 2^32 + 3 into a 3 or a 1.
-        constexpr bool integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
-        if (integer && (!value.is_number_integer() || std::abs(value.get<double>()) > 1e9)) fail(where + ": " + value.dump() + " is of the wrong kind");
-        if (std::is_floating_point_v<T> && !value.is_number()) fail(where + ": " + value.dump() + " is of the wrong kind");
-        try {
-            value.get_to(member);
-        } catch (const json::exception&) {
-            fail(where + ": " + value.dump() + " is of the wrong kind");
-        }
-    }
-}
-
-template <class T>
-json write_value(const T& member) {
-    if constexpr (std::is_enum_v<T>) {
-        for (const auto& [text, e] : names(T{})) {
-            if (e == member) return text;
-        }
-        return nullptr;
-    } else {
-        return member;
-    }
-}
-
-void check_keys(const json& object, const std::set<std::string>& known, const std::string& where) {
-    if (!object.is_object()) fail(where + ": an object is expected");
-    for (const auto& [key, value] : object.items()) {
-        if (!known.contains(key)) fail(where + ": unknown key \"" + key + "\"");
-    }
 }
 
 Layer read_layer(const json& object, const std::string& where) {
@@ -133,15 +90,15 @@ void read_codec(const json& root, Description& d) {
     d.latent_channels = required<int>(root, "latent_channels", "model");
     d.hyper_channels = required<int>(root, "hyper_channels", "model");
     d.lambda = required<std::vector<double>>(root, "lambda", "model");
-    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("latent_channels must be a multiple of 4 up to 4096");
-    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("hyper_channels must be 1 to 4096");
+    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("model.latent_channels: must be a multiple of 4 up to 4096");
+    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("model.hyper_channels: must be 1 to 4096");
     if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
-        fail("lambda must be 2 to 64 positive numbers in rising order");
+        fail("model.lambda: must be 2 to 64 positive numbers in rising order");
     }
 }
 
 void check_denoiser(const Description& d) {
-    if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("a denoising model has one network, \"denoise\"");
+    if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("model.networks: a denoising model has one network, \"denoise\"");
     const Network& n = d.networks[0];
     if (n.channels_in != 2 && n.channels_in != 4) fail("denoise: channels_in must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
     const Shape in{1, 64, 64, n.channels_in}, wanted{1, 64, 64, n.channels_in - 1};
@@ -160,16 +117,12 @@ const Network& Description::network(std::string_view wanted) const {
     for (const Network& n : networks) {
         if (n.name == wanted) return n;
     }
-    fail("network \"" + std::string(wanted) + "\" is missing");
+    fail("model.networks: network \"" + std::string(wanted) + "\" is missing");
 }
 
-Description parse_description(const std::string& text) {
-    json root;
-    try {
-        root = json::parse(text, nullptr, true, true);
-    } catch (const json::exception& e) {
-        fail(std::string("not valid JSON: ") + e.what());
-    }
+namespace {
+
+Description read(const json& root) {
     if (!root.is_object()) fail("model: an object is expected");
     Description d;
     if (root.contains("task")) read_value(root["task"], d.task, "model.task");
@@ -194,6 +147,24 @@ Description parse_description(const std::string& text) {
     }
     if (d.task == Task::denoise) check_denoiser(d);
     return d;
+}
+
+}  // namespace
+
+Description read_description(const JsonDocument& document) {
+    try {
+        return read(document.root());
+    } catch (const Error& error) {
+        throw document.located(error);
+    }
+}
+
+Description parse_description(const std::string& text) {
+    try {
+        return read_description(JsonDocument(text));
+    } catch (const Error& error) {
+        throw Error(error.code(), std::string("network description: ") + error.what());
+    }
 }
 
 std::string to_json(const Description& d) {

@@ -59,3 +59,8 @@ expect_exit 1,4 "$DECANT" train --export --checkpoint missing.checkpoint --out x
 expect_no_file x.safetensors
 mkdir empty
 expect_exit 1 "$DECANT" train --data empty --from ./new.safetensors --out x.safetensors
+
+# A mistake in a recipe is named with its line.
+sed 's/"kernel": 3, "activation"/"kernal": 3, "activation"/' "$SAMPLES/../models/recipes/denoise-gray.json" >wrong.json
+expect_exit 1,4 "$DECANT" train --data data --config wrong.json --out x.safetensors
+expect_contains "$ERR" 'wrong.json: line 10: denoise.layers[2].kernal: unknown key "kernal"'

@@ -6,6 +6,7 @@
 
 #include "codec/decant.h"
 #include "codec/io/file.h"
+#include "codec/network/description_json.h"
 #include "codec/network/model_file.h"
 #include "tools/decant/console.h"
 #include "tools/decant/interrupt.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 
 Description read_recipe(const std::string& path) {
     const std::vector<uint8_t> bytes = read_file(path);
-    return in_file(path, [&] { return parse_description({bytes.begin(), bytes.end()}); });
+    return in_file(path, [&] { return read_description(JsonDocument({bytes.begin(), bytes.end()})); });
 }
 
 // Better now than after days of training.
