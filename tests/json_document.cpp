@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "codec/network/description_json.h"
+#include "codec/error.h"
 
 using namespace decant;
 
@@ -56,24 +56,6 @@ std::string refused(JsonDocument& document, const std::string& path) {
     } catch (const Error& error) {
         CHECK(error.code() == ErrorCode::invalid_argument);
         CHECK(document.root() == before);
-        return error.what();
-    }
-}
-
-std::string with(const std::string& from, const std::string& to) {
-    std::string text = kText;
-    text.erase(text.find("},\n  \"list\"") + 1, text.find("]\n}\n") - text.find("},\n  \"list\""));
-    const size_t at = text.find(from);
-    REQUIRE(at != text.npos);
-    return text.replace(at, from.size(), to);
-}
-
-std::string description_error(const std::string& text) {
-    try {
-        read_description(JsonDocument(text));
-        FAIL_CHECK("accepted: " << text);
-        return "";
-    } catch (const Error& error) {
         return error.what();
     }
 }
@@ -154,31 +136,4 @@ TEST_CASE("a path that is not there is refused with the nearest part that is") {
     CHECK(refused(d, "") != "");
     CHECK(refused(d, "..") != "");
     CHECK(refused(d, "[") != "");
-}
-
-TEST_CASE("an error in a value that was set names the setting") {
-    JsonDocument d(with("\"tail\"", "\"tail\""));
-    d.set("networks.denoise.layers.head.channels", "many", "--set networks.denoise.layers.head.channels=many");
-    try {
-        read_description(d);
-        FAIL("accepted");
-    } catch (const Error& error) {
-        CHECK(error.code() == ErrorCode::invalid_argument);
-        CHECK(std::string(error.what()) == "--set networks.denoise.layers.head.channels=many: denoise.layers[0].channels: \"many\" is of the wrong kind");
-    }
-}
-
-TEST_CASE("errors of a description name the line") {
-    const auto line = [](const std::string& from, const std::string& to) {
-        const std::string what = description_error(with(from, to));
-        CAPTURE(what);
-        return what.substr(0, what.find(':'));
-    };
-    CHECK(line("\"channels\": 12", "\"colour\": 12") == "line 10");                                  // a key
-    CHECK(line("\"channels\": 12", "\"channels\": 12, \"kernel\": 2") == "line 9");                  // a value, of the layer that starts there
-    CHECK(line("\"channels\": 12", "\"channels\": 12, \"activation\": \"soft\"") == "line 10");      // a word
-    CHECK(line("\"channels\": 1}", "\"channels\": 12, \"add\": \"head\"}") == "line 12");             // a shape
-    CHECK(line("\"channels_in\": 2", "\"channels_in\": 7") == "line 7");                             // of a network
-    CHECK(line("\"task\": \"denoise\"", "\"task\": \"guess\"") == "line 3");                         // of the model
-    CHECK(line("\"name\": \"tail\"", "\"name\": \"head\"") == "line 8");                             // used twice: the first of the name
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -127,14 +128,14 @@ void read_codec(const json& root, Description& d) {
 void check_denoiser(const Description& d) {
     if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("model.networks: a denoising model has one network, \"denoise\"");
     const Network& n = d.networks[0];
-    if (n.channels_in != 2 && n.channels_in != 4) fail("denoise: channels_in must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
+    if (n.channels_in != 2 && n.channels_in != 4) fail("denoise.channels_in: must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
     const Shape in{1, 64, 64, n.channels_in}, wanted{1, 64, 64, n.channels_in - 1};
     if (const Shape out = plan(n, in).back().dst_shape; out != wanted) {
         fail("denoise: the result for " + to_string(in) + " has shape " + to_string(out) + " instead of " + to_string(wanted));
     }
     for (const Layer& l : n.layers) {
         // Levels of quality belong to a codec.
-        if (l.quality_bias) fail("denoise." + l.name + ": quality_bias is for codecs");
+        if (l.quality_bias) fail("denoise." + l.name + ".quality_bias: is for codecs");
     }
 }
 
@@ -147,10 +148,10 @@ const Network& Description::network(std::string_view wanted) const {
     fail("model.networks: network \"" + std::string(wanted) + "\" is missing");
 }
 
-namespace {
-
-Description read(const json& root) {
-    if (!root.is_object()) fail("model: an object is expected");
+Description read_description(const json& whole) {
+    if (!whole.is_object()) fail("model: an object is expected");
+    json root = whole;
+    root.erase("training");
     Description d;
     if (root.contains("task")) read_value(root["task"], d.task, "model.task");
     if (d.task == Task::codec) {
@@ -176,21 +177,18 @@ Description read(const json& root) {
     return d;
 }
 
-}  // namespace
-
-Description read_description(const JsonDocument& document) {
-    try {
-        return read(document.root());
-    } catch (const Error& error) {
-        throw document.located(error);
-    }
-}
-
 Description parse_description(const std::string& text) {
+    const auto with_name = [](const Error& error) { return Error(error.code(), std::string("network description: ") + error.what()); };
+    std::optional<JsonDocument> document;
     try {
-        return read_description(JsonDocument(text));
+        document.emplace(text);
     } catch (const Error& error) {
-        throw Error(error.code(), std::string("network description: ") + error.what());
+        throw with_name(error);
+    }
+    try {
+        return read_description(document->root());
+    } catch (const Error& error) {
+        throw with_name(document->located(error));
     }
 }
 
@@ -272,40 +270,40 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
         Shape d = p.src_shape;
         switch (layer.op) {
             case Operation::convolution:
-                if (layer.channels < 1 || layer.channels > kMaxChannels) fail(where + ": channels must be 1 to " + std::to_string(kMaxChannels));
-                if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ": kernel must be 1, 3, 5 or 7");
-                if (layer.stride < 1 || layer.stride > 4) fail(where + ": stride must be 1 to 4");
-                if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ": input_exponent must be 0 to 8");
+                if (layer.channels < 1 || layer.channels > kMaxChannels) fail(where + ".channels: must be 1 to " + std::to_string(kMaxChannels));
+                if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ".kernel: must be 1, 3, 5 or 7");
+                if (layer.stride < 1 || layer.stride > 4) fail(where + ".stride: must be 1 to 4");
+                if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ".input_exponent: must be 0 to 8");
                 if (layer.arithmetic == Arithmetic::integer && layer.activation != Activation::none && layer.activation != Activation::relu) {
                     fail(where + ": an integer layer has u8 results, so its activation is relu or none");
                 }
-                if (!(layer.alpha > 0.0f && layer.alpha <= 10.0f)) fail(where + ": alpha must be above 0, up to 10");
-                if (!(layer.beta > 0.0f && layer.beta <= 100.0f)) fail(where + ": beta must be above 0, up to 100");
-                if (!(layer.threshold >= 0.0f && layer.threshold <= 10.0f)) fail(where + ": threshold must be 0 to 10");
-                if (!(layer.bandwidth > 0.0f && layer.bandwidth <= 10.0f)) fail(where + ": bandwidth must be above 0, up to 10");
-                if (!(layer.dropout >= 0.0f && layer.dropout < 1.0f)) fail(where + ": dropout must be at least 0 and below 1");
+                if (!(layer.alpha > 0.0f && layer.alpha <= 10.0f)) fail(where + ".alpha: must be above 0, up to 10");
+                if (!(layer.beta > 0.0f && layer.beta <= 100.0f)) fail(where + ".beta: must be above 0, up to 100");
+                if (!(layer.threshold >= 0.0f && layer.threshold <= 10.0f)) fail(where + ".threshold: must be 0 to 10");
+                if (!(layer.bandwidth > 0.0f && layer.bandwidth <= 10.0f)) fail(where + ".bandwidth: must be above 0, up to 10");
+                if (!(layer.dropout >= 0.0f && layer.dropout < 1.0f)) fail(where + ".dropout: must be at least 0 and below 1");
                 if (layer.dropout > 0.0f && !layer.add.empty()) fail(where + ": a layer that adds has no dropout");
                 if (layer.normalisation != Normalisation::none && (layer.arithmetic != Arithmetic::compute || layer.quality_bias)) {
-                    fail(where + ": normalisation goes with arithmetic compute, without quality_bias");
+                    fail(where + ".normalisation: goes with arithmetic compute, without quality_bias");
                 }
-                if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ": slope must be 0 to 1");
-                if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ": init_scale must be above 0, up to 100");
+                if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ".slope: must be 0 to 1");
+                if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ".init_scale: must be above 0, up to 100");
                 if (const Layer* from = origin(result, p.src); layer.arithmetic == Arithmetic::integer && layer.input_exponent != kActivationExponent &&
                                                                from != nullptr && from->activation != Activation::none) {
-                    fail(where + ": input_exponent must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
+                    fail(where + ".input_exponent: must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
                 }
                 if (layer.quality_bias && layer.arithmetic != Arithmetic::integer && layer.activation != Activation::none) {
-                    fail(where + ": quality_bias goes with an integer layer or with activation none");
+                    fail(where + ".quality_bias: goes with an integer layer or with activation none");
                 }
                 d = {d.n, (d.h - 1) / layer.stride + 1, (d.w - 1) / layer.stride + 1, layer.channels};
                 break;
             case Operation::unshuffle:
-                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ".factor: must be 2 to 16");
                 if (d.h % layer.factor != 0 || d.w % layer.factor != 0) fail(where + ": " + to_string(d) + " does not divide by " + std::to_string(layer.factor));
                 d = {d.n, d.h / layer.factor, d.w / layer.factor, d.c * layer.factor * layer.factor};
                 break;
             case Operation::shuffle:
-                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ".factor: must be 2 to 16");
                 if (d.c % (layer.factor * layer.factor) != 0) fail(where + ": " + std::to_string(d.c) + " channels do not divide by the factor squared");
                 d = {d.n, d.h * layer.factor, d.w * layer.factor, d.c / (layer.factor * layer.factor)};
                 break;
@@ -319,7 +317,7 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
         if (!layer.add.empty()) {
             p.add = find(layer.add);
             const Shape a = p.add < 0 ? input : result[p.add].dst_shape;
-            if (a != d) fail(where + ": adds " + layer.add + " of shape " + to_string(a) + " to " + to_string(d));
+            if (a != d) fail(where + ".add: adds " + layer.add + " of shape " + to_string(a) + " to " + to_string(d));
             if (layer.activation != Activation::none) fail(where + ": a layer that adds has no activation");
         }
         if (!index.emplace(layer.name, int(result.size())).second) fail(where + ": the name is used twice");

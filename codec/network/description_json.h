@@ -6,6 +6,7 @@
 
 namespace decant {
 
-Description read_description(const JsonDocument& document);  // as parse_description, which reads one that is a part of another file
+// As parse_description; errors begin with a path, which JsonDocument::located finds. A member "training" is passed over.
+Description read_description(const OrderedJson& root);
 
 }  // namespace decant

@@ -174,11 +174,10 @@ JsonDocument::JsonDocument(const std::string& text) : is_single_line_(text.find(
                            true, true);
 }
 
-OrderedJson JsonDocument::take(const std::string& key) {
-    if (!root_.is_object() || !root_.contains(key)) return nullptr;
-    OrderedJson value = std::move(root_[key]);
-    root_.erase(key);
-    return value;
+void JsonDocument::add(const OrderedJson& members) {
+    for (const auto& [key, value] : members.items()) {
+        if (!root_.contains(key)) root_[key] = value;
+    }
 }
 
 void JsonDocument::set(const std::string& given, const std::string& text, const std::string& origin) {

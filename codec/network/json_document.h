@@ -23,7 +23,7 @@ public:
     explicit JsonDocument(const std::string& text);
 
     const OrderedJson& root() const { return root_; }
-    OrderedJson take(const std::string& key);  // removes the member of the root; null if there is none
+    void add(const OrderedJson& members);  // to the root, which must be an object; those that are there stay
 
     // Sets every value that the path names. The last key may be new, the rest must be there: Error invalid_argument names the nearest
     // part that is. value: JSON, or else a string. origin: what errors call it ("--set a.b=1").
