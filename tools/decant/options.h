@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "codec/train/trainer.h"
+#include "codec/train/recipe.h"
 
 namespace decant::cli {
 
@@ -48,8 +48,9 @@ struct Settings {
 
     std::string against;
 
-    TrainOptions train;
-    std::string trained_model, recipe, start_model, compute = "bf16";
+    TrainOptions train;                   // only what is not in recipes
+    std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
+    std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
 
     std::string csv, html;  // reports of eval; compare has html, too
