@@ -42,7 +42,7 @@ struct Autoencoder::State {
           pool(threads),
           weights(description, model->parameters()),
           channels(description.network(kEncoderNetwork).channels_in),
-          stride(reach_of(description.network(kEncoderNetwork), 1).coarsest),
+          stride(code_stride(description)),
           code_channels(latent_shape(description, {1, stride, stride, channels}).c),
           encoder_margin(ceil_div(receptive_margin(description.network(kEncoderNetwork), 1), stride)),
           decoder_margin(ceil_div(receptive_margin(description.network(kDecoderNetwork), stride), stride)) {

@@ -444,6 +444,8 @@ Shape latent_shape(const Description& d, Shape picture) {
     return code;
 }
 
+int code_stride(const Description& d) { return 64 / latent_shape(d, {1, 64, 64, d.network(kEncoderNetwork).channels_in}).h; }
+
 int64_t PlannedLayer::multiplications() const {
     if (layer->op != Operation::convolution) return 0;
     const bool mixes = layer->activation == Activation::gdn || layer->activation == Activation::inverse_gdn;

@@ -211,6 +211,7 @@ struct PlannedLayer {
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
 Shape latent_shape(const Description& description, Shape picture);
+int code_stride(const Description& description);  // pixels a position of an autoencoder's code, each way
 // Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.
 bool is_integer(const Network& network);
 // Does this convolution read what a convolution with an activation gives, directly or through (un)shuffles?

@@ -88,6 +88,7 @@ public:
         ValidationPoint p;
         p.psnr = psnr_of(r.mse[0]);
         p.bpp = r.bits[0];
+        p.loss = r.loss;
         if (description_.corruption.kind != Corruption::Kind::none) {
             const double rms = rms_difference(crop, before) / 255.0;
             p.psnr_noisy = psnr_of(rms * rms);
@@ -119,7 +120,9 @@ std::unique_ptr<ValidationStep> AutoencoderTask::make_validation(CodecWeights& w
     return std::make_unique<AutoencoderValidation>(description_, options_.compute, weights, side);
 }
 
-std::vector<double> AutoencoderTask::validation_levels() const { return {0}; }
+std::vector<double> AutoencoderTask::validation_levels() const { return {description_.corruption.kind == Corruption::Kind::none ? 0 : kMixtureLevel}; }
+
+double AutoencoderTask::validation_loss(std::span<const ValidationPoint> points) const { return points[0].loss; }
 
 std::vector<Figure> AutoencoderTask::figures(const Parameters& parameters) const {
     if (!parameters.contains("activity")) return {};

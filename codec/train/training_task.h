@@ -38,12 +38,6 @@ public:
     virtual ValidationPoint run(std::span<const uint8_t> crop, size_t index, double level, const Parameters& parameters) = 0;
 };
 
-// A figure of the model beside loss and validation, for reports.
-struct Figure {
-    std::string name;
-    double value = 0;
-};
-
 struct ParameterRange {
     size_t offset = 0, size = 0;  // in Parameters::values()
 };
@@ -60,6 +54,8 @@ public:
     virtual std::vector<Figure> figures(const Parameters&) const { return {}; }
     // After every step: may draw parameters anew that are of no use; the optimiser forgets what it knew of those ranges.
     virtual std::vector<ParameterRange> revive(int64_t, Parameters&) const { return {}; }
+    // What schedules, early stopping and searches go by: one number of the points, the lower the better. Here minus the mean PSNR.
+    virtual double validation_loss(std::span<const ValidationPoint> points) const;
 
 protected:
     const Description& description_;
