@@ -5,7 +5,6 @@
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
-#include "tools/decant/console.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
@@ -21,13 +20,16 @@ public:
         : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {}
 
     void run(const Job& job, Place& place, FileReport& report) {
-        const PictureFile picture =
+        PictureFile picture =
             read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         const Image& image = picture.image;
+        report.notes = std::move(picture.remarks);
+        EncodeOptions encode_options = options();
+        encode_options.metadata = carried(std::move(picture.metadata), settings_, report);
         report.model = model_->name();
         report.input_bytes = picture.bytes;
         report.set_shape(image.width, image.height, image.depth());
-        const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
+        const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, encode_options); });
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
         if (settings_.target_psnr > 0) report.psnr = result.psnr;
@@ -41,7 +43,7 @@ public:
         write_output(job, bytes, settings_);
         report.output_bytes = bytes.size();
         report.bpp = bits_per_pixel(bytes.size(), image);
-        if (!result.target_met) note(input_name(job.input) + ": " + missed_target(result, *report.bpp));
+        if (!result.target_met) report.notes.push_back(missed_target(result, *report.bpp));
     }
 
 private:

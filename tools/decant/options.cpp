@@ -94,7 +94,7 @@ constexpr unsigned in(Verbs... verbs) {
 
 // Where an option's value goes. The type says how it is read.
 using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*,
-                            std::string*>;
+                            MetadataKinds*, std::string*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -146,6 +146,7 @@ const Option kOptions[] = {
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
+    {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "FILE", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four", {}, "none", in(Verb::eval), setting<&Settings::against>},
@@ -248,6 +249,12 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                 *target = text;
             } else if constexpr (std::is_same_v<T, std::optional<double>>) {
                 *target = text == kAutomatic ? std::nullopt : std::optional(parse_number<double>(option, text));
+            } else if constexpr (std::is_same_v<T, MetadataKinds>) {
+                try {
+                    *target = parse_metadata_kinds(text);
+                } catch (const Error& error) {
+                    refuse("--metadata " + std::string(error.what()));
+                }
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -271,6 +278,8 @@ std::string default_text(const Option& option) {
                 return plain(value->front());
             else if constexpr (std::is_same_v<T, std::optional<double>>)
                 return *value ? plain(**value) : kAutomatic;
+            else if constexpr (std::is_same_v<T, MetadataKinds>)
+                return "all";
             else if constexpr (std::is_same_v<T, ByteCount>)
                 return plain(static_cast<double>(value->value));
             else

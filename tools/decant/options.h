@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/metadata/metadata.h"
 #include "codec/train/trainer.h"
 
 namespace decant::cli {
@@ -44,6 +45,8 @@ struct Settings {
     TrainOptions train;
     std::string trained_model, recipe, start_model, compute = "bf16";
     bool export_checkpoint = false;
+
+    MetadataKinds metadata;  // that are carried over
 };
 
 struct CommandLine {

@@ -42,6 +42,7 @@ std::string to_json_line(const FileReport& r) {
               {"seconds", or_null(r.seconds)},
               {"model", or_null(r.model)},
               {"error", or_null(r.error)}};
+    if (!r.notes.empty()) line["notes"] = r.notes;
     if (r.sigma) line["sigma"] = *r.sigma;  // of denoise alone
     return to_line(line);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace decant::cli {
 
@@ -19,6 +20,7 @@ struct FileReport {
     std::string model;
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one
+    std::vector<std::string> notes;  // what the output lacks, or was converted
 
     void set_shape(uint32_t columns, uint32_t rows, int bits) {
         width = columns;
