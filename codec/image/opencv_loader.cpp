@@ -1,13 +1,8 @@
 #include "codec/image/opencv_loader.h"
 
-#include <dlfcn.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "codec/error.h"
@@ -15,16 +10,8 @@
 namespace decant {
 namespace {
 
-constexpr const char* module_file = "decant_opencv.so";
-
-template <typename Function>
-Function find_function(void* library, const char* name) {
-    const auto function = reinterpret_cast<Function>(dlsym(library, name));
-    if (function == nullptr)
-        throw Error(ErrorCode::unsupported,
-                    std::string(module_file) + " has no function " + name + "; install it again, of the same version as decant");
-    return function;
-}
+constexpr ModuleText module_text = {"decant_opencv.so", "JPEG, WebP, TIFF and BMP need", "OpenCV's imgcodecs library",
+                                    ", or use PNG or PPM"};
 
 // OpenCV keeps blue first, decant red. Swapping twice changes nothing, so this serves both ways.
 template <Sample T>
@@ -84,39 +71,12 @@ void receive_bytes(void* context, const std::uint8_t* bytes, std::size_t size) {
     }
 }
 
-std::array<std::string, 2> module_folders() {
-    std::error_code failure;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failure);
-    if (failure)
-        throw Error(ErrorCode::unsupported, "the folder of the program is not known (/proc/self/exe: " + failure.message() +
-                                                "), so " + module_file + " cannot be found");
-    const std::filesystem::path folder = program.parent_path();
-    return {folder.string(), (folder.parent_path() / "lib" / "decant").string()};
-}
-
 }  // namespace
 
-void OpencvModule::Closer::operator()(void* library) const { dlclose(library); }
-
-OpencvModule::OpencvModule(std::span<const std::string> folders) {
-    std::string searched;
-    for (const std::string& folder : folders) {
-        const std::string path = folder + "/" + module_file;
-        searched += (searched.empty() ? "" : " or ") + folder;
-        if (access(path.c_str(), F_OK) != 0) continue;
-        // Local, so that OpenCV's many libraries do not mix with the program's; never unloaded, because OpenCV leaves
-        // thread-local state and exit handlers behind.
-        library_.reset(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE));
-        if (!library_)
-            throw Error(ErrorCode::unsupported, "JPEG, WebP, TIFF and BMP need OpenCV, which does not load: " +
-                                                    std::string(dlerror()) + "; install OpenCV's imgcodecs library");
-        decode_ = find_function<decant_opencv_decode_function>(library_.get(), "decant_opencv_decode");
-        encode_ = find_function<decant_opencv_encode_function>(library_.get(), "decant_opencv_encode");
-        return;
-    }
-    throw Error(ErrorCode::unsupported, "JPEG, WebP, TIFF and BMP need " + std::string(module_file) + ", which is not in " +
-                                            searched + "; install it there, or use PNG or PPM");
-}
+OpencvModule::OpencvModule(std::span<const std::string> folders)
+    : module_(module_text, folders),
+      decode_(module_.function<decant_opencv_decode_function>("decant_opencv_decode")),
+      encode_(module_.function<decant_opencv_encode_function>("decant_opencv_encode")) {}
 
 OpencvModule::Picture OpencvModule::decode(std::span<const std::uint8_t> bytes, const std::string& name) const {
     Received<Picture> received;

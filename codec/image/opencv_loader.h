@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "codec/image/image.h"
 #include "codec/image/opencv_abi.h"
+#include "codec/image/shared_module.h"
 
 namespace decant {
 
@@ -34,12 +34,9 @@ public:
     std::vector<std::uint8_t> encode(const Image& image, const std::string& extension, int quality) const;
 
 private:
-    struct Closer {
-        void operator()(void* library) const;
-    };
-    std::unique_ptr<void, Closer> library_;
-    decant_opencv_decode_function decode_ = nullptr;
-    decant_opencv_encode_function encode_ = nullptr;
+    SharedModule module_;
+    decant_opencv_decode_function decode_;
+    decant_opencv_encode_function encode_;
 };
 
 // The module beside the running program, or in ../lib/decant from there. Loaded by the first call; after a failure the

@@ -74,21 +74,22 @@ float add_photo_noise(Crop& crop, RandomStream& random) {
 
 float add_page_noise(Crop& crop, RandomStream& random) {
     if (happens(random, 0.7f)) fade(crop, between(random, 0.0f, 90.0f), between(random, 170.0f, 255.0f));
-    if (happens(random, 0.3f)) add_wrinkles(crop, between(random, 2.0f, 20.0f), random);
+    if (happens(random, 0.35f)) add_wrinkles(crop, 40.0f * random.next() * random.next(), random);
     if (happens(random, 0.6f)) add_paper_texture(crop, between(random, 1.0f, 12.0f), random);
     if (happens(random, 0.35f)) add_bleed_through(crop, between(random, 0.03f, 0.3f), random);
     if (happens(random, 0.1f)) add_halftone(crop, between(random, 2.5f, 7.0f), between(random, 0.3f, 1.0f), random);
     if (happens(random, 0.5f)) add_stains(crop, 1 + random.below(3), between(random, 0.1f, 0.7f), random);
-    if (happens(random, 0.3f)) add_fold(crop, between(random, 8.0f, 90.0f), random);
+    if (happens(random, 0.4f)) add_fold(crop, between(random, 8.0f, 90.0f), random);
     if (happens(random, 0.5f)) add_uneven_light(crop, between(random, 0.05f, 0.5f), random);
-    if (happens(random, 0.4f)) blur(crop, between(random, 0.3f, 1.2f));
+    if (happens(random, 0.3f)) blur(crop, between(random, 0.3f, 1.0f));
     if (happens(random, 0.2f)) reduce_resolution(crop, between(random, 0.4f, 0.95f));
 
     for (float& v : crop.values) v = std::clamp(v, 0.0f, 255.0f);
     const Crop spoilt = crop;
     if (happens(random, 0.8f)) {
         if (happens(random, 0.6f)) {
-            add_gaussian(crop, 0.7f * draw_sigma(random), random);
+            // Scanners have light enough: little noise is the rule, much of it the exception.
+            add_gaussian(crop, random.next() * draw_sigma(random), random);
         } else {
             add_sensor_noise(crop, draw_sensor(random), random);
         }

@@ -1,12 +1,11 @@
 #include <filesystem>
-#include <map>
-#include <optional>
 #include <system_error>
 
 #include "codec/image/metrics.h"
 #include "tools/decant/console.h"
 #include "tools/decant/inputs.h"
 #include "tools/decant/json.h"
+#include "tools/decant/pairs.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/text.h"
 #include "tools/decant/verbs.h"
@@ -15,11 +14,6 @@ namespace decant::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Pair {
-    std::string reference, distorted;
-    std::optional<Error> problem;
-};
 
 std::vector<Input> inputs_of(const std::string& path, const Settings& settings) {
     Settings only = settings;
@@ -35,21 +29,8 @@ std::vector<Pair> pairs(const Settings& settings) {
     if (is_folder != fs::is_directory(distorted, unknown))
         throw Error(ErrorCode::invalid_argument,
                     "compare: " + reference + " and " + distorted + " are a folder and a file; give two of a kind");
-    if (!is_folder) return {{reference, distorted, {}}};
-
-    const auto name_of = [](const Input& input) { return fs::path(input.relative).replace_extension().string(); };
-    std::map<std::string, std::string> partners;
-    for (const Input& input : inputs_of(distorted, settings)) partners.emplace(name_of(input), input.path);
-    std::vector<Pair> result;
-    for (const Input& input : inputs_of(reference, settings)) {
-        Pair pair{input.path, "", input.problem};
-        if (const auto found = partners.find(name_of(input)); found != partners.end())
-            pair.distorted = found->second;
-        else if (!pair.problem)
-            pair.problem = Error(ErrorCode::not_found, input.path + ": no picture of that name is in " + distorted);
-        result.push_back(std::move(pair));
-    }
-    return result;
+    if (!is_folder) return {{{reference, "", {}}, distorted}};
+    return pair_by_name(inputs_of(reference, settings), inputs_of(distorted, settings), distorted).pairs;
 }
 
 }  // namespace
@@ -66,21 +47,21 @@ ExitCode compare(const Settings& settings) {
     size_t count = 0;
     ExitStatus status;
     for (const Pair& pair : all) {
-        attempt(pair.reference, status, [&] {
-            if (pair.problem) throw *pair.problem;
-            const Image reference = read_picture(pair.reference, settings.max_pixels).image;
-            const Image distorted = read_picture(pair.distorted, settings.max_pixels).image;
-            const double db = in_file(pair.distorted, [&] { return psnr(reference, distorted); });
-            const double similarity = in_file(pair.distorted, [&] { return ms_ssim_or_nan(reference, distorted); });
+        const std::string& path = pair.reference.path;
+        attempt(path, status, [&] {
+            if (pair.reference.problem) throw *pair.reference.problem;
+            const Image reference = read_picture(path, settings.max_pixels).image;
+            const Image distorted = read_picture(pair.partner, settings.max_pixels).image;
+            const double db = in_file(pair.partner, [&] { return psnr(reference, distorted); });
+            const double similarity = in_file(pair.partner, [&] { return ms_ssim_or_nan(reference, distorted); });
             psnr_sum += db;
             ms_ssim_sum += similarity;
             ++count;
             // Of equal pictures the PSNR is infinite, which JSON cannot say: null.
             if (settings.json)
-                print(to_line(
-                    {{"reference", pair.reference}, {"distorted", pair.distorted}, {"psnr", db}, {"ms-ssim", similarity}}));
+                print(to_line({{"reference", path}, {"distorted", pair.partner}, {"psnr", db}, {"ms-ssim", similarity}}));
             else
-                table.add({pair.reference, pair.distorted, fixed(db, 3), fixed(similarity, 5)});
+                table.add({path, pair.partner, fixed(db, 3), fixed(similarity, 5)});
         });
     }
     if (settings.json || count == 0) return status.code();

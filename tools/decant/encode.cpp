@@ -1,10 +1,12 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
+#include "tools/decant/denoisers.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
@@ -17,18 +19,21 @@ namespace {
 class Encoder {
 public:
     Encoder(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> pool, const Settings& settings)
-        : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {}
+        : settings_(settings), model_(std::move(model)), pool_(std::move(pool)), codec_(model_, pool_) {
+        if (settings.denoise) denoisers_.emplace(settings.denoise_model, pool_);
+    }
 
     void run(const Job& job, Place& place, FileReport& report) {
         PictureFile picture =
             read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
-        const Image& image = picture.image;
         report.notes = std::move(picture.remarks);
         EncodeOptions encode_options = options();
         encode_options.metadata = carried(std::move(picture.metadata), settings_, report);
         report.model = model_->name();
         report.input_bytes = picture.bytes;
-        report.set_shape(image.width, image.height, image.depth());
+        report.set_shape(picture.image.width, picture.image.height, picture.image.depth());
+        if (denoisers_) in_file(job.input, [&] { denoise(picture.image, report); });
+        const Image& image = picture.image;
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, encode_options); });
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
@@ -47,6 +52,15 @@ public:
     }
 
 private:
+    // In the place of the picture, so that there are no two of them while it is encoded.
+    void denoise(Image& image, FileReport& report) {
+        Denoiser& denoiser = denoisers_->for_picture(SampleView(image));
+        DenoiseResult result = denoiser.denoise(image, {settings_.sigma, settings_.strength, {is_interrupted}});
+        image = std::move(result.image);
+        report.denoiser = denoiser.model().name();
+        report.sigma = result.sigma;
+    }
+
     EncodeOptions options() const {
         using Kind = EncodeTarget::Kind;
         EncodeOptions options;
@@ -60,10 +74,9 @@ private:
     }
 
     std::string missed_target(const EncodeResult& result, double bpp) const {
-        const std::string wanted =
-            settings_.target_bpp > 0    ? "--target-bpp " + plain(settings_.target_bpp)
-            : settings_.target_psnr > 0 ? "--target-psnr " + plain(settings_.target_psnr)
-                                        : "--target-size " + std::to_string(settings_.target_size.value);
+        const std::string wanted = settings_.target_bpp > 0    ? "--target-bpp " + plain(settings_.target_bpp)
+                                   : settings_.target_psnr > 0 ? "--target-psnr " + plain(settings_.target_psnr)
+                                                               : "--target-size " + std::to_string(settings_.target_size.value);
         return wanted + " is not to be had of this picture; the nearest is quality " + fixed(result.quality, 2) + " with " +
                std::to_string(result.bytes.size()) + " bytes, " + fixed(bpp, 3) + " bpp" +
                (settings_.target_psnr > 0 ? ", " + fixed(result.psnr, 2) + " dB" : "");
@@ -86,6 +99,7 @@ private:
     std::shared_ptr<const Model> model_;
     std::shared_ptr<WorkerPool> pool_;
     Codec codec_;
+    std::optional<Denoisers> denoisers_;  // none: pictures are stored as they are
 };
 
 }  // namespace
@@ -102,7 +116,8 @@ ExitCode encode(const Settings& settings) {
     const auto model = Model::load(find_model(settings.model));
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
     Encoder encoder(model, pool, settings);
-    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
+    return run_batch(jobs, settings, *pool,
+                     [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });
 }
 
 }  // namespace decant::cli

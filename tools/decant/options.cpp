@@ -7,8 +7,10 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "codec/error.h"
@@ -31,6 +33,7 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant encode photo.png                              writes photo.dcn\n"
      "  decant encode -q 30 photo.jpg -o small.dcn           smaller, at a lower quality\n"
      "  decant encode --target-size 20K photo.png            at most 20,000 bytes, and not much less\n"
+     "  decant encode --denoise --target-bpp 0.5 noisy.jpg   stores what is under the noise\n"
      "  decant encode -r pictures --output-dir archive       a tree of folders\n"
      "  decant encode -r pictures --output-dir archive --skip-existing --verify\n"
      "  decant encode - -o - <photo.png >photo.dcn           in a pipeline\n"},
@@ -55,11 +58,25 @@ constexpr std::array<VerbText, 8> kVerbs{{
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
      "one\n"
-     "run that is not counted. Means are over pictures.\n",
+     "run that is not counted. Means are over pictures.\n\n"
+     "With --denoise it measures denoising, as decant denoise does it: INPUT are clean pictures, to which white Gaussian noise of\n"
+     "each --sigma is added, rounded and clipped to 8 bits; or with --noisy they are the clean ones of pairs of files. What is "
+     "told:\n"
+     "the estimated level, PSNR and MS-SSIM of the noisy and of the denoised picture, the gain, and the speed after a run that\n"
+     "is not counted, one for each new shape of pictures. --against nlm adds the same of OpenCV's non-local means, which is told\n"
+     "the level of the noise, or of --noisy pictures the estimated one.\n\n"
+     "--json prints one object: name, description and results, a list a kind of number with a value each quality: bpp, psnr-rgb,\n"
+     "ms-ssim-rgb, encoding_time, decoding_time (seconds). With --denoise the lists have a value each noise level: sigma,\n"
+     "estimated-sigma, psnr-rgb-noisy, psnr-rgb, psnr-rgb-gain, ms-ssim-rgb-noisy, ms-ssim-rgb, megapixels_per_second,\n"
+     "denoising_time, and nlm-psnr-rgb, nlm-ms-ssim-rgb, nlm-megapixels_per_second, nlm-denoising_time; pictures has the same\n"
+     "lists for each picture, and against says how its non-local means are computed.\n",
      "  decant eval pictures                                 a table\n"
      "  decant eval -q 10,30,50,70,90 --json pictures >curve.json\n"
      "  decant eval -q 10,30,50,70,90 --against vtm.json pictures\n"
-     "  decant eval --output-dir seen pictures               keeps the decoded pictures\n"},
+     "  decant eval --output-dir seen pictures               keeps the decoded pictures\n"
+     "  decant eval --denoise --against nlm pictures         noise of sigma 15, 25, 50 added and taken away\n"
+     "  decant eval --denoise --sigma 10,30 --json pictures\n"
+     "  decant eval --denoise --noisy camera reference       camera/a.jpg is the noisy picture of reference/a.png\n"},
     {Verb::compare, "compare", "[options] REFERENCE DISTORTED", "PSNR and MS-SSIM of two pictures or two folders",
      "In two folders, pictures with the same name belong together, whatever their extensions.\n",
      "  decant compare photo.png decoded.png\n"
@@ -106,6 +123,7 @@ Target training(Settings& settings) {
 }
 
 constexpr const char* kAutomatic = "auto";  // in the place of a number that need not be given
+constexpr const char* kNonlocalMeans = "nlm";  // what eval --denoise compares with
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
 struct Range {
@@ -115,7 +133,7 @@ struct Range {
 struct Option {
     const char* name;
     char letter;           // 0: none
-    const char* argument;  // "": a switch. With bars: one of these words
+    const char* argument;  // "": a switch. With bars: one of these words. In brackets: may be missing, and is "auto" then
     const char* meaning;
     Range range;
     const char* preset;  // the default in words, where the value in Settings does not say it
@@ -127,29 +145,38 @@ struct Option {
 const Option kOptions[] = {
     {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output>},
     {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output_dir>},
-    {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
+    {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG; with --denoise the denoised ones, with added noise the _noisy ones, with --against the _nlm ones", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
     {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::recursive>},
     {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::files_from>},
     {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::force>},
     {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::skip_existing>},
 
-    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode, Verb::eval), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo; with --denoise auto, as of decant denoise", in(Verb::eval), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
     {"model", 'm', "MODEL", "auto, which tells pages from photographs, colour from gray; photo, gray or scan; another model at hand (see decant models), or a file", {}, "auto", in(Verb::denoise), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
     {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
-    {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
+    {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more; with --denoise against the denoised picture", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
     {"effort", 'e', "N", "encoder work, for smaller files of the same quality; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
     {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
+    {"denoise", 0, "[auto or S]", "store the clean picture: takes the noise out first, as decant denoise does. Its standard deviation is S, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "off; without a value auto", in(Verb::encode), setting<&Settings::sigma>},
+    {"strength", 0, "N", "with --denoise: percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::encode), setting<&Settings::strength>},
+    {"denoise-model", 0, "MODEL", "with --denoise: the denoising model, as --model of decant denoise", {}, "auto", in(Verb::encode), setting<&Settings::denoise_model>},
+    {"denoise", 0, "", "measure denoising instead of compression", {}, "off", in(Verb::eval), setting<&Settings::denoise>},
+    {"sigma", 0, "S,...", "with --denoise: standard deviations of the noise that is added, of samples of 0 to 255, each", {0, 255}, "", in(Verb::eval), setting<&Settings::sigmas>},
+    {"seed", 0, "N", "with --denoise: start of the random numbers of the noise", {0, kUnlimited}, "", in(Verb::eval), setting<&Settings::seed>},
+    {"noisy", 0, "FOLDER", "with --denoise: the noisy pictures, which belong to those of INPUT with the same names, whatever their extensions; one without a partner is a failure", {}, "none, noise is added", in(Verb::eval), setting<&Settings::noisy>},
+    {"known-sigma", 0, "", "with --denoise: tell the denoiser the level of the noise that was added", {}, "off, it estimates the level", in(Verb::eval), setting<&Settings::known_sigma>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
     {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
-    {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report", {}, "off", in(Verb::encode), setting<&Settings::verify>},
-    {"against", 0, "FILE", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four", {}, "none", in(Verb::eval), setting<&Settings::against>},
+    {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
+    {"against", 0, "FILE or nlm", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four. With --denoise nlm: OpenCV's non-local means in the same run", {}, "none", in(Verb::eval), setting<&Settings::against>},
 
     {"data", 0, "FOLDER", "pictures to learn from, with all folders below; one in 20 is held out for validation", {}, "none, required", in(Verb::train), training<&TrainOptions::data>},
     {"out", 'o', "MODEL", "file for the model, NAME.safetensors", {}, "none, required", in(Verb::train), setting<&Settings::trained_model>},
@@ -180,7 +207,7 @@ const Option kOptions[] = {
     {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::dry_run>},
     {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::fail_fast>},
     {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::compare, Verb::info, Verb::models), setting<&Settings::json>},
-    {"json", 0, "", "one report on standard output, a value a quality", {}, "off", in(Verb::eval), setting<&Settings::json>},
+    {"json", 0, "", "one report on standard output, a value a quality or noise level", {}, "off", in(Verb::eval), setting<&Settings::json>},
     {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::progress>},
     {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::quiet>},
     {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::verbose>},
@@ -194,6 +221,7 @@ std::vector<const Option*> options_of(Verb verb) {
     return result;
 }
 
+bool may_lack_argument(const Option& option) { return *option.argument == '['; }
 bool is_switch(const Option& option) { return *option.argument == 0; }
 
 std::vector<std::string> choices_of(const Option& option) {
@@ -267,6 +295,12 @@ void set(const Option& option, const std::string& text, Settings& settings) {
         option.target(settings));
 }
 
+std::string join(const std::vector<double>& values) {
+    std::string text;
+    for (const double value : values) text += (text.empty() ? "" : ",") + plain(value);
+    return text;
+}
+
 std::string default_text(const Option& option) {
     if (*option.preset != 0) return option.preset;
     Settings defaults;
@@ -275,7 +309,7 @@ std::string default_text(const Option& option) {
             if constexpr (std::is_same_v<T, std::string>)
                 return *value;
             else if constexpr (std::is_same_v<T, std::vector<double>>)
-                return plain(value->front());
+                return join(*value);
             else if constexpr (std::is_same_v<T, std::optional<double>>)
                 return *value ? plain(**value) : kAutomatic;
             else if constexpr (std::is_same_v<T, MetadataKinds>)
@@ -313,6 +347,32 @@ std::optional<Verb> verb_named(const std::string& name) {
     return std::nullopt;
 }
 
+bool is_automatic_or_number(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return text == kAutomatic || (error == std::errc{} && end == text.data() + text.size());
+}
+
+// "--denoise" becomes "--denoise=auto" and "--denoise 25" "--denoise=25", so that Boost need not guess. What follows and is neither
+// "auto" nor a number is no argument, but an input, as "./25" is.
+std::vector<std::string> with_missing_arguments(Verb verb, const std::vector<std::string>& arguments) {
+    const auto options = options_of(verb);
+    const auto lacks_argument = [&](const std::string& text) {
+        return std::any_of(options.begin(), options.end(), [&](const Option* option) {
+            return may_lack_argument(*option) && text == std::string("--") + option->name;
+        });
+    };
+    const auto last = std::find(arguments.begin(), arguments.end(), "--") - arguments.begin();  // what follows are inputs
+    std::vector<std::string> result;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+        result.push_back(arguments[i]);
+        if (std::cmp_greater_equal(i, last) || !lacks_argument(arguments[i])) continue;
+        const bool has_value = i + 1 < arguments.size() && is_automatic_or_number(arguments[i + 1]);
+        result.back() += std::string("=") + (has_value ? arguments[++i] : kAutomatic);
+    }
+    return result;
+}
+
 // The options and arguments in the order in which they came. Errors of Boost become ours.
 std::vector<po::option> parse_with_boost(Verb verb, const std::vector<std::string>& arguments) {
     po::options_description known;
@@ -331,11 +391,38 @@ std::vector<po::option> parse_with_boost(Verb verb, const std::vector<std::strin
     constexpr int kStyle = allow_long | long_allow_adjacent | long_allow_next | allow_short | allow_dash_for_short |
                            short_allow_adjacent | short_allow_next | allow_sticky;
     try {
-        return po::command_line_parser(arguments).options(known).positional(positions).style(kStyle).run().options;
+        return po::command_line_parser(with_missing_arguments(verb, arguments)).options(known).positional(positions).style(kStyle).run().options;
     } catch (const po::error& error) {
         const std::string name = text_of(verb).name;
         refuse(name + ": " + error.what() + "; decant " + name + " --help lists the options");
     }
+}
+
+struct Relation {
+    Verb verb;
+    const char *option, *other;
+};
+constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
+                               {Verb::encode, "denoise-model", "denoise"},
+                               {Verb::eval, "sigma", "denoise"},
+                               {Verb::eval, "seed", "denoise"},
+                               {Verb::eval, "noisy", "denoise"},
+                               {Verb::eval, "known-sigma", "denoise"}};
+constexpr Relation kExclusions[] = {{Verb::eval, "quality", "denoise"},
+                                    {Verb::eval, "effort", "denoise"},
+                                    {Verb::eval, "sigma", "noisy"},
+                                    {Verb::eval, "seed", "noisy"},
+                                    {Verb::eval, "known-sigma", "noisy"}};
+
+// given: the names of the options on the command line.
+void check_relations(Verb verb, const std::set<std::string>& given) {
+    const std::string name = text_of(verb).name;
+    for (const Relation& need : kNeeds)
+        if (need.verb == verb && given.contains(need.option) && !given.contains(need.other))
+            refuse(name + ": --" + need.option + " goes with --" + need.other + " only");
+    for (const Relation& exclusion : kExclusions)
+        if (exclusion.verb == verb && given.contains(exclusion.option) && given.contains(exclusion.other))
+            refuse(name + ": --" + exclusion.option + " and --" + exclusion.other + " exclude each other");
 }
 
 void check_together(Verb verb, const Settings& s) {
@@ -351,7 +438,9 @@ void check_together(Verb verb, const Settings& s) {
         refuse("compare: two pictures or two folders are needed, " + std::to_string(s.inputs.size()) + " given");
     if ((verb == Verb::train || verb == Verb::models) && !s.inputs.empty())
         refuse(name + ": takes no argument without an option, \"" + s.inputs.front() + "\" is given");
-    if (verb == Verb::eval && !s.against.empty() && s.qualities.size() < 2)
+    if (s.denoise && !s.against.empty() && s.against != kNonlocalMeans)
+        refuse("eval: --denoise compares with --against nlm, not with \"" + s.against + "\"");
+    if (verb == Verb::eval && !s.denoise && !s.against.empty() && s.qualities.size() < 2)
         refuse("eval: --against compares curves; give two or more qualities, better four, such as -q 10,30,50,70,90");
     if (s.export_checkpoint) {
         if (s.train.checkpoint.empty() || s.trained_model.empty()) refuse("train: --export needs --checkpoint and --out");
@@ -383,6 +472,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     line.has_verb = true;
 
     const auto options = options_of(line.verb);
+    std::set<std::string> given;
     std::string rate_option;  // of those that say how large a file becomes
     for (const po::option& parsed : parse_with_boost(line.verb, {arguments.begin() + 1, arguments.end()})) {
         if (parsed.string_key == "help" || parsed.string_key == "version") {
@@ -403,8 +493,11 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
                        " exclude each other");
             rate_option = parsed.string_key;
         }
+        given.insert(parsed.string_key);
         set(**option, parsed.value.empty() ? "" : parsed.value.front(), line.settings);
     }
+    line.settings.denoise = given.contains("denoise");
+    check_relations(line.verb, given);
     check_together(line.verb, line.settings);
     return line;
 }

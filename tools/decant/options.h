@@ -32,8 +32,15 @@ struct Settings {
     std::vector<double> qualities = {50};
     std::string format, depth;  // of pictures that are written; empty: by the output's name, as stored
     bool skip_if_larger = false, verify = false;
-    std::optional<double> sigma;  // of denoise; none: estimated
+    std::optional<double> sigma;  // none: estimated
     double strength = 100;
+    bool denoise = false;       // encode: before; eval: measure that, not compression
+    std::string denoise_model;  // of encode, as model
+    // Of eval --denoise:
+    std::vector<double> sigmas = {15, 25, 50};
+    std::string noisy;  // folder; empty: noise is added
+    uint64_t seed = 1;
+    bool known_sigma = false;
     int threads = 0;  // 0: all cores
     uint64_t max_pixels = uint64_t{1} << 28;
 

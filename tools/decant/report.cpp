@@ -42,8 +42,9 @@ std::string to_json_line(const FileReport& r) {
               {"seconds", or_null(r.seconds)},
               {"model", or_null(r.model)},
               {"error", or_null(r.error)}};
+    if (!r.denoiser.empty()) line["denoiser"] = r.denoiser;
+    if (r.sigma) line["sigma"] = *r.sigma;  // where noise was taken out
     if (!r.notes.empty()) line["notes"] = r.notes;
-    if (r.sigma) line["sigma"] = *r.sigma;  // of denoise alone
     return to_line(line);
 }
 
@@ -54,7 +55,7 @@ std::string to_words(const FileReport& r) {
     line += ", " + byte_size(r.output_bytes.value_or(0));
     if (r.quality) line += ", quality " + fixed(*r.quality, 2);
     if (r.bpp) line += ", " + fixed(*r.bpp, 3) + " bpp";
-    if (r.sigma) line += ", " + r.model + ", sigma " + fixed(*r.sigma, 1);
+    if (r.sigma) line += ", " + (r.denoiser.empty() ? r.model : r.denoiser) + ", sigma " + fixed(*r.sigma, 1);
     if (r.psnr) line += ", " + fixed(*r.psnr, 2) + " dB";
     return line + ", " + duration(r.seconds.value_or(0));
 }

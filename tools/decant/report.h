@@ -18,6 +18,7 @@ struct FileReport {
     std::optional<int> depth;
     std::optional<double> quality, bpp, psnr, sigma, seconds;
     std::string model;
+    std::string denoiser;  // the model that took noise out, where `model` is another one
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one
     std::vector<std::string> notes;  // what the output lacks, or was converted
