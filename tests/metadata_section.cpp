@@ -57,7 +57,7 @@ TEST_CASE("metadata come back from a section") {
     CHECK(unpack_metadata(container_of(pack_metadata(large).payload)) == large);
     large.xmp.push_back(' ');
     CHECK(failure_of([&] { pack_metadata(large); }).code == ErrorCode::invalid_argument);
-    CHECK(failure_of([&] { pack_metadata({{}, {}, {}, Resolution{{1, 0}, {1, 1}, Resolution::Unit::inch}}}); }).code == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { pack_metadata({{}, {}, {}, Resolution{{1, 0}, {1, 1}, Resolution::Unit::inch}}); }).code == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("kinds that are not known are skipped, kinds that come twice refused") {
