@@ -323,3 +323,29 @@ TEST_CASE("crops are of pictures of other sizes where that is asked for") {
     CHECK(smallest == doctest::Approx(0.5).epsilon(0.05));
     CHECK(largest == doctest::Approx(1.25).epsilon(0.08));
 }
+
+TEST_CASE("patterns are drawn on the share of the crops that is asked for") {
+    Folder folder;
+    for (int i = 0; i < 4; i++) folder.add("p" + std::to_string(i) + ".ppm", make_image(40, 40, [](int, int) { return std::vector<int>{90, 120, 150}; }));
+    const Dataset d(folder.path(), {.held_out_every = 3, .other_colours = false, .patterns = 0.5f});
+    RandomStream random{4};
+    std::vector<uint8_t> crop(32 * 32 * 3);
+    constexpr int kDraws = 2000;
+    int drawn = 0, covered = 0, gray = 0;
+    for (int n = 0; n < kDraws; n++) {
+        d.crop(random, 32, crop);
+        int changed = 0;
+        bool is_gray = true;
+        for (size_t i = 0; i < crop.size(); i += 3) {
+            if (crop[i] == 90 && crop[i + 1] == 120 && crop[i + 2] == 150) continue;
+            changed++;
+            is_gray = is_gray && crop[i] == crop[i + 1] && crop[i] == crop[i + 2];
+        }
+        drawn += changed > 0;
+        covered += changed == 32 * 32;
+        gray += changed > 0 && is_gray;
+    }
+    CHECK(std::abs(drawn / double(kDraws) - 0.5) < 0.04);
+    CHECK(std::abs(covered / double(drawn) - 0.4) < 0.1);  // rectangles that happen to cover all among them
+    CHECK(std::abs(gray / double(drawn) - 0.5) < 0.05);
+}

@@ -1,4 +1,4 @@
-// Pictures for the tests of codec/image, made on the spot from fixed seeds.
+// Pictures for tests: those of samples/, others made on the spot from fixed seeds.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,9 @@
 
 #include "codec/error.h"
 #include "codec/image/image.h"
+#include "codec/image/reader.h"
+#include "codec/io/file.h"
+#include "codec/noise/noise.h"
 
 namespace decant::test {
 
@@ -32,6 +35,17 @@ inline Image smooth_image(std::uint32_t width, std::uint32_t height, int channel
                     static_cast<std::uint8_t>(ramp < 255 ? ramp : 509 - ramp);
             }
     return image;
+}
+
+// One of samples/.
+inline Image sample_image(const std::string& name) { return read_image(read_file(DECANT_SOURCE_DIR "/samples/" + name), name); }
+
+// What add(crop, random) makes of a picture of 8 bits.
+template <class Add>
+Image spoilt(const Image& clean, RandomStream random, const Add& add) {
+    Crop crop(clean);
+    add(crop, random);
+    return to_image(crop);
 }
 
 // As PNG and PPM store 16 bits.

@@ -18,7 +18,6 @@
 #include "codec/decant.h"
 #include "codec/engine/convolution.h"
 #include "codec/engine/integer_graph.h"
-#include "codec/image/reader.h"
 #include "codec/io/file.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
@@ -97,7 +96,7 @@ uint64_t extreme_sums() {
 }
 
 Image crop_of_a_sample() {
-    const Image whole = read_image(read_file(DECANT_SOURCE_DIR "/samples/landscape.png"), "landscape.png");
+    const Image whole = sample_image("landscape.png");
     Image image(200, 144, 3);
     for (uint32_t y = 0; y < image.height; y++) std::copy_n(whole.row(y + 150) + 3 * 200, image.row_size(), image.row(y));
     return image;

@@ -8,21 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "codec/image/reader.h"
-#include "codec/io/file.h"
-#include "codec/noise/noise.h"
+#include "tests/image_samples.h"
 
 using namespace decant;
+using namespace decant::test;
 
 namespace {
 
 Image with_noise(const Image& clean, float sigma, uint32_t seed = 1) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
-    RandomStream random{random_key(seed, 5)};
-    add_gaussian(crop, sigma, random);
-    Image noisy = clean;
-    noisy.samples() = to_bytes(crop);
-    return noisy;
+    return spoilt(clean, {random_key(seed, 5)}, [&](Crop& crop, RandomStream& random) { add_gaussian(crop, sigma, random); });
 }
 
 Image flat(uint32_t width, uint32_t height, int channels, uint8_t value = 128) {
@@ -42,11 +36,6 @@ Image textured(uint32_t width, uint32_t height) {
         }
     }
     return image;
-}
-
-Image sample(const std::string& name) {
-    const std::string path = std::string(DECANT_SOURCE_DIR) + "/samples/" + name;
-    return read_image(read_file(path), path);
 }
 
 double estimate(const Image& image) { return estimate_noise_level(SampleView(image)).sigma; }
@@ -77,7 +66,7 @@ TEST_CASE("noise of textured pictures is found within 10 %") {
 TEST_CASE("noise of photographs is found, and their finest texture with it") {
     for (const std::string name : {"landscape.png", "still_life.png", "page.png", "bricks.png", "foliage.jpg", "flower.webp"}) {
         CAPTURE(name);
-        const Image clean = sample(name);
+        const Image clean = sample_image(name);
         const double own = estimate(clean);
         MESSAGE(name << ": without added noise " << own);
         for (float sigma : {5.0f, 10.0f, 25.0f, 50.0f}) {

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "codec/image/metrics.h"
-#include "codec/noise/noise.h"
 #include "tests/image_samples.h"
 
 using namespace decant;
@@ -15,10 +14,7 @@ using namespace decant::test;
 namespace {
 
 Image with_noise(const Image& clean, float sigma) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
-    RandomStream random{1};
-    add_gaussian(crop, sigma, random);
-    return Image(clean.width, clean.height, clean.channels, to_bytes(crop));
+    return spoilt(clean, {1}, [&](Crop& crop, RandomStream& random) { add_gaussian(crop, sigma, random); });
 }
 
 }  // namespace

@@ -3,34 +3,22 @@
 
 #include <doctest/doctest.h>
 
-#include <string>
-
-#include "codec/image/reader.h"
-#include "codec/io/file.h"
 #include "codec/noise/mixture.h"
+#include "tests/image_samples.h"
 
 using namespace decant;
+using namespace decant::test;
 
 namespace {
 
-Image sample(const std::string& name) {
-    const std::string path = std::string(DECANT_SOURCE_DIR) + "/samples/" + name;
-    return read_image(read_file(path), path);
-}
-
 Image spoilt(const Image& clean, NoiseDomain domain, uint32_t seed) {
-    Crop crop(int(clean.width), int(clean.height), clean.channels, clean.samples());
-    RandomStream random{random_key(seed, 11)};
-    add_noise(domain, crop, random);
-    Image result = clean;
-    result.samples() = to_bytes(crop);
-    return result;
+    return test::spoilt(clean, {random_key(seed, 11)}, [&](Crop& crop, RandomStream& random) { add_noise(domain, crop, random); });
 }
 
 }  // namespace
 
 TEST_CASE("a page is known, spoilt or not, gray or RGB, 8 or 16 bits") {
-    const Image page = sample("page.png");
+    const Image page = sample_image("page.png");
     CHECK(is_page(SampleView(page)));
     int known = 0;
     for (uint32_t seed = 0; seed < 10; seed++) known += is_page(SampleView(spoilt(page, NoiseDomain::page, seed)));
@@ -47,7 +35,7 @@ TEST_CASE("a page is known, spoilt or not, gray or RGB, 8 or 16 bits") {
 TEST_CASE("photographs are no pages, noisy or not") {
     for (const char* name : {"landscape.png", "still_life.png", "film_grain.png", "foliage.jpg", "flower.webp", "bricks.png"}) {
         CAPTURE(name);
-        const Image photo = sample(name);
+        const Image photo = sample_image(name);
         CHECK(!is_page(SampleView(photo)));
         for (uint32_t seed = 0; seed < 4; seed++) CHECK(!is_page(SampleView(spoilt(photo, NoiseDomain::photo, seed))));
     }

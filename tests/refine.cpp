@@ -10,8 +10,6 @@
 #include "codec/decant.h"
 #include "codec/error.h"
 #include "codec/image/metrics.h"
-#include "codec/image/reader.h"
-#include "codec/io/file.h"
 #include "codec/latents/fixed_point.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
@@ -39,7 +37,7 @@ ModelContents smooth_contents() {
 }
 
 Image corner_of(const std::string& name) {
-    const Image whole = read_image(read_file(DECANT_SOURCE_DIR "/samples/" + name), name);
+    const Image whole = sample_image(name);
     Image image(std::min(whole.width, 144u), std::min(whole.height, 128u), whole.channels);
     for (uint32_t y = 0; y < image.height; y++) std::copy_n(whole.row(y), image.row_size(), image.row(y));
     return image;

@@ -41,7 +41,8 @@ public:
 
     const Model& model() const;
 
-    // Gray or RGB of any size, of 8 or 16 bits a sample; the result is rounded once, to its own depth. A network for gray takes the channels of RGB one by one; one for RGB sees gray as R = G = B.
+    // Gray or RGB of any size, of 8 or 16 bits a sample; the result is rounded once, to its own depth. A network for gray takes the
+    // channels of RGB one by one; one for RGB sees gray as R = G = B.
     // Throws Error invalid_argument for options out of range or a malformed image.
     DenoiseResult denoise(const Image& image, const DenoiseOptions& options = {});
     // The same between any two depths; dst has as many samples as src, in memory of its own. The result is the level.

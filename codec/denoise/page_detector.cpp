@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "codec/image/luma.h"
+
 namespace decant {
 namespace {
 
@@ -45,7 +47,7 @@ Reduced reduce(const SampleView& picture) {
             }
             const auto [low, high] = std::minmax({p[0], p[1], p[2]});
             r.saturation += double(share * (high - low));
-            r.luma.push_back(share * (0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2]));  // BT.601
+            r.luma.push_back(share * luma(p[0], p[1], p[2]));
         }
     }
     if (!r.luma.empty()) r.saturation /= double(r.luma.size());
@@ -58,6 +60,17 @@ float quantile(std::vector<float>& values, double share) {
     return *at;
 }
 
+// Of the noise that is left, by the median of the finest diagonal details (Donoho & Johnstone 1994).
+float remaining_noise(const Reduced& r) {
+    std::vector<float> details;
+    for (int y = 0; y + 1 < r.height; y += 2) {
+        const float* upper = r.luma.data() + size_t(y) * size_t(r.width);
+        const float* lower = upper + r.width;
+        for (int x = 0; x + 1 < r.width; x += 2) details.push_back(0.5f * std::fabs(upper[x] - upper[x + 1] - lower[x] + lower[x + 1]));
+    }
+    return quantile(details, 0.5) / 0.6745f;
+}
+
 }  // namespace
 
 PageEvidence page_evidence(const SampleView& picture) {
@@ -65,6 +78,7 @@ PageEvidence page_evidence(const SampleView& picture) {
     const int rows = r.height / kCell, columns = r.width / kCell;
     PageEvidence e;
     if (rows < 2 || columns < 2) return e;
+    const float noise = remaining_noise(r);
     struct Cell {
         float dark, middle, light, top;
     };
@@ -77,7 +91,9 @@ PageEvidence page_evidence(const SampleView& picture) {
                 const float* row = r.luma.data() + size_t(y * kCell + i) * size_t(r.width) + size_t(x) * kCell;
                 values.insert(values.end(), row, row + kCell);
             }
-            cells.push_back({quantile(values, 0.06), quantile(values, 0.5), quantile(values, 0.9), quantile(values, 0.95)});
+            // Quantiles of what is below the noise: its own, those of a normal distribution, are taken away.
+            cells.push_back({quantile(values, 0.06) + 1.55f * noise, quantile(values, 0.5), quantile(values, 0.9) - 1.28f * noise,
+                             quantile(values, 0.95) - 1.64f * noise});
         }
     }
     // The ground of a cell is what is light in the cells around it, even where it is covered itself.
@@ -117,7 +133,7 @@ PageEvidence page_evidence(const SampleView& picture) {
 }
 
 bool is_page(const PageEvidence& e) {
-    return e.ground > 90 && e.roughness < 0.022 && e.saturation < 45 && e.strokes > 0.06 && e.strokes > 0.62 * e.marked;
+    return e.ground > 90 && e.roughness < 0.022 && e.saturation < 25 && e.strokes > 0.06 && e.strokes > 0.62 * e.marked;
 }
 
 }  // namespace decant

@@ -4,8 +4,8 @@
 // ground is still the median of what surrounds them. Photographs seldom have both. What is on the line counts as a photograph: the
 // network for pages would make white of it.
 //
-// Of 342 crops and noisy crops of photographs 7 are taken for pages, half of those drawings; of 140 crops of pages, half of them
-// spoilt by codec/noise/page.h, 21 for photographs, most of which are empty or nearly so.
+// Of 342 crops and noisy crops of photographs 4 are taken for pages, half of those drawings; of 140 crops of pages, half of them
+// spoilt by codec/noise/page.h, 25 for photographs, most of which are empty or nearly so.
 #pragma once
 
 #include "codec/image/sample_view.h"

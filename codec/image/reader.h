@@ -23,9 +23,9 @@ struct ReadOptions {
 
 // Decodes one picture. The format is told by the content, never by a file name; `name` only appears in messages.
 //
-// The pixels come as they are stored: 16 bits a sample stay 16, fewer than 8 become 8; no colour conversion beyond palette or CMYK to RGB, no gamma, and no rotation by
-// EXIF or TIFF orientation tags. Gray stays 1 channel, except in WebP, which has no gray. Alpha that is opaque
-// everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
+// The pixels come as they are stored: 16 bits a sample stay 16, fewer than 8 become 8; no colour conversion beyond palette
+// or CMYK to RGB, no gamma, and no rotation by EXIF or TIFF orientation tags. Gray stays 1 channel,
+// except in WebP, which has no gray. Alpha that is opaque everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
 //
 // Throws Error: corrupt (damaged, truncated, empty), limit (more pixels than `max_pixels`), unsupported (not a known
 // format, samples that are not unsigned integers of up to 8 or of 16 bits, transparency, animation, or the OpenCV module is

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "codec/error.h"
+#include "codec/image/luma.h"
 #include "codec/image/reader.h"
 #include "codec/image/reflection.h"
 #include "codec/image/writer.h"
@@ -112,21 +113,21 @@ Crop demosaiced(const Crop& sensor) {
 // What a camera does to noise in brightness and in colour.
 void smooth_noise(Crop& noise, const CameraNoise& n) {
     if (n.luma_radius <= 0 && n.chroma_radius <= 0 && n.sharpening <= 0) return;
-    Crop luma(noise.width, noise.height, 1);
-    for (size_t i = 0; i < luma.values.size(); i++) {
+    Crop bright(noise.width, noise.height, 1);
+    for (size_t i = 0; i < bright.values.size(); i++) {
         float* p = noise.values.data() + 3 * i;
-        luma.values[i] = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
-        for (size_t c = 0; c < 3; c++) p[c] -= luma.values[i];
+        bright.values[i] = luma(p[0], p[1], p[2]);
+        for (size_t c = 0; c < 3; c++) p[c] -= bright.values[i];
     }
     if (n.chroma_radius > 0) blur(noise, n.chroma_radius);
-    if (n.luma_radius > 0) blur(luma, n.luma_radius);
+    if (n.luma_radius > 0) blur(bright, n.luma_radius);
     if (n.sharpening > 0) {
-        Crop soft = luma;
+        Crop soft = bright;
         blur(soft, 1.0f);
-        for (size_t i = 0; i < luma.values.size(); i++) luma.values[i] += n.sharpening * (luma.values[i] - soft.values[i]);
+        for (size_t i = 0; i < bright.values.size(); i++) bright.values[i] += n.sharpening * (bright.values[i] - soft.values[i]);
     }
-    for (size_t i = 0; i < luma.values.size(); i++) {
-        for (size_t c = 0; c < 3; c++) noise.values[3 * i + c] += luma.values[i];
+    for (size_t i = 0; i < bright.values.size(); i++) {
+        for (size_t c = 0; c < 3; c++) noise.values[3 * i + c] += bright.values[i];
     }
 }
 
@@ -153,11 +154,15 @@ void finish(Crop& crop) {
     for (float& v : crop.values) v = std::clamp(std::floor(v + 0.5f), 0.0f, 255.0f);
 }
 
+Crop::Crop(const Image& image) : Crop(int(image.width), int(image.height), image.channels, image.samples()) {}
+
 std::vector<uint8_t> to_bytes(const Crop& crop) {
     std::vector<uint8_t> bytes(crop.values.size());
     for (size_t i = 0; i < bytes.size(); i++) bytes[i] = uint8_t(std::clamp(crop.values[i] + 0.5f, 0.0f, 255.0f));
     return bytes;
 }
+
+Image to_image(const Crop& crop) { return Image(uint32_t(crop.width), uint32_t(crop.height), crop.channels, to_bytes(crop)); }
 
 double rms_difference(const Crop& a, const Crop& b) {
     if (a.values.size() != b.values.size())
@@ -254,7 +259,7 @@ void add_camera_noise(Crop& crop, const CameraNoise& n, RandomStream& random) {
     for (size_t i = 0; i < crop.pixels(); i++) {
         const float* p = noise.values.data() + 3 * i;
         if (gray) {
-            crop.values[i] += 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
+            crop.values[i] += luma(p[0], p[1], p[2]);
         } else {
             for (size_t c = 0; c < 3; c++) crop.values[3 * i + c] += p[c];
         }
@@ -283,10 +288,9 @@ void add_salt_and_pepper(Crop& crop, float share, RandomStream& random) {
 }
 
 void compress_jpeg(Crop& crop, int quality) {
-    const Image image(uint32_t(crop.width), uint32_t(crop.height), crop.channels, to_bytes(crop));
     WriteOptions options;
     options.jpeg_quality = quality;
-    const Image decoded = read_image(encode_image(image, ImageFormat::jpeg, options), "JPEG noise");
+    const Image decoded = read_image(encode_image(to_image(crop), ImageFormat::jpeg, options), "JPEG noise");
     std::copy(decoded.samples().begin(), decoded.samples().end(), crop.values.begin());
 }
 

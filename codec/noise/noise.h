@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/image/image.h"
 #include "codec/tensor/random.h"
 
 namespace decant {
@@ -21,6 +22,8 @@ struct Crop {
     Crop(int columns, int rows, int channel_count);
     // From 8 bits. Throws Error invalid_argument unless samples fit the shape.
     Crop(int columns, int rows, int channel_count, std::span<const uint8_t> samples);
+    // Throws Error invalid_argument unless the picture has 8 bits a sample.
+    explicit Crop(const Image& image);
 
     size_t pixels() const { return size_t(width) * size_t(height); }
     float& at(int y, int x, int c) { return values[(size_t(y) * size_t(width) + size_t(x)) * size_t(channels) + size_t(c)]; }
@@ -30,6 +33,7 @@ struct Crop {
 // To what an 8-bit file holds: rounded and clipped.
 void finish(Crop& crop);
 std::vector<uint8_t> to_bytes(const Crop& crop);
+Image to_image(const Crop& crop);
 // The square root of the mean squared difference.
 double rms_difference(const Crop& a, const Crop& b);
 

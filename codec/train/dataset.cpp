@@ -4,11 +4,13 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <numbers>
 #include <optional>
 #include <string_view>
 #include <thread>
 
 #include "codec/error.h"
+#include "codec/image/luma.h"
 #include "codec/image/reader.h"
 #include "codec/io/file.h"
 #include "codec/noise/noise.h"
@@ -57,10 +59,43 @@ void vary_colours(RandomStream& random, std::span<uint8_t> rgb) {
     const float contrast = std::exp2(random.next() * 1.2f - 0.4f), saturation = std::exp2(random.next() * 1.6f - 0.6f);
     const float brightness = 128.0f + 50.0f * (random.next() - 0.5f);
     for (size_t i = 0; i < rgb.size(); i += 3) {
-        const float luma = 0.299f * float(rgb[i]) + 0.587f * float(rgb[i + 1]) + 0.114f * float(rgb[i + 2]);
+        const float bright = luma(rgb[i], rgb[i + 1], rgb[i + 2]);
         for (size_t c = 0; c < 3; c++) {
-            const float v = (luma + (float(rgb[i + c]) - luma) * saturation - 128.0f) * contrast + brightness;
+            const float v = (bright + (float(rgb[i + c]) - bright) * saturation - 128.0f) * contrast + brightness;
             rgb[i + c] = uint8_t(std::clamp(v + 0.5f, 0.0f, 255.0f));
+        }
+    }
+}
+
+// Lines, dots, rings and checks, fine and regular as no photograph is: a network that has never seen such answers with anything.
+// They cover a rectangle of the crop, often all of it.
+void draw_pattern(RandomStream& random, int side, std::span<uint8_t> rgb) {
+    const auto between = [&](float low, float high) { return low + (high - low) * random.next(); };
+    const int kind = random.below(4);
+    const float period = 2.0f * std::exp2(between(0.0f, 4.0f)), angle = std::numbers::pi_v<float> * random.next();
+    const float ny = std::sin(angle) / period, nx = std::cos(angle) / period, phase = random.next();
+    const float cy = between(-0.5f, 1.5f) * float(side), cx = between(-0.5f, 1.5f) * float(side);
+    const float chirp = between(0.1f, 0.5f) / float(side);  // of rings: cycles a pixel, a pixel from the centre
+    const float hard = random.next() < 0.5f ? 1.0f : 20.0f, threshold = between(-0.8f, 0.8f);
+    float low[3], high[3];
+    const bool gray = random.next() < 0.5f;
+    for (int c = 0; c < 3; c++) {
+        low[c] = gray && c > 0 ? low[0] : between(0.0f, 255.0f);
+        high[c] = gray && c > 0 ? high[0] : between(0.0f, 255.0f);
+    }
+    int y0 = 0, x0 = 0, y1 = side, x1 = side;
+    if (random.next() < 0.6f) {
+        y0 = random.below(side), x0 = random.below(side);
+        y1 = y0 + 1 + random.below(side - y0), x1 = x0 + 1 + random.below(side - x0);
+    }
+    const auto wave = [](float turns) { return std::sin(2.0f * std::numbers::pi_v<float> * turns); };
+    for (int y = y0; y < y1; y++) {
+        for (int x = x0; x < x1; x++) {
+            const float u = nx * float(x) + ny * float(y) + phase, v = nx * float(y) - ny * float(x);
+            const float r2 = (float(y) - cy) * (float(y) - cy) + (float(x) - cx) * (float(x) - cx);
+            const float value = kind == 0 ? wave(u) : kind == 1 ? wave(u) * wave(v) : kind == 2 ? 0.5f * (wave(u) + wave(v)) : wave(0.5f * chirp * r2 + phase);
+            const float t = std::clamp(0.5f + 0.5f * hard * (value - (hard > 1.0f ? threshold : 0.0f)), 0.0f, 1.0f);
+            for (size_t c = 0; c < 3; c++) rgb[size_t(y * side + x) * 3 + c] = uint8_t(low[c] + (high[c] - low[c]) * t + 0.5f);
         }
     }
 }
@@ -165,6 +200,7 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
             if (turn & 4) swap_pixels(y, x, x, y);
         }
     }
+    if (options_.patterns > 0 && random.next() < options_.patterns) draw_pattern(random, side, dst);
     if (options_.other_colours) vary_colours(random, dst.first(size_t(side) * size_t(side) * 3));
 }
 

@@ -5,6 +5,7 @@
 
 #include "codec/denoise/network_input.h"
 #include "codec/denoise/noise_level.h"
+#include "codec/image/luma.h"
 #include "codec/noise/mixture.h"
 #include "codec/train/denoise_step.h"
 
@@ -15,8 +16,8 @@ namespace {
 std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
     if (channels == 3) return {rgb.begin(), rgb.end()};
     std::vector<uint8_t> gray(rgb.size() / 3);
-    for (size_t i = 0; i < gray.size(); i++) {  // luma of BT.601
-        gray[i] = uint8_t(0.299f * float(rgb[3 * i]) + 0.587f * float(rgb[3 * i + 1]) + 0.114f * float(rgb[3 * i + 2]) + 0.5f);
+    for (size_t i = 0; i < gray.size(); i++) {
+        gray[i] = uint8_t(luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) + 0.5f);
     }
     return gray;
 }
@@ -75,22 +76,22 @@ private:
 class DenoiseValidation : public ValidationStep {
 public:
     DenoiseValidation(const Description& d, DataType compute, CodecWeights& weights, int side)
-        : description_(d), step_(d, weights, {1, side, side, compute}), side_(side) {}
+        : domain_(d.noise), step_(d, weights, {1, side, side, compute}), side_(side) {}
 
     ValidationPoint run(std::span<const uint8_t> rgb, size_t index, double level, const Parameters& parameters) override {
         const std::vector<uint8_t> clean = in_channels(rgb, step_.channels());
         Crop crop(side_, side_, step_.channels(), clean);
         const Crop before = crop;
-        RandomStream random{random_key(0, 6, index, uint64_t(level * 1000))};
-        float sigma = float(level);
-        if (level == kMixtureLevel) {
-            add_noise(description_.noise, crop, random);
+        RandomStream random{random_key(0, 6, index, uint64_t(int64_t(level * 1000)))};
+        const bool is_mixture = level == kMixtureLevel;
+        if (is_mixture) {
+            add_noise(domain_, crop, random);
         } else {
-            add_gaussian(crop, sigma, random);
+            add_gaussian(crop, float(level), random);
             finish(crop);
         }
         const std::vector<uint8_t> noisy = to_bytes(crop);
-        if (level == kMixtureLevel) sigma = blind_level(side_, step_.channels(), noisy);
+        const float sigma = is_mixture ? blind_level(side_, step_.channels(), noisy) : float(level);
         ValidationPoint p;
         p.psnr = psnr_of(step_.run({noisy, clean, {&sigma, 1}}, parameters, {}).mse[0]);
         const double rms = rms_difference(crop, before) / 255.0;
@@ -99,7 +100,7 @@ public:
     }
 
 private:
-    const Description& description_;
+    const NoiseDomain domain_;
     DenoiseStep step_;
     const int side_;
 };

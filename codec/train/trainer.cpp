@@ -98,6 +98,22 @@ void check(const TrainOptions& o) {
     require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
 }
 
+// What the pictures of the model's domain may be turned into.
+DatasetOptions dataset_options(const Description& description, const TrainOptions& options) {
+    DatasetOptions o;
+    o.min_side = std::max(options.crop, kValidationSide);
+    o.max_bytes = options.max_bytes;
+    if (description.task != Task::denoise) return o;
+    o.patterns = 0.06f;
+    if (description.noise == NoiseDomain::page) {
+        // A clean page is white, and scanned at all resolutions.
+        o.other_colours = false;
+        o.smallest_size = 0.5;
+        o.largest_size = 1.25;
+    }
+    return o;
+}
+
 // How good `parameters` are on the held-out crops.
 class Validation {
 public:
@@ -159,7 +175,11 @@ private:
 class Trainer {
 public:
     Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
-        : description_(d), options_(o), report_(report), dataset_(o.data, dataset_options(d, o, std::max(o.crop, kValidationSide))), task_(make_training_task(description_, options_, dataset_)) {
+        : description_(d),
+          options_(o),
+          report_(report),
+          dataset_(o.data, dataset_options(d, o)),
+          task_(make_training_task(description_, options_, dataset_)) {
         if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
             state_ = resume(o.checkpoint, d);
         } else {
@@ -312,19 +332,6 @@ private:
 };
 
 }  // namespace
-
-DatasetOptions dataset_options(const Description& description, const TrainOptions& options, int min_side) {
-    DatasetOptions o;
-    o.min_side = min_side;
-    o.max_bytes = options.max_bytes;
-    if (description.task == Task::denoise && description.noise == NoiseDomain::page) {
-        // A clean page is white, and scanned at all resolutions.
-        o.other_colours = false;
-        o.smallest_size = 0.5;
-        o.largest_size = 1.25;
-    }
-    return o;
-}
 
 std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options, const Dataset& dataset) {
     switch (description.task) {

@@ -56,9 +56,6 @@ protected:
 // Of an error of values in 0 … 1; no more than 100 dB, so that means of it stay finite.
 inline double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
 
-// What the pictures of this task's domain may be turned into. min_side: of pictures that crops can be taken from.
-DatasetOptions dataset_options(const Description& description, const TrainOptions& options, int min_side);
-
 // All must outlive the task.
 std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options,
                                                  const Dataset& dataset);

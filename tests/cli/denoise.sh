@@ -101,8 +101,3 @@ done
 expect_exit 0 "$DECANT" denoise -m gray film_grain.png -f
 expect_contains "$ERR" 'denoise-gray, sigma'
 expect_exit 0 "$DECANT" denoise -m photo zone_plate.pgm -f
-
-# The one that is needed is missing: that file fails.
-rm models/denoise-gray.safetensors
-expect_exit 1 "$DECANT" denoise zone_plate.pgm film_grain.png -f
-expect_contains "$ERR" 'zone_plate.pgm'

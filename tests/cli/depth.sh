@@ -2,7 +2,7 @@
 # 16 bits a sample: kept from end to end, reduced only where --depth 8 asks for it, refused where they cannot be held.
 source "$(dirname "$0")/lib.bash"
 
-denoise=("$DECANT" denoise -m photo)
+denoise=("$DECANT" denoise -m gray)
 
 # A ramp over 40 of 256 levels with noise of 6 levels: clean.pgm and noisy.pgm, both of 16 bits.
 python3 - <<'PYTHON'

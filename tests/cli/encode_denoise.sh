@@ -2,10 +2,6 @@
 # encode --denoise: the file holds the clean picture, the level is in the report, the value may be missing.
 source "$(dirname "$0")/lib.bash"
 
-field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())[sys.argv[2]])' "$OUT" "$1"; }
-within() {  # LOW VALUE HIGH
-    python3 -c 'import sys; low, value, high = map(float, sys.argv[1:]); sys.exit(not low <= value <= high)' "$@" || fail "$2 is not in $1 ... $3"
-}
 psnr_of() {  # FILE.dcn  against the clean picture
     expect_exit 0 "$DECANT" decode "$1" -o "$1.png"
     expect_exit 0 "$DECANT" compare --json "$SAMPLES/landscape.png" "$1.png"
@@ -17,8 +13,8 @@ expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 25 --output-dir . "$SAMP
 mv landscape.png denoised.png
 expect_exit 0 "$DECANT" encode --target-bpp 0.5 landscape_noisy.png -o as_it_is.dcn
 expect_exit 0 "$DECANT" encode --target-bpp 0.5 --denoise --json landscape_noisy.png -o clean.dcn
-within 22 "$(field sigma)" 30
-within 0.495 "$(field bpp)" 0.5
+expect_within 22 "$(field sigma)" 30
+expect_within 0.495 "$(field bpp)" 0.5
 [[ $(field model) == photo && $(field denoiser) == denoise* ]] || fail "not the models"
 as_it_is=$(psnr_of as_it_is.dcn)
 clean=$(psnr_of clean.dcn)
@@ -30,10 +26,10 @@ expect_exit 0 "$DECANT" encode -q 40 --denoise landscape_noisy.png -o both.dcn
 expect_contains "$ERR" ', sigma '
 expect_same both.dcn second.dcn
 expect_exit 0 "$DECANT" encode --target-psnr 33 --verify --denoise auto --json landscape_noisy.png -o psnr.dcn
-within 33 "$(field psnr)" 33.05
+expect_within 33 "$(field psnr)" 33.05
 expect_exit 0 "$DECANT" decode psnr.dcn -o psnr.png
 expect_exit 0 "$DECANT" compare --json denoised.png psnr.png
-within 33 "$(field psnr)" 33.05
+expect_within 33 "$(field psnr)" 33.05
 expect_exit 0 "$DECANT" denoise -m photo --sigma 15 --strength 60 landscape_noisy.png -o weak.png
 expect_exit 0 "$DECANT" encode -q 40 weak.png -o second.dcn -f
 expect_exit 0 "$DECANT" encode -q 40 --denoise 15 --strength 60 landscape_noisy.png -o both.dcn -f --json

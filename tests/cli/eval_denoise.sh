@@ -11,7 +11,6 @@ results, pictures = report["results"], report["pictures"]
 assert eval(sys.argv[2]), json.dumps(report, indent=1)
 PYTHON
 }
-field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())[sys.argv[2]])' "$OUT" "$1"; }
 
 mkdir clean
 cp "$SAMPLES/film_grain.png" clean
@@ -20,15 +19,15 @@ printf 'P5 240 200 255\n' >flat.pgm
 head -c 48000 /dev/zero | tr '\0' '\200' >>flat.pgm
 
 # The noise is what it says, on a picture that does not clip: MSE = σ² + 1/12. Blind, the level is found.
-expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 5,25 --json flat.pgm
+expect_exit 0 "$DECANT" eval --denoise -m gray --sigma 5,25 --json flat.pgm
 check 'results["sigma"] == [5, 25]'
 check 'all(abs(10 ** (4.8130803 - db / 10) / (s * s + 1 / 12) - 1) < 0.03 for s, db in zip(results["sigma"], results["psnr-rgb-noisy"]))'
 check 'all(abs(e / s - 1) < 0.1 for s, e in zip(results["sigma"], results["estimated-sigma"]))'
 check 'all(gain > 8 for gain in results["psnr-rgb-gain"])'
 cp "$OUT" first.json
-expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 25 --json flat.pgm
+expect_exit 0 "$DECANT" eval --denoise -m gray --sigma 25 --json flat.pgm
 check "pictures[0]['psnr-rgb'][0] == json.load(open('first.json'))['pictures'][0]['psnr-rgb'][1]"
-expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 25 --seed 7 --json flat.pgm
+expect_exit 0 "$DECANT" eval --denoise -m gray --sigma 25 --seed 7 --json flat.pgm
 check "pictures[0]['psnr-rgb-noisy'][0] != json.load(open('first.json'))['pictures'][0]['psnr-rgb-noisy'][1]"
 
 # All of the report, and each figure again by other means.

@@ -130,3 +130,11 @@ expect_magic() {  # FILE HEX  the first bytes of the file
     bytes=$(head -c $((${#2} / 2)) -- "$1" | od -An -tx1 | tr -d ' \n')
     [[ $bytes == "$2" ]] || fail "$1 starts with $bytes instead of $2"
 }
+
+field() {  # KEY  its value in the first line of JSON in $OUT
+    python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())[sys.argv[2]])' "$OUT" "$1"
+}
+
+expect_within() {  # LOW VALUE HIGH
+    python3 -c 'import sys; low, value, high = map(float, sys.argv[1:]); sys.exit(not low <= value <= high)' "$@" || fail "$2 is not in $1 ... $3"
+}

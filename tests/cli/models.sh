@@ -4,8 +4,8 @@ source "$(dirname "$0")/lib.bash"
 
 make_png a.png
 expect_exit 0 "$DECANT" models --json
-photo=$(python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["file"])' "$OUT")
-identity=$(python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["identity"])' "$OUT")
+photo=$(field file)
+identity=$(field identity)
 expect_file "$photo"
 
 # By name from $DECANT_MODELS, and by file.

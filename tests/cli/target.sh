@@ -5,14 +5,9 @@ source "$(dirname "$0")/lib.bash"
 cp "$SAMPLES/film_grain.png" grain.png
 make_png small.png 90 70
 
-# within LOW VALUE HIGH
-within() {
-    python3 -c 'import sys; low, value, high = map(float, sys.argv[1:]); sys.exit(not low <= value <= high)' "$@" || fail "$2 is not in $1 ... $3"
-}
-field() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())[sys.argv[2]])' "$OUT" "$1"; }
 
 expect_exit 0 "$DECANT" encode --target-size 12K grain.png -o size.dcn
-within 11880 "$(stat -c %s size.dcn)" 12000
+expect_within 11880 "$(stat -c %s size.dcn)" 12000
 expect_lacks "$ERR" 'not to be had'
 expect_exit 0 "$DECANT" encode --target-size 12000 grain.png -o same.dcn
 expect_same size.dcn same.dcn
@@ -20,14 +15,14 @@ expect_exit 0 "$DECANT" encode --target-size 0.012M grain.png -o same.dcn -f
 expect_same size.dcn same.dcn
 
 expect_exit 0 "$DECANT" encode --json --target-bpp 0.6 grain.png -o bpp.dcn
-within 0.594 "$(field bpp)" 0.6
-within 0 "$(field quality)" 100
+expect_within 0.594 "$(field bpp)" 0.6
+expect_within 0 "$(field quality)" 100
 
 expect_exit 0 "$DECANT" encode --json --target-psnr 33 grain.png -o psnr.dcn
-within 33 "$(field psnr)" 33.05
+expect_within 33 "$(field psnr)" 33.05
 expect_exit 0 "$DECANT" decode psnr.dcn -o psnr.png
 expect_exit 0 "$DECANT" compare --json grain.png psnr.png
-within 33 "$(field psnr)" 33.05
+expect_within 33 "$(field psnr)" 33.05
 
 # A batch: each file for itself.
 expect_exit 0 "$DECANT" encode --target-bpp 1 grain.png small.png --output-dir batch
@@ -40,7 +35,7 @@ expect_exit 0 "$DECANT" encode -q 0 small.png -o lowest.dcn
 [[ $(stat -c %s lowest.dcn) == "$(stat -c %s least.dcn)" ]] || fail "not the smallest file"
 expect_exit 0 "$DECANT" encode --json --target-psnr 99 small.png -o most.dcn
 expect_contains "$ERR" 'small.png: --target-psnr 99 is not to be had'
-within 100 "$(field quality)" 100
+expect_within 100 "$(field quality)" 100
 
 for arguments in '-q 50 --target-bpp 1' '--target-bpp 1 -q 50' '--target-bpp 1 --target-size 5K' '--target-size 5K --target-psnr 30' \
     '--target-psnr 30 --target-bpp 1' '--target-size 5G' '--target-size K' '--target-size 0' '--target-size -5K' '--target-size 1e300' \

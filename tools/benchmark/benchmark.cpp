@@ -223,7 +223,8 @@ private:
             {"WebP, cwebp -mt", "cwebp", "-quiet -mt {in} -o {out}", ".webp", "dwebp", "-quiet -mt {in} -o {out}"},
             {"JPEG XL, cjxl", "cjxl", "--quiet --num_threads=" + threads + " {in} {out}", ".jxl", "djxl", "--quiet --num_threads=" + threads + " {in} {out}"}};
         std::printf("\nwhole commands, a picture each unless said otherwise, with start-up and PNG; ratios: to decant's for a folder and for a picture\n");
-        std::erase_if(peers, [](const Peer& peer) {
+        std::erase_if(peers, [&](const Peer& peer) {
+            if (peer.encoder == options_.program) return false;  // what the others are compared with
             for (const std::string& program : {peer.encoder, peer.decoder}) {
                 if (std::system(("command -v '" + program + "' > /dev/null").c_str()) == 0) continue;
                 std::printf("%s is missing: no %s\n", program.c_str(), peer.name.c_str());

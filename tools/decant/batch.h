@@ -16,7 +16,8 @@
 
 namespace decant::cli {
 
-// Bounds the pictures that are in memory at once, by their pixels of 8 bits a sample, in the order of arrival. One that is larger than the bound is let in alone.
+// Bounds the pictures that are in memory at once, by their pixels of 8 bits a sample, in the order of arrival. One that is
+// larger than the bound is let in alone.
 class PictureGate {
 public:
     void enter(uint64_t pixels);

@@ -57,12 +57,13 @@ static_assert(std::size(kTable) == kMeasures);
 
 std::vector<Measure> measures(bool with_nlm) { return {kTable, kTable + (with_nlm ? kMeasures : kNlmPsnr)}; }
 
-// Of 8 bits a sample, with which the figures of others are made. The same for the same seed, picture and level, whatever else is measured in the run.
+// Of 8 bits a sample, with which the figures of others are made. The same for the same seed, picture and level, whatever else is
+// measured in the run.
 Image with_noise(const Image& clean, double sigma, uint64_t seed, size_t picture) {
-    Crop crop(static_cast<int>(clean.width), static_cast<int>(clean.height), clean.channels, clean.samples());
+    Crop crop(clean);
     RandomStream random{random_key(seed, picture, std::bit_cast<uint64_t>(sigma))};
     add_gaussian(crop, static_cast<float>(sigma), random);
-    return Image(clean.width, clean.height, clean.channels, to_bytes(crop));
+    return to_image(crop);
 }
 
 class DenoiseEvaluation {
