@@ -76,13 +76,15 @@ Bytes icc_segment(const Bytes& icc, int number, int count) {
     return jpeg_segment(0xE2, std::string("ICC_PROFILE\0", 12), data);
 }
 
+Bytes big_endian(std::uint64_t value) {
+    Bytes bytes;
+    append_number(bytes, value, 4, ByteOrder::big);
+    return bytes;
+}
+
 Bytes png_chunk(const std::string& type, const Bytes& data) {
-    Bytes chunk;
-    append_number(chunk, data.size(), 4, ByteOrder::big);
     const Bytes body = concatenated({bytes_of(type), data});
-    chunk.insert(chunk.end(), body.begin(), body.end());
-    append_number(chunk, crc32(0, body.data(), static_cast<uInt>(body.size())), 4, ByteOrder::big);
-    return chunk;
+    return concatenated({big_endian(data.size()), body, big_endian(crc32(0, body.data(), static_cast<uInt>(body.size())))});
 }
 
 Bytes png_with(const std::string& type, const Bytes& data) {

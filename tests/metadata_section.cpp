@@ -106,13 +106,17 @@ TEST_CASE("a frame that claims much is refused before memory is taken for it") {
 TEST_CASE("damage that the section's checksum would let pass is seen by the frame's") {
     const Bytes good = pack_metadata(all_metadata()).payload;
     for (size_t size = 0; size < good.size(); ++size) CHECK(code_of(Bytes(good.begin(), good.begin() + std::ptrdiff_t(size))).has_value());
-    size_t accepted = 0;
+    // Some bits of the compressed blocks and of the frame's header change nothing; what comes out is never wrong.
+    size_t refused = 0;
     for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
         Bytes damaged = good;
         damaged[bit / 8] ^= uint8_t(1u << bit % 8);
-        if (!code_of(damaged)) ++accepted;
+        if (code_of(damaged))
+            ++refused;
+        else
+            CHECK(unpack_metadata(container_of(damaged)) == all_metadata());
     }
-    CHECK(accepted <= 8);  // bits of the frame's header that change nothing
+    CHECK(refused > 8 * good.size() * 99 / 100);
 }
 
 TEST_CASE("a codec carries metadata, counts them in a target, and does not let them change the pixels") {
