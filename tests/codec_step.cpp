@@ -132,7 +132,7 @@ struct Setup {
     Setup(Quantisation quantisation, DataType compute = DataType::f32, double lambda_factor = 1.0)
         : description(tiny(lambda_factor)),
           parameters(random_parameters(description)),
-          weights(description, parameters, quantisation != Quantisation::noise),
+          weights(description, parameters, {.round = quantisation != Quantisation::noise}),
           options{2, 80, 64, compute, quantisation},
           step(description, weights, options),
           pixels(pictures(2, 80, 64, 1)) {}
@@ -212,7 +212,7 @@ TEST_CASE("the gradient of the whole loss") {
         std::mt19937 random(3);
         for (const Parameter& p : s.parameters.list()) {
             const std::span<const float> gradient(gradients.data() + p.offset, p.size);
-            if (p.trained) {
+            if (p.change == Parameter::Change::gradient) {
                 check_gradient(s, p, gradient, random, kinds[kind_of(p.name)]);
             } else {
                 CHECK(std::all_of(gradient.begin(), gradient.end(), [](float g) { return g == 0.0f; }));

@@ -53,7 +53,7 @@ Reference convolve(const ConvolutionShape& s, const std::vector<float>& src, con
                             }
                         }
                     }
-                    if (s.leaky && r.value[i] < 0) r.value[i] *= s.slope;
+                    if (s.activation.kind == Activation::leaky_relu && r.value[i] < 0) r.value[i] *= s.activation.slope;
                 }
             }
         }
@@ -122,8 +122,7 @@ double worst_error(ConvolutionShape variant, Convolution::Use use, double result
         s.dst_type = variant.dst_type;
         s.bias = variant.bias;
         s.add = variant.add;
-        s.leaky = variant.leaky;
-        s.slope = variant.slope;
+        s.activation = variant.activation;
         const bool low = s.src_type == DataType::bf16;
         const auto src = random_values(random, s.src.elements(), low);
         const auto weights = random_values(random, size_t(s.dst.c) * s.src.c * s.kernel * s.kernel, low);
@@ -156,9 +155,9 @@ TEST_CASE("convolution in f32") {
 
 TEST_CASE("convolution with a fused activation") {
     ConvolutionShape variant;
-    variant.leaky = true;
+    variant.activation.kind = Activation::leaky_relu;
     for (float slope : {0.01f, 0.2f, 0.0f}) {
-        variant.slope = slope;
+        variant.activation.slope = slope;
         CHECK(worst_error(variant, Convolution::Use::inference, 0) < 1e-5);
         CHECK(worst_error(variant, Convolution::Use::training, 0) < 1e-5);
     }
@@ -182,8 +181,8 @@ TEST_CASE("convolution in bf16") {
     variant.add = false;
     variant.dst_type = DataType::bf16;
     CHECK(worst_error(variant, Convolution::Use::inference, 0x1p-8) < 1e-5);
-    variant.leaky = true;
-    variant.slope = 0.01f;
+    variant.activation.kind = Activation::leaky_relu;
+    variant.activation.slope = 0.01f;
     CHECK(worst_error(variant, Convolution::Use::inference, 0x1p-8) < 1e-5);
     CHECK(worst_error(variant, Convolution::Use::training, 0x1p-8) < 1e-5);
 }

@@ -257,8 +257,8 @@ TEST_CASE("parameters lie one behind the other") {
     CHECK(int64_t(end) == planned);
     CHECK(parameters.find("analysis.klt3.quality").shape == std::vector<int>{8, 320});
     CHECK(parameters.find("hyper_analysis.conv2.weight").shape == std::vector<int>{128, 128, 3, 3});
-    CHECK_FALSE(parameters.find("latent_std").trained);
-    CHECK(parameters.find("gain").trained);
+    CHECK(parameters.find("latent_std").change == Parameter::Change::none);
+    CHECK(parameters.find("gain").change == Parameter::Change::gradient);
     CHECK_FALSE(parameters.contains("analysis.pixels.weight"));
     CHECK_THROWS_AS(parameters.find("analysis.pixels.weight"), Error);
 }

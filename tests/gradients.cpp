@@ -82,7 +82,7 @@ struct Problem {
     };
 
     Gradients backward(DataType compute) const {
-        NetworkWeights weights(network(), parameters, false);
+        NetworkWeights weights(network(), parameters, {.round = false});
         Graph graph(weights, input_shape, options(compute));
         put(graph.input(), input);
         graph.forward(quality);
@@ -144,7 +144,7 @@ void check_gradients(const std::string& layers, Shape shape, bool kinks = false)
     const OneThread one_thread;
     Problem p(layers, shape);
     const auto gradients = p.backward(DataType::f32);
-    NetworkWeights weights(p.network(), p.parameters, false);
+    NetworkWeights weights(p.network(), p.parameters, {.round = false});
     Graph graph(weights, p.input_shape, Problem::options(DataType::f32));
     const auto loss = [&] {
         weights.update(p.parameters);
@@ -289,7 +289,7 @@ TEST_CASE("gradients stop at the input where they are not wanted") {
     const Problem p(R"({"name": "a", "channels": 5, "kernel": 3, "activation": "leaky_relu"}, {"name": "b", "channels": 4})",
                     {2, 6, 5, 3});
     const auto wanted = p.backward(DataType::f32);
-    NetworkWeights weights(p.network(), p.parameters, false);
+    NetworkWeights weights(p.network(), p.parameters, {.round = false});
     GraphOptions options = Problem::options(DataType::f32);
     options.input_gradient = false;
     Graph graph(weights, p.input_shape, options);

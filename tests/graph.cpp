@@ -247,7 +247,7 @@ TEST_CASE("sums of layers in bf16") {
 
 TEST_CASE("unrounded integer layers are refused in bf16") {
     const Description d = with_network(3, R"({"name": "a", "channels": 4, "arithmetic": "integer", "activation": "relu"})");
-    NetworkWeights weights(d.network("net"), Parameters(d), false);
+    NetworkWeights weights(d.network("net"), Parameters(d), {.round = false});
     GraphOptions options;
     options.use = Convolution::Use::training;
     options.compute = options.input_type = DataType::bf16;

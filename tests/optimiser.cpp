@@ -157,7 +157,7 @@ TEST_CASE("factors on the learning rate") {
             } else if (p.name == "prediction") {
                 CHECK(rate == 0.1f);
             } else if (!p.name.starts_with("synthesis.trunk")) {
-                CHECK(rate == (p.trained ? 1.0f : 0.0f));
+                CHECK(rate == ((p.change == Parameter::Change::gradient) ? 1.0f : 0.0f));
             }
         }
     }

@@ -14,7 +14,7 @@ namespace decant {
 class CodecWeights {
 public:
     // Both must outlive this. A network is prepared when it is first asked for: decoding never pays for the analysis.
-    CodecWeights(const Description& description, const Parameters& parameters, bool round = true);
+    CodecWeights(const Description& description, const Parameters& parameters, WeightOptions options = {});
 
     // Takes new values, of every `of`-th layer from `first` on.
     void update(const Parameters& parameters, int first = 0, int of = 1);
@@ -25,7 +25,7 @@ public:
 private:
     const Description& description_;
     const Parameters* parameters_;
-    bool round_;
+    WeightOptions options_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<NetworkWeights>> networks_;
     std::vector<std::unique_ptr<IntegerWeights>> integers_;

@@ -1,46 +1,15 @@
 #include "codec/engine/convolution.h"
 
 #include <cmath>
-#include <dnnl.hpp>
 #include <mutex>
 
-#include "codec/error.h"
+#include "codec/engine/onednn.h"
 
 namespace decant {
-namespace {
-
-dnnl::memory::data_type data_type(DataType type) {
-    switch (type) {
-        case DataType::f32: return dnnl::memory::data_type::f32;
-        case DataType::bf16: return dnnl::memory::data_type::bf16;
-        case DataType::u8: return dnnl::memory::data_type::u8;
-        case DataType::s8: return dnnl::memory::data_type::s8;
-        case DataType::s32: return dnnl::memory::data_type::s32;
-        case DataType::s16: break;  // oneDNN has none
-    }
-    throw Error(ErrorCode::internal, "a data type that convolutions do not have");
-}
-
-const dnnl::engine& engine() {
-    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);  // stateless: oneDNN shares one CPU engine anyway
-    return instance;
-}
-
-dnnl::memory::desc activations(const Shape& s, DataType type) {
-    return {{s.n, s.c, s.h, s.w}, data_type(type), dnnl::memory::format_tag::nhwc};
-}
-
-// oneDNN's exceptions become ours, with what was being done.
-template <class F>
-auto guarded(const char* what, F&& f) {
-    try {
-        return f();
-    } catch (const dnnl::error& e) {
-        throw Error(ErrorCode::internal, std::string("oneDNN: ") + what + ": " + e.what() + " (status " + std::to_string(int(e.status)) + ")");
-    }
-}
-
-}  // namespace
+using onednn::activations;
+using onednn::data_type;
+using onednn::engine;
+using onednn::guarded;
 
 struct PackedWeights::State {
     struct Layout {
@@ -170,7 +139,11 @@ struct Convolution::State {
         attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
         dnnl::post_ops post;
         if (s.add) post.append_sum(1.0f);
-        if (s.leaky) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, s.slope, 0.0f);
+        if (s.activation.kind != Activation::none) {
+            const auto eltwise = onednn::eltwise(s.activation);
+            if (!eltwise) throw Error(ErrorCode::internal, "an activation that is not part of a convolution");
+            post.append_eltwise(eltwise->scale, eltwise->algorithm, eltwise->alpha, eltwise->beta);
+        }
         attributes.set_post_ops(post);
         const auto kind = use == Use::training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
         const auto algorithm = dnnl::algorithm::convolution_direct;

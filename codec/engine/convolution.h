@@ -1,4 +1,4 @@
-// The seam to oneDNN: one convolution of a fixed shape, forward and backward. No other file knows dnnl::.
+// One convolution of a fixed shape, forward and backward, on oneDNN's primitives.
 #pragma once
 
 #include <memory>
@@ -6,10 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "codec/network/description.h"
 #include "codec/network/rounding.h"
 #include "codec/tensor/tensor.h"
 
 namespace decant {
+
+// An activation that goes value by value, with its constants (see Layer).
+struct PointwiseActivation {
+    Activation kind = Activation::none;
+    float slope = 0.01f, alpha = 1.0f, beta = 1.0f;
+
+    bool operator==(const PointwiseActivation&) const = default;
+};
 
 struct ConvolutionShape {
     Shape src, dst;
@@ -19,8 +28,7 @@ struct ConvolutionShape {
     DataType gradient_type = DataType::f32;  // f32 or bf16: what the backward functions read, multiply and write
     bool bias = true;
     bool add = false;    // the result is added to what dst holds
-    bool leaky = false;  // leaky ReLU with `slope` (0 is ReLU) on the result
-    float slope = 0.0f;
+    PointwiseActivation activation = {};  // on the result; is_fused() says which (codec/engine/activation.h)
 
     bool operator==(const ConvolutionShape&) const = default;
 };

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/engine/activation_kernels.h"
 #include "codec/engine/kernels.h"
 #include "codec/engine/memory_plan.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
+#include "codec/tensor/random.h"
 
 namespace decant {
 namespace {
@@ -25,6 +27,13 @@ void convert(const TensorRef& src, const TensorRef& dst) {
     } else {
         convert_parallel<bf16, float>(src, dst);
     }
+}
+
+float slope_of(const Layer& layer) { return layer.activation == Activation::leaky_relu ? layer.slope : 0.0f; }
+
+ActivationPass::Learned learned(const NetworkWeights::LayerWeights& w) {
+    return {!w.learned.empty() ? std::span<const float>(w.learned[0]) : std::span<const float>(),
+            w.learned.size() > 1 ? std::span<const float>(w.learned[1]) : std::span<const float>()};
 }
 
 }  // namespace
@@ -45,15 +54,15 @@ std::vector<float> gains_at(std::span<const float> log2_table, int levels, float
     return result;
 }
 
-NetworkWeights::NetworkWeights(const Network& network, const Parameters& parameters, bool round)
-    : network_(&network), round_(round), plan_(plan(network, {1, 64, 64, network.channels_in})) {
+NetworkWeights::NetworkWeights(const Network& network, const Parameters& parameters, WeightOptions options)
+    : network_(&network), options_(options), plan_(plan(network, {1, 64, 64, network.channels_in})) {
     for (const PlannedLayer& p : plan_) {
         if (p.layer->op != Operation::convolution) {
             layers_.push_back(nullptr);
             continue;
         }
         layers_.push_back(std::make_unique<LayerWeights>(
-            LayerWeights{PackedWeights(p.layer->channels, p.src_shape.c, p.layer->kernel), {}, {}, network.name + "." + p.layer->name}));
+            LayerWeights{PackedWeights(p.layer->channels, p.src_shape.c, p.layer->kernel), {}, {}, network.name + "." + p.layer->name, {}, {}, {}, {}}));
     }
     update(parameters);
 }
@@ -70,10 +79,17 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             const auto quality = parameters[w.prefix + ".quality"];
             w.quality.assign(quality.begin(), quality.end());
         }
-        if (layer.arithmetic != Arithmetic::integer || !round_) {
-            w.packed.set(weight);
-            continue;
+        w.learned.clear();
+        for (const std::string& suffix : activation_parameters(layer.activation)) {
+            const auto values = parameters[w.prefix + "." + suffix];
+            w.learned.emplace_back(values.begin(), values.end());
         }
+        if (layer.normalisation == Normalisation::batch) {
+            normalise(w, parameters);
+        } else if (layer.arithmetic != Arithmetic::integer || !options_.round) {
+            w.packed.set(weight);
+        }
+        if (layer.arithmetic != Arithmetic::integer || !options_.round) continue;
         w.packed.set_rounded(weight);
         for (size_t o = 0; o < size_t(layer.channels); o++) {
             const int grid = w.packed.rounded().exponents[o] + layer.input_exponent;
@@ -83,6 +99,25 @@ void NetworkWeights::update(const Parameters& parameters, int first, int of) {
             for (size_t j = o; j < w.quality.size(); j += size_t(layer.channels)) w.quality[j] = round_bias(w.quality[j]);
         }
     }
+}
+
+void NetworkWeights::normalise(LayerWeights& w, const Parameters& parameters) const {
+    const auto weight = parameters[w.prefix + ".weight"], scale = parameters[w.prefix + ".scale"], shift = parameters[w.prefix + ".shift"];
+    if (!options_.fold) {
+        w.scale.assign(scale.begin(), scale.end());
+        w.shift.assign(shift.begin(), shift.end());
+        w.packed.set(weight);
+        return;
+    }
+    const auto mean = parameters[w.prefix + ".mean"], variance = parameters[w.prefix + ".variance"];
+    w.folded.assign(weight.begin(), weight.end());
+    const size_t row = weight.size() / scale.size();
+    for (size_t o = 0; o < scale.size(); o++) {
+        const float factor = scale[o] / std::sqrt(std::max(variance[o], 0.0f) + BatchNormalisation::kEpsilon);
+        for (size_t i = o * row; i < (o + 1) * row; i++) w.folded[i] *= factor;
+        w.bias[o] = (w.bias[o] - mean[o]) * factor + shift[o];
+    }
+    w.packed.set(w.folded);
 }
 
 DataType Graph::source_type(const Layer& layer) const {
@@ -124,10 +159,20 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
                 throw Error(ErrorCode::internal, weights.network().name + "." + p.layer->name + ": an unrounded integer layer needs f32");
             }
             if (p.layer->activation == Activation::none) type = DataType::f32;
-        } else if (node.add >= 0 || node.last || p.layer->quality_bias) {
+        } else if (node.add >= 0 || node.last || p.layer->quality_bias || needs_f32(p.layer->activation)) {
             type = DataType::f32;
         }
+        const bool normalises = p.layer->normalisation == Normalisation::batch && !weights.options().fold;
+        if (normalises) {
+            type = DataType::f32;
+            node.normalisation = std::make_unique<BatchNormalisation>(p.dst_shape);
+        }
+        if (p.layer->arithmetic != Arithmetic::integer && !is_fused(p.layer->activation, options.use)) {
+            node.activation = std::make_unique<ActivationPass>(*p.layer, p.dst_shape, type, options.use);
+        }
         node.value = {p.dst_shape, type, nullptr};
+        if (node.normalisation || node.activation) node.convolved = node.value;
+        if (node.normalisation && node.activation) node.normal = node.value;
         node.weights = int(i);
         // A source of another type, or one that must be rounded, is copied once, whatever the number of its readers.
         const int exponent = options.round && reads_signed(layers, int(i)) ? p.layer->input_exponent : -1;
@@ -157,9 +202,8 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         const bool integer = node.layer->arithmetic == Arithmetic::integer;
         shape.dst_type = integer ? DataType::f32 : node.value.type;
         shape.gradient_type = gradient_type(*node.layer);
-        shape.add = node.add >= 0;
-        shape.leaky = !integer && node.layer->activation != Activation::none;
-        shape.slope = node.layer->activation == Activation::leaky_relu ? node.layer->slope : 0.0f;
+        shape.add = node.add >= 0 && !node.normalisation;
+        if (!integer && !node.activation && !node.normalisation) shape.activation = pointwise(*node.layer);
         node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
     }
 }
@@ -175,11 +219,11 @@ void Graph::allocate() {
     last_use.back() = count;
 
     MemoryPlan plan(!training);
-    std::vector<size_t> value_block(nodes_.size()), low_block(nodes_.size()), gradient_block(nodes_.size());
+    std::vector<size_t> value_block(nodes_.size()), low_block(nodes_.size()), gradient_block(nodes_.size()), convolved_block(nodes_.size()), normal_block(nodes_.size());
     for (int i = 0; i < count; i++) {
         Node& node = nodes_[size_t(i)];
         const size_t bytes = node.value.bytes();
-        node.add_in_place = !training && node.add > 0 && node.add != node.src && last_use[size_t(node.add)] == i &&
+        node.add_in_place = !training && !node.normalisation && node.add > 0 && node.add != node.src && last_use[size_t(node.add)] == i &&
                             nodes_[size_t(node.add)].value.type == node.value.type;
         if (node.add_in_place) {
             value_block[size_t(i)] = value_block[size_t(node.add)];
@@ -189,11 +233,15 @@ void Graph::allocate() {
             value_block[size_t(i)] = plan.take(bytes, i, i == 0 ? count + 1 : last_use[size_t(i)] + 1);
         }
         if (node.low.shape.elements() != 0) low_block[size_t(i)] = plan.take(node.low.bytes(), i, last_use[size_t(i)] + 1);
+        if (node.convolved.shape.elements() != 0) convolved_block[size_t(i)] = plan.take(bytes, i, i + 1);
+        if (node.normal.shape.elements() != 0) normal_block[size_t(i)] = plan.take(bytes, i, i + 1);
         if (node.wants_gradient) gradient_block[size_t(i)] = plan.take(bytes, i, count + 1);
     }
     const std::vector<size_t> offset = plan.offsets();
     memory_ = offset.back();
-    for (size_t i = 0; i < nodes_.size(); i++) places_.push_back({offset[value_block[i]], offset[low_block[i]], offset[gradient_block[i]]});
+    for (size_t i = 0; i < nodes_.size(); i++) {
+        places_.push_back({offset[value_block[i]], offset[low_block[i]], offset[gradient_block[i]], offset[convolved_block[i]], offset[normal_block[i]]});
+    }
     if (options_.borrows_memory) return;
     buffer_ = AlignedBuffer(memory_);
     bind(buffer_.data());
@@ -204,6 +252,8 @@ void Graph::bind(std::byte* memory) {
         Node& node = nodes_[i];
         node.value.data = memory + places_[i].value;
         if (node.low.shape.elements() != 0) node.low.data = memory + places_[i].low;
+        if (node.convolved.shape.elements() != 0) node.convolved.data = memory + places_[i].convolved;
+        if (node.normal.shape.elements() != 0) node.normal.data = memory + places_[i].normal;
         if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, memory + places_[i].gradient};
     }
 }
@@ -256,8 +306,10 @@ void Graph::run(Node& node, std::span<const float> quality) {
 
     const bool integer = layer.arithmetic == Arithmetic::integer;
     const bool separate_activation = integer && layer.activation != Activation::none;
-    auto* dst = static_cast<std::byte*>(separate_activation ? static_cast<void*>(scratch().sums.grow(pixels * size_t(channels) * 4)) : node.value.data);
-    if (node.add >= 0 && !node.add_in_place) {
+    auto* dst = static_cast<std::byte*>(separate_activation    ? static_cast<void*>(scratch().sums.grow(pixels * size_t(channels) * 4))
+                                        : node.convolved.data != nullptr ? node.convolved.data
+                                                                         : node.value.data);
+    if (node.add >= 0 && !node.add_in_place && !node.normalisation) {
         const TensorRef& addend = nodes_[size_t(node.add)].value;
         if (addend.type == node.value.type) {
             std::memcpy(dst, addend.data, node.value.bytes());
@@ -266,6 +318,7 @@ void Graph::run(Node& node, std::span<const float> quality) {
         }
     }
     node.convolution->forward(src.data, w.bias.data(), dst, scratch().primitives);
+    if (!integer) finish(node);
     if (layer.quality_bias) {
         const int samples = node.value.shape.n, levels = int(w.quality.size()) / channels;
         if (int(quality.size()) != samples) throw Error(ErrorCode::internal, weights_->network().name + ": a quality is needed for each sample");
@@ -293,7 +346,42 @@ void Graph::run(Node& node, std::span<const float> quality) {
     }
 }
 
-void Graph::forward(std::span<const float> quality) {
+uint32_t Graph::dropout_key(const Node& node) const { return random_key(*dropout_, uint64_t(&node - nodes_.data())); }
+
+// Normalisation, activation and dropout, as far as they are passes of their own.
+void Graph::finish(Node& node) {
+    const Layer& layer = *node.layer;
+    const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    const size_t count = node.value.shape.elements();
+    if (node.normalisation) {
+        const TensorRef& into = node.activation ? node.normal : node.value;
+        node.normalisation->forward(node.convolved.as<float>(), into.as<float>(), w.scale, w.shift);
+        if (node.add >= 0) {
+            const TensorRef& addend = nodes_[size_t(node.add)].value;
+            if (addend.type == DataType::bf16) {
+                kernels::accumulate(addend.as<bf16>(), into.as<float>(), count);
+            } else {
+                kernels::accumulate(addend.as<float>(), into.as<float>(), count);
+            }
+        }
+        if (layer.activation == Activation::relu || layer.activation == Activation::leaky_relu) {
+            kernels::leaky_relu(into.as<float>(), count, slope_of(layer));
+        }
+    }
+    if (node.activation) {
+        node.activation->forward(node.normalisation ? node.normal.data : node.convolved.data, node.value.data, learned(w), scratch().primitives);
+    }
+    if (dropout_ && layer.dropout > 0.0f) {
+        if (node.value.type == DataType::bf16) {
+            kernels::drop(node.value.as<bf16>(), count, dropout_key(node), layer.dropout);
+        } else {
+            kernels::drop(node.value.as<float>(), count, dropout_key(node), layer.dropout);
+        }
+    }
+}
+
+void Graph::forward(std::span<const float> quality, std::optional<uint32_t> dropout) {
+    dropout_ = dropout;
     for (size_t i = 0; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
         if (i > 0) run(node, quality);
@@ -329,9 +417,26 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
     TensorRef g = node.gradient;
     if (node.add >= 0 && nodes_[size_t(node.add)].wants_gradient) accumulate_gradient(nodes_[size_t(node.add)], g);
 
-    if (layer.activation != Activation::none) {
+    if (dropout_ && layer.dropout > 0.0f) {
+        if (g.type == DataType::bf16) {
+            kernels::drop(g.as<bf16>(), count, dropout_key(node), layer.dropout);
+        } else {
+            kernels::drop(g.as<float>(), count, dropout_key(node), layer.dropout);
+        }
+    }
+    if (node.activation) {
+        const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+        ActivationPass::LearnedGradient into;
+        if (!gradients.empty() && !w.learned.empty()) {
+            const auto suffixes = activation_parameters(layer.activation);
+            into.first = gradients.data() + layout.find(w.prefix + "." + suffixes[0]).offset;
+            if (suffixes.size() > 1) into.second = gradients.data() + layout.find(w.prefix + "." + suffixes[1]).offset;
+        }
+        node.activation->backward(node.normalisation ? node.normal.data : node.convolved.data, node.value.data, g.data, learned(w), into, options_.l0,
+                                  scratch().primitives);
+    } else if (layer.activation != Activation::none) {
         const bool clipped = layer.arithmetic == Arithmetic::integer && options_.round;
-        const float slope = layer.activation == Activation::leaky_relu ? layer.slope : 0.0f;
+        const float slope = slope_of(layer);
         if (g.type == DataType::bf16) {
             if (clipped) {
                 kernels::quantised_relu_backward(node.value.as<bf16>(), g.as<bf16>(), count, kActivationExponent);
@@ -345,6 +450,14 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
         }
     }
     const NetworkWeights::LayerWeights& w = weights_->layer(node.weights);
+    if (node.normalisation) {
+        const auto part = [&](const char* suffix) { return gradients.empty() ? nullptr : gradients.data() + layout.find(w.prefix + suffix).offset; };
+        node.normalisation->backward(node.convolved.as<float>(), g.as<float>(), w.scale, part(".scale"), part(".shift"));
+        if (!gradients.empty()) {
+            std::ranges::copy(node.normalisation->mean(), part(".mean"));
+            std::ranges::copy(node.normalisation->variance(), part(".variance"));
+        }
+    }
     if (layer.quality_bias && !gradients.empty()) {
         const Parameter& p = layout.find(w.prefix + ".quality");
         float* dq = gradients.data() + p.offset;

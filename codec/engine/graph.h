@@ -3,14 +3,22 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "codec/engine/activation.h"
 #include "codec/engine/convolution.h"
 #include "codec/network/description.h"
 #include "codec/network/parameters.h"
 
 namespace decant {
+
+struct WeightOptions {
+    bool round = true;  // false leaves integer layers unrounded (to check gradients, which rounding does not have)
+    // Batch normalisation by the statistics that training gathered, as part of the convolution; false: by each batch's own.
+    bool fold = true;
+};
 
 // A network's parameters as the engine uses them. Integer layers are rounded here, for training and inference alike: weights to
 // w·2^-exponent[o] with |w| ≤ 63, biases to multiples of 2^-(exponent[o] + input_exponent).
@@ -21,20 +29,25 @@ public:
         std::vector<float> bias;
         std::vector<float> quality;     // [levels, outputs], empty without quality_bias
         std::string prefix;             // of the parameter names
+        std::vector<std::vector<float>> learned;  // of the activation, in the order of activation_parameters()
+        std::vector<float> scale, shift;          // of batch normalisation, empty where it is folded
+        std::vector<float> folded;                // weights with the normalisation in them
     };
 
     // The parameters must stay where they are until the next update.
-    // round = false leaves integer layers unrounded (to check gradients, which rounding does not have).
-    NetworkWeights(const Network& network, const Parameters& parameters, bool round = true);
+    NetworkWeights(const Network& network, const Parameters& parameters, WeightOptions options = {});
     // Takes new values of all layers, or (to share the work) of every `of`-th layer from `first` on.
     void update(const Parameters& parameters, int first = 0, int of = 1);
 
     const Network& network() const { return *network_; }
+    const WeightOptions& options() const { return options_; }
     LayerWeights& layer(int index) { return *layers_[index]; }
 
 private:
+    void normalise(LayerWeights& weights, const Parameters& parameters) const;
+
     const Network* network_;
-    bool round_;
+    WeightOptions options_;
     std::vector<PlannedLayer> plan_;
     std::vector<std::unique_ptr<LayerWeights>> layers_;  // null where a layer has no weights
 };
@@ -50,6 +63,7 @@ struct GraphOptions {
     DataType input_type = DataType::f32;
     bool round = true;                      // see NetworkWeights
     bool input_gradient = true;             // training: is the gradient of the input wanted?
+    float l0 = 0.0f;                        // see ActivationPass::backward
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
     GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
@@ -70,10 +84,12 @@ public:
     TensorRef input() { return nodes_[0].value; }
     TensorRef output() { return nodes_.back().value; }
     // quality: the rate point of each sample, 0 … levels - 1, continuous; used where layers have a quality bias.
-    void forward(std::span<const float> quality = {});
+    // dropout: key of the values that are left out; none: nothing is, as in use.
+    void forward(std::span<const float> quality = {}, std::optional<uint32_t> dropout = {});
 
     // Training: fill this (it may be overwritten), then call backward with the quality of forward. `gradients` is as long as
-    // Parameters::values; the parts of this network's parameters are set, not added to. Empty: the gradient of the input alone.
+    // Parameters::values; the parts of this network's parameters are set, not added to (statistics: to those of the batch). Empty: the
+    // gradient of the input alone.
     TensorRef output_gradient() { return nodes_.back().gradient; }
     void backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality = {});
     TensorRef input_gradient() { return nodes_[0].gradient; }
@@ -91,6 +107,11 @@ private:
         std::unique_ptr<Convolution> convolution;
         int weights = -1;
         bool reads_low = false;  // of its source
+        // Where normalisation or activation are passes of their own: what the convolution gave (x̂ where it is normalised), and what the
+        // activation reads.
+        TensorRef convolved, normal;
+        std::unique_ptr<ActivationPass> activation;
+        std::unique_ptr<BatchNormalisation> normalisation;
         bool last = false, add_in_place = false, wants_gradient = false, has_gradient = false;
     };
 
@@ -101,6 +122,8 @@ private:
     TensorRef source(const Node& node) const;
     void allocate();
     void run(Node& node, std::span<const float> quality);
+    void finish(Node& node);
+    uint32_t dropout_key(const Node& node) const;
     void run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const;
     void accumulate_gradient(Node& node, const TensorRef& gradient);
     void backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality);
@@ -109,7 +132,7 @@ private:
     GraphOptions options_;
     std::vector<Node> nodes_;
     struct Place {
-        size_t value, low, gradient;  // offsets in the memory
+        size_t value, low, gradient, convolved, normal;  // offsets in the memory
     };
     std::vector<Place> places_;
     AlignedBuffer buffer_;
@@ -117,6 +140,7 @@ private:
     AlignedBuffer low_gradient_, low_source_;
     std::vector<float> row_;
     size_t memory_ = 0;
+    std::optional<uint32_t> dropout_;
 };
 
 // The weights with which rate point `quality` mixes the levels: at most two neighbours, Σ = 1.

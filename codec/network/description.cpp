@@ -26,7 +26,28 @@ const Names<Operation>& names(Operation) {
     return list;
 }
 const Names<Activation>& names(Activation) {
-    static const Names<Activation> list{{"none", Activation::none}, {"relu", Activation::relu}, {"leaky_relu", Activation::leaky_relu}};
+    static const Names<Activation> list{{"none", Activation::none},
+                                        {"relu", Activation::relu},
+                                        {"leaky_relu", Activation::leaky_relu},
+                                        {"prelu", Activation::prelu},
+                                        {"elu", Activation::elu},
+                                        {"selu", Activation::selu},
+                                        {"swish", Activation::swish},
+                                        {"silu", Activation::swish},
+                                        {"gelu", Activation::gelu},
+                                        {"mish", Activation::mish},
+                                        {"hard_swish", Activation::hard_swish},
+                                        {"sigmoid", Activation::sigmoid},
+                                        {"tanh", Activation::tanh},
+                                        {"softplus", Activation::softplus},
+                                        {"softmax", Activation::softmax},
+                                        {"gdn", Activation::gdn},
+                                        {"inverse_gdn", Activation::inverse_gdn},
+                                        {"jump_relu", Activation::jump_relu}};
+    return list;
+}
+const Names<Normalisation>& names(Normalisation) {
+    static const Names<Normalisation> list{{"none", Normalisation::none}, {"batch", Normalisation::batch}};
     return list;
 }
 const Names<Arithmetic>& names(Arithmetic) {
@@ -34,7 +55,7 @@ const Names<Arithmetic>& names(Arithmetic) {
     return list;
 }
 const Names<Init>& names(Init) {
-    static const Names<Init> list{{"he", Init::he}, {"zero", Init::zero}, {"klt", Init::klt}, {"small", Init::small}};
+    static const Names<Init> list{{"he", Init::he}, {"lecun", Init::lecun}, {"zero", Init::zero}, {"klt", Init::klt}, {"small", Init::small}};
     return list;
 }
 
@@ -60,6 +81,12 @@ void visit_fields(L& layer, F&& f) {
     f("factor", layer.factor);
     f("activation", layer.activation);
     f("slope", layer.slope);
+    f("alpha", layer.alpha);
+    f("beta", layer.beta);
+    f("threshold", layer.threshold);
+    f("bandwidth", layer.bandwidth);
+    f("normalisation", layer.normalisation);
+    f("dropout", layer.dropout);
     f("arithmetic", layer.arithmetic);
     f("quality_bias", layer.quality_bias);
     f("input_exponent", layer.input_exponent);
@@ -278,8 +305,17 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
                 if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ": kernel must be 1, 3, 5 or 7");
                 if (layer.stride < 1 || layer.stride > 4) fail(where + ": stride must be 1 to 4");
                 if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ": input_exponent must be 0 to 8");
-                if (layer.arithmetic == Arithmetic::integer && layer.activation == Activation::leaky_relu) {
+                if (layer.arithmetic == Arithmetic::integer && layer.activation != Activation::none && layer.activation != Activation::relu) {
                     fail(where + ": an integer layer has u8 results, so its activation is relu or none");
+                }
+                if (!(layer.alpha > 0.0f && layer.alpha <= 10.0f)) fail(where + ": alpha must be above 0, up to 10");
+                if (!(layer.beta > 0.0f && layer.beta <= 100.0f)) fail(where + ": beta must be above 0, up to 100");
+                if (!(layer.threshold >= 0.0f && layer.threshold <= 10.0f)) fail(where + ": threshold must be 0 to 10");
+                if (!(layer.bandwidth > 0.0f && layer.bandwidth <= 10.0f)) fail(where + ": bandwidth must be above 0, up to 10");
+                if (!(layer.dropout >= 0.0f && layer.dropout < 1.0f)) fail(where + ": dropout must be at least 0 and below 1");
+                if (layer.dropout > 0.0f && !layer.add.empty()) fail(where + ": a layer that adds has no dropout");
+                if (layer.normalisation != Normalisation::none && (layer.arithmetic != Arithmetic::compute || layer.quality_bias)) {
+                    fail(where + ": normalisation goes with arithmetic compute, without quality_bias");
                 }
                 if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ": slope must be 0 to 1");
                 if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ": init_scale must be above 0, up to 100");
@@ -303,8 +339,9 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
                 d = {d.n, d.h * layer.factor, d.w * layer.factor, d.c / (layer.factor * layer.factor)};
                 break;
         }
-        if (layer.op != Operation::convolution && (layer.activation != Activation::none || !layer.add.empty())) {
-            fail(where + ": only a convolution has an activation or an addend");
+        if (layer.op != Operation::convolution &&
+            (layer.activation != Activation::none || !layer.add.empty() || layer.normalisation != Normalisation::none || layer.dropout != 0.0f)) {
+            fail(where + ": only a convolution has an activation, a normalisation, dropout or an addend");
         }
         if (d.c > kMaxChannels) fail(where + ": " + std::to_string(d.c) + " channels are too many");
         p.dst_shape = d;
@@ -322,12 +359,22 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
 
 int64_t PlannedLayer::multiplications() const {
     if (layer->op != Operation::convolution) return 0;
-    return int64_t(dst_shape.elements()) * src_shape.c * layer->kernel * layer->kernel;
+    const bool mixes = layer->activation == Activation::gdn || layer->activation == Activation::inverse_gdn;
+    return int64_t(dst_shape.elements()) * (int64_t(src_shape.c) * layer->kernel * layer->kernel + (mixes ? dst_shape.c : 0));
 }
 
 int64_t PlannedLayer::parameters(int levels) const {
     if (layer->op != Operation::convolution) return 0;
-    return int64_t(layer->channels) * (int64_t(src_shape.c) * layer->kernel * layer->kernel + 1 + (layer->quality_bias ? levels : 0));
+    const int64_t channels = layer->channels;
+    int64_t result = channels * (int64_t(src_shape.c) * layer->kernel * layer->kernel + 1 + (layer->quality_bias ? levels : 0));
+    if (layer->normalisation == Normalisation::batch) result += 4 * channels;
+    switch (layer->activation) {
+        case Activation::prelu:
+        case Activation::jump_relu: return result + channels;
+        case Activation::gdn:
+        case Activation::inverse_gdn: return result + channels * (channels + 1);
+        default: return result;
+    }
 }
 
 }  // namespace decant

@@ -15,7 +15,31 @@ namespace decant {
 
 enum class Operation { convolution, unshuffle, shuffle };
 
-enum class Activation { none, relu, leaky_relu };
+// What follows a convolution, value by value unless it says otherwise. x: the convolution's result.
+enum class Activation {
+    none,
+    relu,         // max(x, 0)
+    leaky_relu,   // x or slope·x (Maas 2013)
+    prelu,        // the same with a learned slope a channel (He 2015), which begins at `slope`
+    elu,          // x or alpha·(eˣ - 1) (Clevert 2016)
+    selu,         // 1.0507·elu(x) with alpha 1.6733 (Klambauer 2017); goes with init lecun
+    swish,        // x·sigmoid(beta·x); SiLU at beta 1 (Ramachandran 2017, Elfwing 2018)
+    gelu,         // x·Φ(x) (Hendrycks & Gimpel 2016)
+    mish,         // x·tanh(softplus(x)) (Misra 2020)
+    hard_swish,   // x·min(max(x + 3, 0), 6)/6 (Howard 2019)
+    sigmoid,      // 1/(1 + e⁻ˣ)
+    tanh,
+    softplus,     // ln(1 + eˣ)
+    softmax,      // over the channels of a position
+    gdn,          // x/√(β + Σ γ·x²) over the channels of a position, β and γ learned (Ballé 2016)
+    inverse_gdn,  // x·√(β + Σ γ·x²)
+    jump_relu     // x where x > θ, else 0; θ is learned, a channel each, and begins at `threshold` (Rajamanoharan 2024)
+};
+
+enum class Normalisation {
+    none,
+    batch  // Ioffe & Szegedy 2015: by mean and variance of the batch in training; in use folded into the convolution
+};
 
 // What a convolution calculates in.
 //   wide:    the linear path; latents of hundreds of quantisation steps need more than 8 bits. f32 in training (its gradients as
@@ -27,10 +51,11 @@ enum class Activation { none, relu, leaky_relu };
 enum class Arithmetic { wide, compute, integer };
 
 enum class Init {
-    he,    // He et al. 2015, normal
-    zero,  // the layer adds nothing at the start: a residual block begins as the identity
-    klt,   // set from the data, see train/klt.h
-    small  // normal, σ = 0.01: close to the constant given by the bias
+    he,     // He et al. 2015, normal
+    lecun,  // LeCun 1998, normal: variance 1/inputs, which keeps that of selu
+    zero,   // the layer adds nothing at the start: a residual block begins as the identity
+    klt,    // set from the data, see train/initialise.h
+    small   // normal, σ = 0.01: close to the constant given by the bias
 };
 
 struct Layer {
@@ -43,12 +68,18 @@ struct Layer {
     int stride = 1;
     int factor = 1;                             // of (un)shuffle
     Activation activation = Activation::none;
-    float slope = 0.01f;                        // of leaky_relu
+    float slope = 0.01f;                        // of leaky_relu; of prelu at the start
+    float alpha = 1.0f;                         // of elu
+    float beta = 1.0f;                          // of swish
+    float threshold = 0.01f;                    // of jump_relu at the start
+    float bandwidth = 0.1f;                     // of jump_relu: values so near the threshold say how it should move
+    Normalisation normalisation = Normalisation::none;  // between convolution and sum or activation
+    float dropout = 0.0f;                       // share of the values that a training step leaves out (Srivastava 2014)
     Arithmetic arithmetic = Arithmetic::compute;
     bool quality_bias = false;                  // a further bias for each rate point, interpolated between rate points
     int input_exponent = 5;                     // integer: inputs are multiples of 2^-input_exponent
     Init init = Init::he;
-    float init_scale = 1.0f;                    // times the standard deviation of `he`
+    float init_scale = 1.0f;                    // times the standard deviation of `he` and `lecun`
 
     bool operator==(const Layer&) const = default;
 };
@@ -115,7 +146,7 @@ struct PlannedLayer {
     Shape src_shape, dst_shape;
 
     int64_t multiplications() const;  // of the whole layer
-    int64_t parameters(int levels) const;
+    int64_t parameters(int levels) const;  // as many as codec/network/parameters.h lists for it
 };
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.

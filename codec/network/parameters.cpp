@@ -14,6 +14,16 @@ Parameters::Parameters(const Description& d) {
             add(name + ".weight", {p.layer->channels, p.src_shape.c, p.layer->kernel, p.layer->kernel});
             add(name + ".bias", {p.layer->channels});
             if (p.layer->quality_bias) add(name + ".quality", {d.levels(), p.layer->channels});
+            if (p.layer->normalisation == Normalisation::batch) {
+                add(name + ".scale", {p.layer->channels});
+                add(name + ".shift", {p.layer->channels});
+                add(name + ".mean", {p.layer->channels}, Parameter::Change::statistic);
+                add(name + ".variance", {p.layer->channels}, Parameter::Change::statistic);
+            }
+            for (const auto& suffix : activation_parameters(p.layer->activation)) {
+                std::vector<int> shape(suffix == "gamma" ? 2 : 1, p.layer->channels);
+                add(name + "." + suffix, std::move(shape));
+            }
         }
     }
     if (d.task == Task::codec) add_codec(d);
@@ -23,17 +33,17 @@ Parameters::Parameters(const Description& d) {
 void Parameters::add_codec(const Description& d) {
     add("gain", {d.levels(), d.latent_channels});
     add("inverse_gain", {d.levels(), d.latent_channels});
-    add("latent_std", {d.latent_channels}, false);
+    add("latent_std", {d.latent_channels}, Parameter::Change::none);
     add("prediction", {kPredictionTaps, d.latent_channels});
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
 }
 
-void Parameters::add(const std::string& name, std::vector<int> shape, bool trained) {
+void Parameters::add(const std::string& name, std::vector<int> shape, Parameter::Change change) {
     size_t size = 1;
     for (int extent : shape) size *= size_t(extent);
     const size_t offset = list_.empty() ? 0 : list_.back().offset + list_.back().size;
-    list_.push_back({name, std::move(shape), offset, size, trained});
+    list_.push_back({name, std::move(shape), offset, size, change});
 }
 
 bool Parameters::contains(std::string_view name) const {
@@ -54,6 +64,16 @@ std::span<float> Parameters::operator[](std::string_view name) {
 std::span<const float> Parameters::operator[](std::string_view name) const {
     const Parameter& p = find(name);
     return {values_.data() + p.offset, p.size};
+}
+
+std::vector<std::string> activation_parameters(Activation activation) {
+    switch (activation) {
+        case Activation::prelu: return {"slope"};
+        case Activation::jump_relu: return {"threshold"};
+        case Activation::gdn:
+        case Activation::inverse_gdn: return {"beta", "gamma"};
+        default: return {};
+    }
 }
 
 }  // namespace decant

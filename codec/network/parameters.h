@@ -14,14 +14,18 @@ struct Parameter {
     std::string name;
     std::vector<int> shape;  // convolution weights: [out, in, height, width]
     size_t offset = 0, size = 0;
-    bool trained = true;
+    // How training changes it: by its gradient; not at all; or, in place of a gradient a step has a figure of its batch, which it follows.
+    enum class Change { gradient, none, statistic } change = Change::gradient;
 };
 
-// Names: NETWORK.LAYER.weight, .bias, .quality [levels, out]; and of a codec
+// Names: NETWORK.LAYER.weight, .bias, .quality [levels, out], of batch normalisation .scale, .shift and the statistics .mean, .variance
+// [out], of activations .slope, .threshold, .beta [out], .gamma [out, in]; and of a codec
 //   gain, inverse_gain [levels, M]: log2 of the factor on y before quantisation and of the one after it
 //   latent_std [M]: the scale that latents are given to integer networks in (not trained)
 //   prediction [kPredictionTaps, M]: weights of decoded latents of the same channel in the mean of a latent
 //   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a logistic a channel
+std::vector<std::string> activation_parameters(Activation activation);  // the suffixes of what it learns
+
 class Parameters {
 public:
     Parameters() = default;
@@ -38,7 +42,7 @@ public:
 
 private:
     void add_codec(const Description& description);
-    void add(const std::string& name, std::vector<int> shape, bool trained = true);
+    void add(const std::string& name, std::vector<int> shape, Parameter::Change change = Parameter::Change::gradient);
 
     std::vector<Parameter> list_;
     FloatVector values_;

@@ -220,6 +220,10 @@ struct CodecStep::State {
         original.resize(size_t(samples) * size_t(o.height) * size_t(o.width) * 3);
     }
 
+    std::optional<uint32_t> dropout(const Batch& batch, uint64_t network) const {
+        if (options.quantisation != Quantisation::mixed) return {};
+        return random_key(batch.key, network);
+    }
     bool rounds() const { return options.quantisation != Quantisation::noise; }
 
     // f(sample, position in the batch)
@@ -366,7 +370,7 @@ struct CodecStep::State {
             } else {
                 fill_context<float>(k);
             }
-            context[size_t(k)]->forward(batch.quality);
+            context[size_t(k)]->forward(batch.quality, dropout(batch, uint64_t(k)));
             const TensorRef prediction = context[size_t(k)]->output(), gradient = context[size_t(k)]->output_gradient();
             std::memset(gradient.data, 0, gradient.bytes());
             each_position([&](size_t n, size_t p) {
@@ -404,20 +408,20 @@ struct CodecStep::State {
 
         centre_pixels(batch.pixels.data(), original.data(), original.size());
         std::memcpy(analysis->input().data, original.data(), original.size() * sizeof(float));
-        analysis->forward(batch.quality);
+        analysis->forward(batch.quality, dropout(batch, kContextSteps + 0));
         const float* y = analysis->output().as<float>();
         each_position([&](size_t n, size_t p) {
             multiply(y + p * M, gain.data() + n * M, symbol.data() + p * M, M);
             hyper_inputs(symbol.data() + p * M, inverse_unit.data() + n * M, hyper_analysis->input().as<float>() + p * 2 * M, M);
         });
-        hyper_analysis->forward(batch.quality);
+        hyper_analysis->forward(batch.quality, dropout(batch, kContextSteps + 1));
         std::vector<float> z_gradient;
         code_hyper(batch, parameters, result, z_gradient, gradients);
-        hyper_synthesis->forward(batch.quality);
+        hyper_synthesis->forward(batch.quality, dropout(batch, kContextSteps + 2));
         code_latents(batch, parameters, result);
 
         each_position([&](size_t n, size_t p) { multiply(decoded.data() + p * M, inverse_gain.data() + n * M, synthesis->input().as<float>() + p * M, M); });
-        synthesis->forward(batch.quality);
+        synthesis->forward(batch.quality, dropout(batch, kContextSteps + 3));
         const size_t values = original.size() / size_t(samples);
         for (size_t n = 0; n < size_t(samples); n++) {
             const double lambda = lambda_at(description, batch.quality[n]) * 255.0 * 255.0;

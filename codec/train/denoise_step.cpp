@@ -60,7 +60,7 @@ struct DenoiseStep::State {
                 dst[channels] = level_value(batch.sigma[n]);
             }
         }
-        graph.forward();
+        graph.forward({}, batch.dropout);
         DenoiseStepResult result;
         const double scale = std::sqrt(kPixelPeak2);  // of the network's values where 1 is the peak
         const float epsilon = kEpsilon * float(scale), factor = float(1.0 / (double(values) * double(samples) * scale));

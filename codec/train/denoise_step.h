@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,6 +38,7 @@ public:
     struct Batch {
         std::span<const uint8_t> noisy, clean;  // [samples, height, width, channels]
         std::span<const float> sigma;           // noise level that the network is told, of each sample, on the 8-bit scale
+        std::optional<uint32_t> dropout = {};   // key of what dropout leaves out; none: nothing, as in use
     };
     // gradients: as long as parameters.values(), or empty for the loss alone; divided by the number of samples.
     DenoiseStepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients);

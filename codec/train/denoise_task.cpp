@@ -56,7 +56,7 @@ public:
             clean.insert(clean.end(), pixels.begin(), pixels.end());
             noisy.insert(noisy.end(), bytes.begin(), bytes.end());
         }
-        const DenoiseStepResult r = step_.run({noisy, clean, sigma}, parameters, gradients);
+        const DenoiseStepResult r = step_.run({noisy, clean, sigma, random_key(options_.seed, 6, uint64_t(step), uint64_t(shard_))}, parameters, gradients);
         const float share = 1.0f / float(options_.shards);
         for (float& g : gradients) g *= share;
         StepMeasures m;

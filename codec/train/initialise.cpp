@@ -101,15 +101,37 @@ void start_as_klt(const Description& d, const Dataset& dataset, uint64_t seed, P
 
 }  // namespace
 
+namespace {
+
+// What normalisation and activation learn begins as if it were not learned.
+void start_activation(const std::string& name, const Layer& layer, Parameters& parameters) {
+    const auto fill = [&](const char* suffix, float v) { std::ranges::fill(parameters[name + suffix], v); };
+    if (layer.normalisation == Normalisation::batch) {
+        fill(".scale", 1.0f);
+        fill(".variance", 1.0f);
+    }
+    if (layer.activation == Activation::prelu) fill(".slope", layer.slope);
+    if (layer.activation == Activation::jump_relu) fill(".threshold", layer.threshold);
+    if (layer.activation == Activation::gdn || layer.activation == Activation::inverse_gdn) {
+        fill(".beta", 1.0f);
+        const auto gamma = parameters[name + ".gamma"];
+        for (size_t c = 0; c < size_t(layer.channels); c++) gamma[c * size_t(layer.channels) + c] = 0.1f;  // as Ballé 2018 begins
+    }
+}
+
+}  // namespace
+
 Parameters initial_parameters(const Description& d, const Dataset& dataset, uint64_t seed) {
     Parameters parameters(d);
     RandomStream random{random_key(seed, 2)};
     for (const Network& network : d.networks) {
         for (const Layer& layer : network.layers) {
-            if (layer.op != Operation::convolution || layer.init == Init::klt || layer.init == Init::zero) continue;
+            if (layer.op != Operation::convolution) continue;
+            start_activation(network.name + "." + layer.name, layer, parameters);
+            if (layer.init == Init::klt || layer.init == Init::zero) continue;
             const Parameter& p = parameters.find(network.name + "." + layer.name + ".weight");
             const double fan_in = double(p.size) / p.shape[0];
-            const float std = layer.init == Init::small ? 0.01f : layer.init_scale * float(std::sqrt(2.0 / fan_in));
+            const float std = layer.init == Init::small ? 0.01f : layer.init_scale * float(std::sqrt((layer.init == Init::lecun ? 1.0 : 2.0) / fan_in));
             for (float& v : parameters[p.name]) v = std * random.normal();
         }
     }
@@ -131,7 +153,7 @@ std::vector<float> learning_rates(const Description& d, const Parameters& parame
     constexpr float kBranchRate = 0.3f, kLinearRate = 1.0f, kNetworkRate = 2.0f;  // learning rate of a weight of unit size
     std::vector<float> rates(parameters.values().size(), 1.0f);
     for (const Parameter& p : parameters.list()) {
-        if (!p.trained) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
+        if (p.change != Parameter::Change::gradient) std::fill_n(rates.begin() + std::ptrdiff_t(p.offset), p.size, 0.0f);
     }
     // They multiply latents of hundreds of steps.
     if (parameters.contains("prediction")) {

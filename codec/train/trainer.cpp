@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kValidationSide = 256;
 constexpr int kValidationCrops = 24;
+constexpr float kStatisticShare = 0.05f;  // by which statistics follow those of a step
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -194,7 +195,11 @@ public:
                 if (reads_activations(layers, int(i))) centralised_.push_back(state_.parameters.find(network.name + "." + layers[i].layer->name + ".weight"));
             }
         }
-        weights_ = std::make_unique<CodecWeights>(d, state_.parameters);
+        for (const Parameter& p : state_.parameters.list()) {
+            if (p.change == Parameter::Change::statistic) statistics_.push_back(p);
+        }
+        weights_ = std::make_unique<CodecWeights>(d, state_.parameters, WeightOptions{.fold = false});
+        batch_statistics_.resize(size_t(o.shards));
         gradients_.assign(size_t(o.shards), std::vector<float>(state_.parameters.values().size(), 0.0f));
         sums_.assign(state_.parameters.values().size(), 0.0f);
         results_.resize(size_t(o.shards));
@@ -247,6 +252,8 @@ private:
                 adam_step(state_.parameters.values(), sums_, state_.optimiser, begin, end, float(learning_rate(options_, state_.step)), scale, state_.step + 1, keep);
             }
             barrier.arrive_and_wait();
+            if (shard == 0) follow_statistics();
+            if (!statistics_.empty()) barrier.arrive_and_wait();
             guard([&] { weights_->update(state_.parameters, shard, options_.shards); });
             if (shard == 0) guard([&] { finish_step(norm); });
             barrier.arrive_and_wait();
@@ -268,6 +275,27 @@ private:
         results_[size_t(shard)] = step.run(state_.step, state_.parameters, gradients_[size_t(shard)]);
         for (const Parameter& p : centralised_) {
             centralise(std::span(gradients_[size_t(shard)]).subspan(p.offset, p.size), size_t(p.shape[0]));
+        }
+        // What came in the place of gradients is none: the optimiser sees 0.
+        std::vector<float>& statistics = batch_statistics_[size_t(shard)];
+        statistics.clear();
+        for (const Parameter& p : statistics_) {
+            const auto values = std::span(gradients_[size_t(shard)]).subspan(p.offset, p.size);
+            statistics.insert(statistics.end(), values.begin(), values.end());
+            std::ranges::fill(values, 0.0f);
+        }
+    }
+
+    void follow_statistics() {
+        size_t at = 0;
+        for (const Parameter& p : statistics_) {
+            for (size_t i = 0; i < p.size; i++, at++) {
+                float sum = 0.0f;
+                for (const std::vector<float>& s : batch_statistics_) sum += s[at];
+                float& value = state_.parameters.values()[p.offset + i];
+                value += kStatisticShare * (sum / float(options_.shards) - value);
+                state_.optimiser.average[p.offset + i] = value;
+            }
         }
     }
 
@@ -320,6 +348,8 @@ private:
     std::unique_ptr<CodecWeights> weights_;
     std::unique_ptr<Validation> validation_;
     std::vector<Parameter> centralised_;  // weights whose gradients are
+    std::vector<Parameter> statistics_;
+    std::vector<std::vector<float>> batch_statistics_;  // of each shard, in the order of statistics_
     std::vector<std::vector<float>> gradients_;
     std::vector<float> sums_;
     std::vector<StepMeasures> results_;

@@ -1,0 +1,35 @@
+// What the files that use oneDNN share. Nobody else includes it: dnnl:: stays in this folder.
+#pragma once
+
+#include <dnnl.hpp>
+#include <optional>
+#include <string>
+
+#include "codec/engine/convolution.h"
+#include "codec/error.h"
+#include "codec/tensor/tensor.h"
+
+namespace decant::onednn {
+
+dnnl::memory::data_type data_type(DataType type);
+const dnnl::engine& engine();
+dnnl::memory::desc activations(const Shape& shape, DataType type);  // nhwc
+
+// An activation as oneDNN's eltwise: scale·algorithm(x; alpha, beta). Nothing where it has none.
+struct Eltwise {
+    dnnl::algorithm algorithm;
+    float alpha = 0.0f, beta = 0.0f, scale = 1.0f;
+};
+std::optional<Eltwise> eltwise(const PointwiseActivation& activation);
+
+// oneDNN's exceptions become ours, with what was being done.
+template <class F>
+auto guarded(const char* what, F&& f) {
+    try {
+        return f();
+    } catch (const dnnl::error& e) {
+        throw Error(ErrorCode::internal, std::string("oneDNN: ") + what + ": " + e.what() + " (status " + std::to_string(int(e.status)) + ")");
+    }
+}
+
+}  // namespace decant::onednn
