@@ -305,8 +305,65 @@ TEST_CASE("PNG: compressed texts and profiles, and those that would burst") {
     const Bytes profile_bomb = png_with("iCCP", concatenated({bytes_of(std::string("name\0\0", 6)), deflated(bomb)}));
     CHECK(contains(remarks_of(profile_bomb, ImageFormat::png), "ICC profile cannot be used (more than"));
     CHECK(read_image(text_bomb, "x") == smooth_image(24, 16, 3));  // the pixels are good
-    // zTXt and tEXt are not looked at.
+    // Of zTXt and tEXt only raw profiles are looked at.
     CHECK(remarks_of(png_with("zTXt", compressed_xmp(bomb)), ImageFormat::png).empty());
+    const Bytes raw_bomb = concatenated({bytes_of(std::string("Raw profile type xmp\0\0", 22)), deflated(bomb)});
+    CHECK(contains(remarks_of(png_with("zTXt", raw_bomb), ImageFormat::png), "raw profile cannot be used (more than"));
+}
+
+TEST_CASE("PNG: raw profiles in texts") {
+    const auto hexadecimal = [](const std::string& kind, const Bytes& data) {
+        std::string text = "\n" + kind + "\n" + std::to_string(data.size());
+        for (std::size_t i = 0; i < data.size(); ++i) {
+            if (i % 36 == 0) text += '\n';
+            text += {"0123456789abcdef"[data[i] >> 4], "0123456789abcdef"[data[i] & 15]};
+        }
+        return bytes_of(text + "\n");
+    };
+    const auto plain = [&](const std::string& kind, const Bytes& data) {
+        return png_with("tEXt", concatenated({bytes_of("Raw profile type " + kind), {0}, hexadecimal(kind, data)}));
+    };
+    const auto packed = [&](const std::string& kind, const Bytes& data) {
+        return png_with("zTXt", concatenated({bytes_of("Raw profile type " + kind), {0, 0}, deflated(hexadecimal(kind, data))}));
+    };
+    const Metadata all = all_metadata();
+    const Bytes exif_name = bytes_of(std::string("Exif\0\0", 6)), xmp_name = bytes_of(std::string("http://ns.adobe.com/xap/1.0/\0", 29));
+    CHECK(read(packed("xmp", all.xmp), ImageFormat::png).xmp == all.xmp);
+    CHECK(read(plain("xmp", all.xmp), ImageFormat::png).xmp == all.xmp);
+    CHECK(read(packed("exif", concatenated({exif_name, all.exif})), ImageFormat::png).exif == all.exif);
+    CHECK(read(plain("exif", all.exif), ImageFormat::png).exif == all.exif);
+    CHECK(read(packed("APP1", concatenated({exif_name, all.exif})), ImageFormat::png).exif == all.exif);
+    CHECK(read(packed("APP1", concatenated({xmp_name, all.xmp})), ImageFormat::png).xmp == all.xmp);
+    CHECK(read(plain("icm", all.icc), ImageFormat::png).icc == all.icc);
+    CHECK(read(packed("icc", all.icc), ImageFormat::png).icc == all.icc);
+    CHECK(contains(remarks_of(packed("iptc", {1}), ImageFormat::png), "IPTC"));
+    CHECK(remarks_of(packed("other", {1}), ImageFormat::png).empty());
+    for (const char* text : {"", "\n", "\nxmp\n", "\nxmp\n 2\n0g\n", "\nxmp\n 2\n0A\n"}) {
+        const Bytes file = png_with("tEXt", concatenated({bytes_of("Raw profile type xmp"), {0}, bytes_of(text)}));
+        CAPTURE(text);
+        CHECK(contains(remarks_of(file, ImageFormat::png), "the raw profile cannot be used"));
+    }
+}
+
+TEST_CASE("PNG: colours that differ from sRGB without a profile are remarked on") {
+    const std::string said = "gAMA, cHRM";
+    const auto remarks = [](const std::string& type, const Bytes& data) { return remarks_of(png_with(type, data), ImageFormat::png); };
+    CHECK(contains(remarks("gAMA", big_endian(100000)), said));
+    CHECK(remarks("gAMA", big_endian(45455)).empty());
+    CHECK(remarks("gAMA", big_endian(45000)).empty());
+    Bytes primaries;
+    for (const std::uint32_t value : {31270u, 32900u, 64000u, 33000u, 30000u, 60000u, 15000u, 6000u})
+        append_number(primaries, value, 4, ByteOrder::big);
+    CHECK(remarks("cHRM", primaries).empty());
+    primaries[9] ^= 0x40;  // the x of red
+    CHECK(contains(remarks("cHRM", primaries), said));
+    CHECK(contains(remarks("cHRM", {1, 2}), "cannot be used"));
+    CHECK(contains(remarks("cICP", {9, 16, 0, 1}), "cICP"));
+    // A profile, or the word of the file that it is sRGB, comes first.
+    const Bytes gamma = png_chunk("gAMA", big_endian(100000));
+    const Bytes plain = encode_image(smooth_image(24, 16, 3), ImageFormat::png);
+    CHECK(remarks_of(with_inserted(plain, 33, concatenated({gamma, png_chunk("sRGB", {0})})), ImageFormat::png).empty());
+    CHECK(remarks_of(with_inserted(file_with(all_metadata(), ImageFormat::png), 33, gamma), ImageFormat::png).empty());
 }
 
 TEST_CASE("PNG: chunks that are damaged") {
@@ -335,6 +392,23 @@ TEST_CASE("PNG: chunks that are damaged") {
     exif[20] ^= 1;
     CHECK(contains(remarks_of(wrong, ImageFormat::png), "EXIF block cannot be used (PNG: a wrong checksum)"));
     CHECK(read(wrong, ImageFormat::png).icc == all_metadata().icc);
+}
+
+TEST_CASE("resolutions are the same to within rounding") {
+    const Resolution inch{{300, 1}, {72, 1}, Unit::inch};
+    CHECK(is_same(inch, inch));
+    CHECK(is_same(inch, {{11811, 100}, {2835, 100}, Unit::centimetre}));
+    CHECK(!is_same(inch, {{11811, 100}, {2845, 100}, Unit::centimetre}));
+    CHECK(!is_same(inch, {{301, 1}, {72, 1}, Unit::inch}));
+    CHECK(!is_same(inch, {{300, 1}, {72, 1}, Unit::none}));
+    CHECK(!is_same(inch, {{300, 0}, {72, 1}, Unit::inch}));
+    // In WebP EXIF is left alone where it says the same already, and corrected where it does not.
+    Metadata metadata;
+    metadata.exif = make_exif(resolution_fields(inch));
+    metadata.resolution = {{11811, 100}, {2835, 100}, Unit::centimetre};
+    CHECK(read(file_with(metadata, ImageFormat::webp), ImageFormat::webp).exif == metadata.exif);
+    metadata.resolution = {{100, 1}, {100, 1}, Unit::centimetre};
+    CHECK(exif_resolution(read(file_with(metadata, ImageFormat::webp), ImageFormat::webp).exif) == metadata.resolution);
 }
 
 TEST_CASE("WebP: JPEG's name in front of EXIF is taken off") {

@@ -39,6 +39,9 @@ private:
     Remarks& remarks_;
 };
 
+// A block of its own kind beside the four that are carried.
+inline constexpr const char* kIptcRemark = "the IPTC block is not supported";
+
 // Both throw Error(corrupt) for a file whose structure is damaged; what was found before counts.
 void read_png_metadata(std::span<const std::uint8_t> file, MetadataCollector& collector);
 void read_jpeg_metadata(std::span<const std::uint8_t> file, MetadataCollector& collector);

@@ -10,9 +10,11 @@ namespace decant {
 namespace {
 
 constexpr std::string_view jfif_name("JFIF\0", 5), exif_name("Exif\0\0", 6), icc_name("ICC_PROFILE\0", 12),
-    xmp_name("http://ns.adobe.com/xap/1.0/\0", 29), extended_xmp_name("http://ns.adobe.com/xmp/extension/\0", 35);
+    xmp_name("http://ns.adobe.com/xap/1.0/\0", 29), extended_xmp_name("http://ns.adobe.com/xmp/extension/\0", 35),
+    photoshop_name("Photoshop 3.0\0", 14);
+constexpr std::string_view iptc_resource("8BIM\4\4", 6);  // among Photoshop's
 constexpr std::size_t largest_payload = 65533;  // of a segment: 16 bits, less the length itself
-constexpr std::uint8_t app0 = 0xE0, app1 = 0xE1, app2 = 0xE2, start_of_scan = 0xDA, end_of_image = 0xD9;
+constexpr std::uint8_t app0 = 0xE0, app1 = 0xE1, app2 = 0xE2, app13 = 0xED, start_of_scan = 0xDA, end_of_image = 0xD9;
 
 struct Segment {
     std::uint8_t marker = 0;
@@ -150,7 +152,7 @@ void store_density(std::vector<std::uint8_t>& file, std::uint64_t payload, const
 void read_jpeg_metadata(std::span<const std::uint8_t> file, MetadataCollector& collector) {
     const Fields fields(file, ByteOrder::big, "JPEG");
     IccSegments icc;
-    bool has_extended_xmp = false;
+    bool has_extended_xmp = false, has_iptc = false;
     visit_segments(fields, [&](const Segment& segment) {
         const auto payload = segment.payload;
         if (is_jfif(segment)) collector.add_resolution(read_density(fields, segment.offset));
@@ -158,9 +160,12 @@ void read_jpeg_metadata(std::span<const std::uint8_t> file, MetadataCollector& c
         if (segment.marker == app1 && begins_with(payload, xmp_name)) collector.add_xmp(payload.subspan(xmp_name.size()));
         if (segment.marker == app1 && begins_with(payload, extended_xmp_name)) has_extended_xmp = true;
         if (segment.marker == app2 && begins_with(payload, icc_name)) icc.add(payload.subspan(icc_name.size()));
+        if (segment.marker == app13 && begins_with(payload, photoshop_name))
+            has_iptc |= std::search(payload.begin(), payload.end(), iptc_resource.begin(), iptc_resource.end()) != payload.end();
     });
     icc.collect(collector);
     if (has_extended_xmp) collector.leave_out("the extension of the XMP packet, beyond its first 64 KiB, is not supported");
+    if (has_iptc) collector.leave_out(kIptcRemark);
 }
 
 void embed_jpeg_metadata(std::vector<std::uint8_t>& file, const Metadata& metadata, MetadataCollector& collector) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "codec/error.h"
@@ -34,6 +35,19 @@ bool is_valid(const Resolution& resolution) {
     using Unit = Resolution::Unit;
     return is_good(resolution.x) && is_good(resolution.y) &&
            (resolution.unit == Unit::none || resolution.unit == Unit::inch || resolution.unit == Unit::centimetre);
+}
+
+bool is_same(const Resolution& a, const Resolution& b) {
+    using Unit = Resolution::Unit;
+    if ((a.unit == Unit::none) != (b.unit == Unit::none)) return false;
+    const auto is_near = [&](const Rational& x, const Rational& y) {
+        const auto per_inch = [](const Rational& value, Unit unit) {
+            return static_cast<double>(value.numerator) / value.denominator * (unit == Unit::centimetre ? 2.54 : 1);
+        };
+        const double first = per_inch(x, a.unit), second = per_inch(y, b.unit);
+        return std::abs(first - second) <= 1e-3 * first;
+    };
+    return is_valid(a) && is_valid(b) && is_near(a.x, b.x) && is_near(a.y, b.y);
 }
 
 MetadataKinds parse_metadata_kinds(std::string_view text) {

@@ -36,6 +36,9 @@ struct Resolution {
 // Whether all four numbers are at least 1 and the unit is one of the three.
 bool is_valid(const Resolution& resolution);
 
+// Whether both say the same to within the rounding of formats that have whole numbers (PNG's 2835 a metre for 72 per inch).
+bool is_same(const Resolution& a, const Resolution& b);
+
 struct Metadata {
     std::vector<std::uint8_t> icc;         // ICC.1 profile; empty: none, as with the others
     std::vector<std::uint8_t> exif;        // from the TIFF header ("II*\0" or "MM\0*") on

@@ -36,6 +36,7 @@ void read_tiff_metadata(std::span<const std::uint8_t> file, MetadataCollector& c
             tree.fields.erase(found);
         if (!tree.empty()) collector.add_exif(make_exif(tree));
     });
+    if (directory.find(tiff_tag::iptc)) collector.leave_out(kIptcRemark);
 }
 
 void embed_tiff_metadata(std::vector<std::uint8_t>& file, const Metadata& metadata, MetadataCollector& collector) {

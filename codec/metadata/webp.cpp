@@ -38,7 +38,8 @@ void append_chunk(std::vector<std::uint8_t>& file, std::string_view type, std::s
 // WebP has no field for the resolution but those of EXIF.
 std::vector<std::uint8_t> exif_with_resolution(const Metadata& metadata, MetadataCollector& collector) {
     std::vector<std::uint8_t> exif = metadata.exif;
-    if (!metadata.resolution || exif_resolution(exif) == metadata.resolution) return exif;
+    if (!metadata.resolution) return exif;
+    if (const auto own = exif_resolution(exif); own && is_same(*own, *metadata.resolution)) return exif;
     const TiffTree fields = resolution_fields(*metadata.resolution);
     if (exif.empty()) return make_exif(fields);
     collector.attempt("resolution", [&] { set_fields(exif, fields); });
