@@ -43,11 +43,19 @@ TEST_CASE("tables have a row a picture and point, then the means of several pict
           std::string::npos);
 }
 
-TEST_CASE("reports have the measures with a key, and null for what is not finite") {
+TEST_CASE("reports have the measures with a key, \"inf\" for infinity and null for what is no number") {
     Measurements m = two_measures({20, 50});
     m.add("a.png", {{30, 1}, {kInfinite, 2}});
-    CHECK(m.report().dump() == R"({"psnr-rgb":[30.0,null]})");
-    CHECK(m.picture_reports().dump() == R"([{"picture":"a.png","psnr-rgb":[30.0,null]}])");
+    CHECK(m.report().dump() == R"({"psnr-rgb":[30.0,"inf"]})");
+    CHECK(m.picture_reports().dump() == R"([{"picture":"a.png","psnr-rgb":[30.0,"inf"]}])");
+}
+
+TEST_CASE("CSV has a line a picture and point, quoted where it must be") {
+    Measurements m = two_measures({20, 50});
+    m.add("a, \"b\".png", {{30.5, 1}, {kInfinite, 2}});
+    m.add("c.png", {{kNone, 1}, {41, 2}});
+    CHECK(m.csv_head("codec") == "codec,picture,parameter,value,psnr-rgb\n");
+    CHECK(m.csv("x") == "x,\"a, \"\"b\"\".png\",q,20,30.5\nx,\"a, \"\"b\"\".png\",q,50,inf\nx,c.png,q,20,\nx,c.png,q,50,41\n");
 }
 
 TEST_CASE("values of another form are an error") {

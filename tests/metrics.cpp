@@ -1,10 +1,12 @@
-// PSNR and MS-SSIM against slow implementations written from their definitions.
+// The metrics against slow implementations in double precision, written from their definitions, and OpenCV's PSNR.
 #include "codec/image/metrics.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <opencv2/core.hpp>
 #include <tuple>
 #include <utility>
 
@@ -28,7 +30,10 @@ Grid channel_of(const Image& image, std::size_t channel) {
     Grid grid(image.height, std::vector<double>(image.width));
     for (std::uint32_t y = 0; y < image.height; ++y)
         for (std::uint32_t x = 0; x < image.width; ++x)
-            grid[y][x] = image.row(y)[x * static_cast<std::size_t>(image.channels) + channel];
+            grid[y][x] = image.visit([&]<Sample T>(const std::vector<T>& samples) {
+                return static_cast<double>(samples[(std::size_t{y} * image.width + x) * static_cast<std::size_t>(image.channels) + channel]) /
+                       (sizeof(T) == 1 ? 1 : 257);
+            });
     return grid;
 }
 
@@ -93,6 +98,52 @@ double naive_ms_ssim(const Image& a, const Image& b, const std::vector<double>& 
     return total / a.channels;
 }
 
+double naive_single_ssim(const Image& a, const Image& b) {
+    double total = 0;
+    for (std::size_t c = 0; c < static_cast<std::size_t>(a.channels); ++c)
+        total += naive_ssim(channel_of(a, c), channel_of(b, c)).second;
+    return total / a.channels;
+}
+
+// On the 8-bit scale, where the PSNR is the same.
+double naive_psnr_luma(const Image& a, const Image& b) {
+    double sum = 0;
+    const std::vector<double> weights = a.channels == 3 ? std::vector{0.299, 0.587, 0.114} : std::vector{1.0};
+    std::vector<Grid> grids_a, grids_b;
+    for (std::size_t c = 0; c < weights.size(); ++c) {
+        grids_a.push_back(channel_of(a, c));
+        grids_b.push_back(channel_of(b, c));
+    }
+    for (std::size_t y = 0; y < a.height; ++y)
+        for (std::size_t x = 0; x < a.width; ++x) {
+            double luma_a = 0, luma_b = 0;
+            for (std::size_t c = 0; c < weights.size(); ++c) {
+                luma_a += weights[c] * grids_a[c][y][x];
+                luma_b += weights[c] * grids_b[c][y][x];
+            }
+            sum += (luma_a - luma_b) * (luma_a - luma_b);
+        }
+    return 10 * std::log10(255.0 * 255.0 / (sum / static_cast<double>(a.pixel_count())));
+}
+
+double opencv_psnr(const Image& a, const Image& b) {
+    return a.visit([&]<Sample T>(const std::vector<T>& samples) {
+        const int type = CV_MAKETYPE(sizeof(T) == 1 ? CV_8U : CV_16U, a.channels);
+        const auto mat = [&](const std::vector<T>& values) {
+            return cv::Mat(static_cast<int>(a.height), static_cast<int>(a.width), type, const_cast<T*>(values.data()));
+        };
+        return cv::PSNR(mat(samples), mat(b.samples<T>()), std::numeric_limits<T>::max());
+    });
+}
+
+// The upper left of a sample picture.
+Image sample_crop(const char* name) {
+    const Image whole = sample_image(name);
+    Image crop(180, 164, whole.channels);
+    for (std::uint32_t y = 0; y < crop.height; ++y) std::copy_n(whole.row(y), crop.row_size(), crop.row(y));
+    return crop;
+}
+
 Image disturbed(const Image& image, int strength) {
     Image result = image;
     std::mt19937 random(3);
@@ -135,7 +186,7 @@ TEST_CASE("PSNR is the naive one, and symmetric") {
 TEST_CASE("pictures of different shapes are refused with both shapes") {
     const Image a(4, 3, 3);
     for (const Image& b : {Image(3, 4, 3), Image(4, 3, 1), Image(4, 4, 3)})
-        for (const auto metric : {mse, psnr, ms_ssim}) {
+        for (const auto metric : {mse, psnr, psnr_luma, ssim, ms_ssim}) {
             const Failure failure = failure_of([&] { metric(a, b); });
             CHECK(failure.code == ErrorCode::invalid_argument);
             CHECK(contains(failure.message, describe_shape(a)));
@@ -145,7 +196,7 @@ TEST_CASE("pictures of different shapes are refused with both shapes") {
 
 TEST_CASE("pictures of different depths are refused, though their shapes agree") {
     const Image shallow = flat_image(20, 20, 1, 9);
-    for (const auto metric : {mse, psnr, ms_ssim}) {
+    for (const auto metric : {mse, psnr, psnr_luma, ssim, ms_ssim}) {
         const Failure failure = failure_of([&] { metric(shallow, with_depth(shallow, 16)); });
         CHECK(failure.code == ErrorCode::invalid_argument);
         CHECK(contains(failure.message, "differ in depth: 20x20, 1 channel, 8 bit and 20x20, 1 channel, 16 bit"));
@@ -214,4 +265,50 @@ TEST_CASE("MS-SSIM: equal is 1, inverted is 0, more noise is less") {
     for (std::uint8_t& sample : inverted.samples()) sample = static_cast<std::uint8_t>(255 - sample);
     CHECK(ms_ssim(image, inverted) == 0);
     CHECK(ms_ssim(image, disturbed(image, 5)) > ms_ssim(image, disturbed(image, 50)));
+}
+
+TEST_CASE("a dozen pictures: PSNR as OpenCV's, all else as in double precision") {
+    for (const char* name : {"bricks.png", "chart.png", "colour_wheel.png", "desktop.png", "film_grain.png", "flower.webp", "foliage.jpg",
+                             "gradients.png", "landscape.png", "page.png", "still_life.png", "zone_plate.pgm"}) {
+        CAPTURE(name);
+        const Image image = sample_crop(name), other = disturbed(image, 12);
+        const Distortion all = measure_distortion(image, other);
+        CHECK(std::abs(all.psnr - opencv_psnr(image, other)) < 1e-9);
+        CHECK(std::abs(all.psnr_luma - naive_psnr_luma(image, other)) < 1e-9);
+        CHECK(std::abs(all.ssim - naive_single_ssim(image, other)) < 1e-4);
+        CHECK(std::abs(all.ms_ssim - naive_ms_ssim(image, other, five_weights)) < 1e-4);
+        CHECK(all.max_error == 12);
+        CHECK(all.psnr == psnr(image, other));
+        CHECK(all.psnr_luma == psnr_luma(image, other));
+        CHECK(all.ssim == ssim(image, other));
+        CHECK(all.ms_ssim == ms_ssim(image, other));
+    }
+}
+
+TEST_CASE("all metrics of 16 bits, not only of those that were 8") {
+    const Image a = noise_image(61, 47, 3, 4, 16);
+    Image b = a;
+    std::mt19937 random(5);
+    for (std::uint16_t& sample : b.samples<std::uint16_t>())
+        sample = static_cast<std::uint16_t>(std::clamp(int{sample} + static_cast<int>(random() % 4001) - 2000, 0, 65535));
+    CHECK(psnr(a, b) == doctest::Approx(opencv_psnr(a, b)).epsilon(1e-12));
+    CHECK(psnr_luma(a, b) == doctest::Approx(naive_psnr_luma(a, b)).epsilon(1e-12));
+    CHECK(std::abs(ssim(a, b) - naive_single_ssim(a, b)) < 1e-6);
+    CHECK(max_error(a, b) > 1900);
+    CHECK(max_error(a, b) <= 2000);
+}
+
+TEST_CASE("equal pictures, gray luma, and pictures too small for SSIM") {
+    const Image image = noise_image(20, 15, 3), gray = noise_image(20, 15, 1), other_gray = noise_image(20, 15, 1, 2);
+    const Distortion none = measure_distortion(image, image);
+    CHECK(std::isinf(none.psnr));
+    CHECK(std::isinf(none.psnr_luma));
+    CHECK(none.ssim == doctest::Approx(1).epsilon(1e-6));
+    CHECK(none.max_error == 0);
+    CHECK(psnr_luma(gray, other_gray) == psnr(gray, other_gray));
+    const Distortion tiny = measure_distortion(Image(5, 30, 1), Image(5, 30, 1));
+    CHECK(std::isnan(tiny.ssim));
+    CHECK(std::isnan(tiny.ms_ssim));
+    CHECK(failure_of([] { ssim(Image(5, 30, 1), Image(5, 30, 1)); }).code == ErrorCode::unsupported);
+    CHECK(max_error(flat_image(3, 3, 3, 0), flat_image(3, 3, 3, 255)) == 255);
 }

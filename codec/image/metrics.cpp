@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <utility>
@@ -145,19 +146,49 @@ std::size_t count_scales(std::size_t side) {
     return scales;
 }
 
-double compare_channel(Plane a, Plane b, std::size_t scales, const Window& window) {
+// SSIM is that of the first scale, which MS-SSIM needs as well.
+struct SsimPair {
+    double single_scale = 0, multi_scale = 1;
+};
+
+SsimPair compare_channel(Plane a, Plane b, std::size_t scales, const Window& window) {
     double weight_sum = 0;
     for (std::size_t s = 0; s < scales; ++s) weight_sum += scale_weights[s];
-    double result = 1;
+    SsimPair result;
     for (std::size_t s = 0; s < scales; ++s) {
         const Similarity similarity = compare_scale(a, b, window);
+        if (s == 0) result.single_scale = similarity.full;
         const bool is_last = s + 1 == scales;
-        result *= std::pow(std::max(is_last ? similarity.full : similarity.structure, 0.0), scale_weights[s] / weight_sum);
+        result.multi_scale *=
+            std::pow(std::max(is_last ? similarity.full : similarity.structure, 0.0), scale_weights[s] / weight_sum);
         if (is_last) break;
         a = halve(a);
         b = halve(b);
     }
     return result;
+}
+
+// With at most that many scales. Of pictures of one shape.
+SsimPair compare_scales(const Image& reference, const Image& distorted, std::size_t most_scales) {
+    const std::size_t scales = std::min(count_scales(std::min(reference.width, reference.height)), most_scales);
+    if (scales == 0)
+        throw Error(ErrorCode::unsupported, "SSIM and MS-SSIM need at least " + std::to_string(window_size) +
+                                                " pixels a side, not " + describe_shape(reference) + "; use PSNR");
+    const Window window = gaussian_window();
+    SsimPair sum{0, 0};
+    for (int c = 0; c < reference.channels; ++c) {
+        const SsimPair of_channel =
+            compare_channel(extract_channel(reference, c), extract_channel(distorted, c), scales, window);
+        sum.single_scale += of_channel.single_scale / reference.channels;
+        sum.multi_scale += of_channel.multi_scale / reference.channels;
+    }
+    return sum;
+}
+
+double psnr_of(double mean_squared_error, int depth) {
+    if (mean_squared_error == 0) return std::numeric_limits<double>::infinity();
+    const double peak = (1 << depth) - 1;
+    return 10 * std::log10(peak * peak / mean_squared_error);
 }
 
 }  // namespace
@@ -175,24 +206,52 @@ double mse(const Image& reference, const Image& distorted) {
     });
 }
 
-double psnr(const Image& reference, const Image& distorted) {
-    const double error = mse(reference, distorted);
-    if (error == 0) return std::numeric_limits<double>::infinity();
-    const double peak = (1 << reference.depth()) - 1;
-    return 10 * std::log10(peak * peak / error);
+double psnr(const Image& reference, const Image& distorted) { return psnr_of(mse(reference, distorted), reference.depth()); }
+
+double psnr_luma(const Image& reference, const Image& distorted) {
+    if (reference.channels != 3) return psnr(reference, distorted);
+    check_same_shape(reference, distorted);
+    return reference.visit([&]<Sample T>(const std::vector<T>& a) {
+        const std::vector<T>& b = distorted.samples<T>();
+        // In thousandths, so that the sum of the differences is exact.
+        double sum = 0;
+        for (std::size_t i = 0; i < a.size(); i += 3) {
+            const int thousandths = 299 * (int{a[i]} - int{b[i]}) + 587 * (int{a[i + 1]} - int{b[i + 1]}) +
+                                    114 * (int{a[i + 2]} - int{b[i + 2]});
+            sum += static_cast<double>(thousandths) * thousandths;
+        }
+        return psnr_of(sum * 1e-6 / static_cast<double>(reference.pixel_count()), reference.depth());
+    });
+}
+
+std::uint32_t max_error(const Image& reference, const Image& distorted) {
+    check_same_shape(reference, distorted);
+    return reference.visit([&]<Sample T>(const std::vector<T>& a) {
+        const std::vector<T>& b = distorted.samples<T>();
+        int largest = 0;
+        for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
+        return static_cast<std::uint32_t>(largest);
+    });
+}
+
+double ssim(const Image& reference, const Image& distorted) {
+    check_same_shape(reference, distorted);
+    return compare_scales(reference, distorted, 1).single_scale;
 }
 
 double ms_ssim(const Image& reference, const Image& distorted) {
     check_same_shape(reference, distorted);
-    const std::size_t scales = count_scales(std::min(reference.width, reference.height));
-    if (scales == 0)
-        throw Error(ErrorCode::unsupported, "MS-SSIM needs at least " + std::to_string(window_size) + " pixels a side, not " +
-                                                describe_shape(reference) + "; use PSNR");
-    const Window window = gaussian_window();
-    double sum = 0;
-    for (int c = 0; c < reference.channels; ++c)
-        sum += compare_channel(extract_channel(reference, c), extract_channel(distorted, c), scales, window);
-    return sum / reference.channels;
+    return compare_scales(reference, distorted, scale_weights.size()).multi_scale;
+}
+
+Distortion measure_distortion(const Image& reference, const Image& distorted) {
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    Distortion result{psnr(reference, distorted), psnr_luma(reference, distorted), none, none, max_error(reference, distorted)};
+    if (count_scales(std::min(reference.width, reference.height)) == 0) return result;
+    const SsimPair similarity = compare_scales(reference, distorted, scale_weights.size());
+    result.ssim = similarity.single_scale;
+    result.ms_ssim = similarity.multi_scale;
+    return result;
 }
 
 }  // namespace decant

@@ -76,7 +76,8 @@ void receive_bytes(void* context, const std::uint8_t* bytes, std::size_t size) {
 OpencvModule::OpencvModule(std::span<const std::string> folders)
     : module_(module_text, folders),
       decode_(module_.function<decant_opencv_decode_function>("decant_opencv_decode")),
-      encode_(module_.function<decant_opencv_encode_function>("decant_opencv_encode")) {}
+      encode_(module_.function<decant_opencv_encode_function>("decant_opencv_encode")),
+      version_(module_.function<decant_opencv_version_function>("decant_opencv_version")) {}
 
 OpencvModule::Picture OpencvModule::decode(std::span<const std::uint8_t> bytes, const std::string& name) const {
     Received<Picture> received;

@@ -14,6 +14,8 @@ namespace decant {
 
 class OpencvModule {
 public:
+    static constexpr int webp_lossless = 101;  // as a quality
+
     // Loads decant_opencv.so from the first of the folders that has it.
     // Throws Error(unsupported) that names the folders, or the library that is missing.
     explicit OpencvModule(std::span<const std::string> folders);
@@ -30,13 +32,16 @@ public:
     // Both may be called from several threads at once. `name` only appears in messages.
     // Throws Error(corrupt).
     Picture decode(std::span<const std::uint8_t> bytes, const std::string& name) const;
-    // `extension` with its dot; `quality` 0..100, for JPEG only. WebP is written lossless. Throws Error(internal).
+    // `extension` with its dot; `quality` as decant_opencv_encode_function has it. Throws Error(internal).
     std::vector<std::uint8_t> encode(const Image& image, const std::string& extension, int quality) const;
+    // Of OpenCV, such as "4.6.0".
+    std::string version() const { return version_(); }
 
 private:
     SharedModule module_;
     decant_opencv_decode_function decode_;
     decant_opencv_encode_function encode_;
+    decant_opencv_version_function version_;
 };
 
 // The module beside the running program, or in ../lib/decant from there. Loaded by the first call; after a failure the

@@ -1,4 +1,4 @@
-// JPEG, WebP, TIFF and BMP through OpenCV, behind the two functions of opencv_abi.h. Built as a shared module of its own.
+// JPEG, JPEG 2000, WebP, TIFF and BMP through OpenCV, behind the functions of opencv_abi.h. Built as a shared module of its own.
 #include "codec/image/opencv_abi.h"
 
 #include <dlfcn.h>
@@ -152,13 +152,17 @@ __attribute__((visibility("default"))) int decant_opencv_encode(const char* exte
         const cv::Mat input(static_cast<int>(picture->height), static_cast<int>(picture->width),
                             CV_MAKETYPE(picture->depth == 16 ? CV_16U : CV_8U, picture->channels),
                             const_cast<void*>(picture->samples), picture->row_stride);
-        constexpr int webp_lossless = 101;  // OpenCV: anything above 100
         std::vector<uint8_t> output;
-        if (!cv::imencode(extension, input, output, {cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_WEBP_QUALITY, webp_lossless}))
+        // WebP's first: its writer looks at no other, and is lossless without it.
+        if (!cv::imencode(extension, input, output,
+                          {cv::IMWRITE_WEBP_QUALITY, quality, cv::IMWRITE_JPEG_QUALITY, quality,
+                           cv::IMWRITE_JPEG2000_COMPRESSION_X1000, quality}))
             return false;
         sink(context, output.data(), output.size());
         return true;
     });
 }
+
+__attribute__((visibility("default"))) const char* decant_opencv_version(void) { return CV_VERSION; }
 
 }  // extern "C"

@@ -22,8 +22,8 @@ SharedModule::SharedModule(const ModuleText& text, std::span<const std::string> 
         // thread-local state and exit handlers behind.
         library_.reset(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE));
         if (!library_)
-            throw Error(ErrorCode::unsupported, std::string(text.purpose) + " OpenCV, which does not load: " +
-                                                    std::string(dlerror()) + "; install " + text.library);
+            throw Error(ErrorCode::unsupported, std::string(text.purpose) + " " + text.library + ", which does not load: " +
+                                                    std::string(dlerror()) + "; install it");
         return;
     }
     throw Error(ErrorCode::unsupported, std::string(text.purpose) + " " + text.file + ", which is not in " + searched +

@@ -56,8 +56,10 @@ std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, c
             return write_png(image, options.png_level);
         case ImageFormat::pnm:
             return write_pnm(image);
-        default:
-            return opencv_module().encode(image, std::string(format_extension(format, image.channels)), options.jpeg_quality);
+        default: {
+            const int quality = format == ImageFormat::webp ? OpencvModule::webp_lossless : options.jpeg_quality;
+            return opencv_module().encode(image, std::string(format_extension(format, image.channels)), quality);
+        }
     }
 }
 

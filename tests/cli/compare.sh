@@ -9,12 +9,15 @@ expect_exit 0 "$DECANT" encode -r one --output-dir coded
 expect_exit 0 "$DECANT" decode -r coded --output-dir two --format ppm
 
 expect_exit 0 "$DECANT" compare one/a.png one/a.png
-expect_matches "$OUT" '^one/a\.png +one/a\.png +inf +1\.00000$'
+expect_matches "$OUT" '^one/a\.png +one/a\.png +inf +inf +1\.00000 +1\.00000 +0$'
+expect_exit 0 "$DECANT" compare one/a.png one/a.png --json
+python3 -c 'import json, sys; row = json.load(open(sys.argv[1])); assert row["psnr"] == row["psnr-y"] == "inf" and row["max-error"] == 0' "$OUT" || fail "not infinite"
 expect_exit 0 "$DECANT" compare one/a.png two/a.ppm --json
 python3 - "$OUT" <<'PYTHON' || fail "not the expected object"
 import json, sys
 row = json.load(open(sys.argv[1]))
 assert (row["reference"], row["distorted"]) == ("one/a.png", "two/a.ppm") and 15 < row["psnr"] < 60 and 0.3 < row["ms-ssim"] < 1
+assert 15 < row["psnr-y"] < 60 and 0.3 < row["ssim"] < 1 and 0 < row["max-error"] < 256
 PYTHON
 
 expect_exit 0 "$DECANT" compare -r one two

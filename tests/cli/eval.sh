@@ -35,10 +35,39 @@ PYTHON
 expect_exit 0 "$DECANT" eval -q 20,40,60,80 --against same.json a.png b.png
 expect_matches "$OUT" '^BD-rate against decant .*: [+-]?0\.0 %'
 expect_exit 0 "$DECANT" eval -q 20,40,60,80 --against half.json --json a.png b.png
-python3 -c 'import json, sys; assert abs(json.load(open(sys.argv[1]))["bd-rate"]["percent"] - 100) < 1e-6' "$OUT" || fail "not +100 %"
+python3 -c 'import json, sys; assert abs(json.load(open(sys.argv[1]))["bd-rate"][0]["percent"] - 100) < 1e-6' "$OUT" || fail "not +100 %"
+
+# Other codecs in the same run, and a file among them; the same in CSV.
+expect_exit 0 "$DECANT" eval --repeats 1 -q 20,50,80 --against jpeg,same.json,webp --json --csv table.csv a.png b.png
+python3 - "$OUT" table.csv <<'PYTHON' || fail "not the expected reports"
+import csv, json, sys
+report = json.load(open(sys.argv[1]))
+assert [other["name"] for other in report["against"]] == ["JPEG", "WebP"]
+assert [delta["against"] for delta in report["bd-rate"]] == ["JPEG", "WebP", report["name"]], report["bd-rate"]
+for codec in [report, *report["against"]]:
+    results = codec["results"]
+    assert len({len(values) for values in results.values()}) == 1
+    for key in "bpp", "psnr-rgb", "psnr-y", "ssim-rgb", "ms-ssim-rgb", "max-error", "encoding_time", "decoding_speed":
+        assert all(value > 0 for value in results[key]), key
+    assert sorted(results["psnr-rgb"]) == results["psnr-rgb"]
+    assert [picture["picture"] for picture in codec["pictures"]] == ["a.png", "b.png"]
+rows = list(csv.DictReader(open(sys.argv[2])))
+assert len(rows) == 2 * (3 + 6 + 6) and {row["codec"] for row in rows} == {report["name"], "JPEG", "WebP"}
+assert float(rows[0]["bpp"]) == report["pictures"][0]["bpp"][0]
+PYTHON
+expect_exit 1 "$DECANT" eval -q 20,50 --csv table.csv a.png  # is there already
+expect_matches "$ERR" '^decant: .*table\.csv'
+
+# A codec that is missing is said: that its library is, or that it is no codec and no file.
+for codec in jp2 avif heic jxl; do
+    expect_exit 0,1 "$DECANT" eval --repeats 1 -q 20,80 --against $codec b.png
+    if [[ -s $OUT ]]; then expect_matches "$OUT" '^BD-rate against '; else expect_matches "$ERR" '^decant: .*needs .*install'; fi
+done
+expect_exit 1 "$DECANT" eval -q 20,80 --against gif a.png
+expect_matches "$ERR" '^decant: .*gif'
 
 # Refused before anything is measured, or said after it.
-expect_exit 2 "$DECANT" eval --against same.json a.png
+expect_exit 2 "$DECANT" eval -q 50 --against same.json a.png
 expect_exit 2 "$DECANT" eval -q 20,,80 a.png
 echo '{}' >no_report.json
 expect_exit 1,4 "$DECANT" eval -q 20,80 --against no_report.json a.png

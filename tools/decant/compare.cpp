@@ -1,14 +1,20 @@
 #include <filesystem>
+#include <iterator>
+#include <limits>
+#include <optional>
 #include <system_error>
 
 #include "codec/image/metrics.h"
 #include "tools/decant/console.h"
 #include "tools/decant/inputs.h"
 #include "tools/decant/json.h"
+#include "tools/decant/measurements.h"
 #include "tools/decant/pairs.h"
 #include "tools/decant/pictures.h"
+#include "tools/decant/report.h"
 #include "tools/decant/text.h"
 #include "tools/decant/verbs.h"
+#include "tools/decant/views.h"
 
 namespace decant::cli {
 namespace {
@@ -33,6 +39,40 @@ std::vector<Pair> pairs(const Settings& settings) {
     return pair_by_name(inputs_of(reference, settings), inputs_of(distorted, settings), distorted).pairs;
 }
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+// "psnr" and "ms-ssim": as this verb always called them.
+constexpr Measure kTable[] = {{"PSNR dB", 3, "psnr"},
+                              {"luma dB", 3, "psnr-y"},
+                              {"SSIM", 5, "ssim"},
+                              {"MS-SSIM", 5, "ms-ssim"},
+                              {"max err", 0, "max-error"}};
+
+std::vector<std::string> row(const std::string& reference, const std::string& distorted, const Values& values) {
+    std::vector<std::string> cells{reference, distorted};
+    for (size_t i = 0; i < values.size(); ++i) cells.push_back(fixed(values[i], kTable[i].digits));
+    return cells;
+}
+
+std::string page(const Settings& settings, const Measurements& measurements, const PictureViews& views) {
+    Json measures = Json::array();
+    for (const Measure& measure : kTable)
+        measures.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
+    const Json codec{{"name", settings.inputs[1]},
+                     {"description", ""},
+                     {"parameter", ""},
+                     {"points", Json::array({nullptr})},
+                     {"results", Json::object()},
+                     {"pictures", measurements.picture_reports()}};
+    return html_page({{"name", "decant compare"},
+                      {"description", settings.inputs[1] + " compared with " + settings.inputs[0] + "; " +
+                                          count_of(measurements.pictures(), "picture")},
+                      {"codecs", Json::array({codec})},
+                      {"measures", std::move(measures)},
+                      {"views", views.json()},
+                      {"views_note", views.note()}});
+}
+
 }  // namespace
 
 ExitCode compare(const Settings& settings) {
@@ -41,10 +81,14 @@ ExitCode compare(const Settings& settings) {
         complain_of_no_input(settings);
         return ExitCode::no_input;
     }
-    Table table({"reference", "distorted", "PSNR dB", "MS-SSIM"});
+    std::vector<std::string> head{"reference", "distorted"};
+    for (const Measure& measure : kTable) head.emplace_back(measure.heading);
+    Table table(head);
     table.align_left(1);
-    double psnr_sum = 0, ms_ssim_sum = 0;
-    size_t count = 0;
+    Measurements measurements("", {kNone}, {std::begin(kTable), std::end(kTable)});
+    const auto html = open_report(settings.html, settings);
+    std::optional<PictureViews> views;
+    if (!settings.html.empty()) views.emplace(all.size(), 1);
     ExitStatus status;
     for (const Pair& pair : all) {
         const std::string& path = pair.reference.path;
@@ -52,24 +96,23 @@ ExitCode compare(const Settings& settings) {
             if (pair.reference.problem) throw *pair.reference.problem;
             const Image reference = read_picture(path, settings.max_pixels).image;
             const Image distorted = read_picture(pair.partner, settings.max_pixels).image;
-            const double db = in_file(pair.partner, [&] { return psnr(reference, distorted); });
-            const double similarity = in_file(pair.partner, [&] { return ms_ssim_or_nan(reference, distorted); });
-            psnr_sum += db;
-            ms_ssim_sum += similarity;
-            ++count;
-            // Of equal pictures the PSNR is infinite, which JSON cannot say: null.
-            if (settings.json)
-                print(to_line({{"reference", path}, {"distorted", pair.partner}, {"psnr", db}, {"ms-ssim", similarity}}));
-            else
-                table.add({path, pair.partner, fixed(db, 3), fixed(similarity, 5)});
+            const Distortion d = in_file(pair.partner, [&] { return measure_distortion(reference, distorted); });
+            const Values values{d.psnr, d.psnr_luma, d.ssim, d.ms_ssim, static_cast<double>(d.max_error)};
+            if (views) views->add(path, reference, {{pair.partner + ", " + fixed(d.psnr, 2) + " dB", &distorted}});
+            if (settings.json) {
+                Json line{{"reference", path}, {"distorted", pair.partner}};
+                for (size_t i = 0; i < values.size(); ++i) line[kTable[i].key] = json_number(values[i]);
+                print(to_line(line));
+            }
+            table.add(row(path, pair.partner, values));
+            measurements.add(path, {values});
         });
     }
-    if (settings.json || count == 0) return status.code();
-    if (count > 1) {
-        const double share = 1 / static_cast<double>(count);
-        table.add({"mean", "", fixed(psnr_sum * share, 3), fixed(ms_ssim_sum * share, 5)});
-    }
-    print(table.text());
+    if (measurements.pictures() == 0) return status.code();
+    if (measurements.pictures() > 1) table.add(row("mean", "", measurements.means()[0]));
+    if (!settings.json) print(table.text());
+    if (views)
+        attempt(settings.html, status, [&] { finish_report(*html, page(settings, measurements, *views)); });
     return status.code();
 }
 

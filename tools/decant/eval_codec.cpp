@@ -1,128 +1,296 @@
+#include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "codec/io/file.h"
-#include "tools/decant/bd_rate.h"
-#include "tools/decant/console.h"
+#include "codec/measure/bd_rate.h"
+#include "codec/measure/image_codec.h"
+#include "tools/decant/curve.h"
 #include "tools/decant/eval.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/measurements.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
+#include "tools/decant/report.h"
 #include "tools/decant/text.h"
+#include "tools/decant/views.h"
 
 namespace decant::cli {
 namespace {
 
-enum { kBpp, kRawRatio, kFileRatio, kPsnr, kMsSsim, kEncodeSpeed, kDecodeSpeed, kEncodeTime, kDecodeTime, kMeasures };
+enum {
+    kBpp,
+    kRawRatio,
+    kFileRatio,
+    kPsnr,
+    kPsnrLuma,
+    kSsim,
+    kMsSsim,
+    kMaxError,
+    kEncodeSpeed,
+    kDecodeSpeed,
+    kEncodeTime,
+    kDecodeTime,
+    kMeasures
+};
 constexpr Measure kTable[] = {{"bpp", 3, "bpp"},
-                              {"raw:dcn", 1, ""},
-                              {"file:dcn", 2, ""},
+                              {"raw:out", 1, "raw_ratio"},
+                              {"file:out", 2, "file_ratio"},
                               {"PSNR dB", 2, "psnr-rgb"},
+                              {"luma dB", 2, "psnr-y"},
+                              {"SSIM", 4, "ssim-rgb"},
                               {"MS-SSIM", 4, "ms-ssim-rgb"},
-                              {"enc MP/s", 2, ""},
-                              {"dec MP/s", 2, ""},
+                              {"max err", 0, "max-error"},
+                              {"enc MP/s", 2, "encoding_speed"},
+                              {"dec MP/s", 2, "decoding_speed"},
                               {"enc s", 3, "encoding_time"},
                               {"dec s", 3, "decoding_time"}};
 static_assert(std::size(kTable) == kMeasures);
 
+// Decant as one codec among others.
+class DecantCodec : public ImageCodec {
+public:
+    explicit DecantCodec(const Settings& settings)
+        : codec_(Model::load(find_model(settings.model)), settings.threads),
+          effort_(settings.effort),
+          max_pixels_(settings.max_pixels) {}
+
+    std::string name() const override { return "decant " + codec_.model().name(); }
+    std::string parameter() const override { return "q"; }
+    std::string description() const override {
+        return "decant " DECANT_VERSION ", model " + codec_.model().name() + " " + hexadecimal(codec_.model().identity()) +
+               ", effort " + std::to_string(effort_);
+    }
+    std::vector<uint8_t> encode(const Image& image, double quality) override {
+        EncodeOptions options;
+        options.quality = quality;
+        options.effort = effort_;
+        return codec_.encode(image, options).bytes;
+    }
+    Image decode(std::span<const uint8_t> bytes, int) override { return codec_.decode(bytes, {max_pixels_}); }
+
+private:
+    Codec codec_;
+    int effort_;
+    uint64_t max_pixels_;
+};
+
+struct Contender {
+    std::unique_ptr<ImageCodec> codec;
+    std::vector<double> points;  // values of its parameter
+    Measurements measurements;
+    std::string warm_shape;  // of the last picture
+};
+
+// What a report shows of a picture.
+struct Exhibit {
+    double bpp = 0;
+    std::string label;
+    Image image;
+};
+
 class CodecEvaluation {
 public:
-    CodecEvaluation(std::shared_ptr<const Model> model, const Settings& settings)
-        : settings_(settings),
-          codec_(std::move(model), settings.threads),
-          measurements_("q", settings.qualities, {std::begin(kTable), std::end(kTable)}) {}
+    CodecEvaluation(const Settings& settings, const std::vector<const PeerInfo*>& peers, size_t pictures) : settings_(settings) {
+        add(std::make_unique<DecantCodec>(settings), settings.qualities);
+        for (const PeerInfo* peer : peers) add(make_peer(*peer, settings.threads), peer->points);
+        if (!settings.html.empty()) views_.emplace(pictures, peers.size() + 1);
+    }
 
     void measure(const Input& input) {
         const PictureFile picture = read_picture(input.path, settings_.max_pixels);
-        if (!is_warm_)
-            in_file(input.path, [&] {
-                codec_.decode(codec_.encode(picture.image, encode_options(settings_.qualities[0])).bytes, decode_options());
-            });
-        is_warm_ = true;
-        std::vector<Values> all;
-        for (const double quality : settings_.qualities) {
-            stop_if_interrupted();
-            all.push_back(measure(input, picture, quality));
+        std::vector<std::vector<Values>> of_contenders;
+        std::vector<Exhibit> exhibits;
+        for (Contender& contender : contenders_) {
+            std::vector<Values> all;
+            Exhibit exhibit;
+            for (size_t point = 0; point < contender.points.size(); ++point) {
+                stop_if_interrupted();
+                Image decoded;
+                all.push_back(in_file(input.path, [&] { return measure(contender, picture, point, decoded); }));
+                const bool is_first = &contender == &contenders_.front();
+                if (is_first)
+                    keep_picture(input, contender.points.size() > 1 ? "_q" + plain(contender.points[point]) : "", decoded, settings_);
+                if (!views_) continue;
+                // Decant in the middle of its qualities, the others where they come nearest to its rate.
+                const double bpp = all.back()[kBpp];
+                const bool is_chosen = is_first ? point == contender.points.size() / 2
+                                                : exhibit.bpp == 0 || distance(bpp, exhibits[0].bpp) < distance(exhibit.bpp, exhibits[0].bpp);
+                if (!is_chosen) continue;
+                exhibit = {bpp, contender.codec->name() + ", " + fixed(bpp, 3) + " bpp, " + fixed(all.back()[kPsnr], 2) + " dB",
+                           std::move(decoded)};
+            }
+            of_contenders.push_back(std::move(all));
+            exhibits.push_back(std::move(exhibit));
         }
-        measurements_.add(input.path, std::move(all));
+        if (views_) {
+            std::vector<ShownPicture> others;
+            for (const Exhibit& exhibit : exhibits) others.push_back({exhibit.label, &exhibit.image});
+            views_->add(input.relative, picture.image, others);
+        }
+        // Only now, so that all means are over the same pictures.
+        for (size_t i = 0; i < contenders_.size(); ++i)
+            contenders_[i].measurements.add(input.path, std::move(of_contenders[i]));
     }
 
-    const Measurements& measurements() const { return measurements_; }
-    const Model& model() const { return codec_.model(); }
+    const std::vector<Contender>& contenders() const { return contenders_; }
+    const std::optional<PictureViews>& views() const { return views_; }
+    size_t pictures() const { return contenders_.front().measurements.pictures(); }
 
 private:
-    Values measure(const Input& input, const PictureFile& picture, double quality) {
+    static double distance(double bpp, double other) { return std::abs(std::log(bpp / other)); }
+
+    void add(std::unique_ptr<ImageCodec> codec, const std::vector<double>& points) {
+        const std::string parameter = codec->parameter();
+        contenders_.push_back({std::move(codec), points, Measurements(parameter, points, {std::begin(kTable), std::end(kTable)}), ""});
+    }
+
+    // The median of runs; after a second there are no more.
+    template <class F>
+    double median_seconds(F&& run) const {
+        std::vector<double> times;
+        double sum = 0;
+        for (int i = 0; i < settings_.repeats && sum < 1; ++i) {
+            times.push_back(seconds_of(run));
+            sum += times.back();
+        }
+        std::sort(times.begin(), times.end());
+        const size_t half = times.size() / 2;
+        return times.size() % 2 == 1 ? times[half] : (times[half - 1] + times[half]) / 2;
+    }
+
+    Values measure(Contender& contender, const PictureFile& picture, size_t point, Image& decoded) {
         const Image& image = picture.image;
+        ImageCodec& codec = *contender.codec;
+        const double parameter = contender.points[point];
         std::vector<uint8_t> bytes;
-        Image decoded;
+        if (contender.warm_shape != describe_shape(image)) {  // what is built for a shape is no part of the speed
+            codec.decode(codec.encode(image, parameter), image.channels);
+            contender.warm_shape = describe_shape(image);
+        }
         Values m(kMeasures);
-        in_file(input.path, [&] {
-            m[kEncodeTime] = seconds_of([&] { bytes = codec_.encode(image, encode_options(quality)).bytes; });
-            m[kDecodeTime] = seconds_of([&] { decoded = codec_.decode(bytes, decode_options()); });
-        });
+        m[kEncodeTime] = median_seconds([&] { bytes = codec.encode(image, parameter); });
+        m[kDecodeTime] = median_seconds([&] { decoded = codec.decode(bytes, image.channels); });
         const double size = static_cast<double>(bytes.size()), megapixels = static_cast<double>(image.pixel_count()) / 1e6;
         m[kBpp] = bits_per_pixel(bytes.size(), image);
-        m[kRawRatio] = static_cast<double>(image.samples().size()) / size;
+        m[kRawRatio] = static_cast<double>(image.bytes().size()) / size;
         m[kFileRatio] = static_cast<double>(picture.bytes) / size;
-        m[kPsnr] = psnr(image, decoded);
-        m[kMsSsim] = ms_ssim_or_nan(image, decoded);
+        const Distortion distortion = measure_distortion(image, decoded);
+        m[kPsnr] = distortion.psnr;
+        m[kPsnrLuma] = distortion.psnr_luma;
+        m[kSsim] = distortion.ssim;
+        m[kMsSsim] = distortion.ms_ssim;
+        m[kMaxError] = distortion.max_error;
         m[kEncodeSpeed] = megapixels / m[kEncodeTime];
         m[kDecodeSpeed] = megapixels / m[kDecodeTime];
-        keep_picture(input, settings_.qualities.size() > 1 ? "_q" + plain(quality) : "", decoded, settings_);
         return m;
     }
 
-    EncodeOptions encode_options(double quality) const {
-        EncodeOptions options;
-        options.quality = quality;
-        options.effort = settings_.effort;
-        return options;
-    }
-    DecodeOptions decode_options() const { return {settings_.max_pixels}; }
-
     const Settings& settings_;
-    Codec codec_;
-    bool is_warm_ = false;
-    Measurements measurements_;  // a point a quality
+    std::vector<Contender> contenders_;  // decant first
+    std::optional<PictureViews> views_;
 };
 
+// Decant against another curve.
 struct Comparison {
     std::string name;
-    BdRate result;
+    BjontegaardDelta rate, cubic_rate, psnr;
+    double ms_ssim_percent = std::numeric_limits<double>::quiet_NaN();  // of published curves there is none
 };
 
-Comparison compare_curves(const NamedCurve& anchor, const std::vector<Values>& means) {
+Comparison compare_curves(const NamedCurve& anchor, const std::vector<CurvePoint>& curve) {
+    return {anchor.name, bd_rate(anchor.points, curve), bd_rate(anchor.points, curve, CurveFit::cubic),
+            bd_quality(anchor.points, curve)};
+}
+
+// Points without a loss belong to no curve.
+template <class Quality>
+std::vector<CurvePoint> curve_of(const std::vector<Values>& at_points, const Quality& quality) {
     std::vector<CurvePoint> points;
-    for (const Values& mean : means) points.push_back({mean[kBpp], mean[kPsnr]});
-    return {anchor.name, bd_rate(anchor.points, points)};
+    for (const Values& values : at_points)
+        if (const double q = quality(values); std::isfinite(q)) points.push_back({values[kBpp], q});
+    return points;
 }
 
-void print_report(const CodecEvaluation& evaluation, int effort, const std::optional<Comparison>& comparison) {
-    const Model& model = evaluation.model();
-    const Measurements& measurements = evaluation.measurements();
-    Json report{{"name", "decant " + model.name()},
-                {"description", "decant " DECANT_VERSION ", model " + model.name() + " " + hexadecimal(model.identity()) +
-                                    ", effort " + std::to_string(effort) + "; means over " +
-                                    count_of(measurements.pictures(), "picture") + ", times in seconds"},
-                {"results", measurements.report()}};
-    if (comparison)
-        report["bd-rate"] = {{"against", comparison->name},
-                             {"percent", comparison->result.percent},
-                             {"psnr_range", {comparison->result.psnr_low, comparison->result.psnr_high}}};
-    print(to_line(report));
+std::vector<CurvePoint> psnr_curve(const std::vector<Values>& at_points) {
+    return curve_of(at_points, [](const Values& values) { return values[kPsnr]; });
 }
 
-void print_tables(const CodecEvaluation& evaluation, const std::optional<Comparison>& comparison) {
-    print(evaluation.measurements().text());
-    if (comparison)
-        print("\nBD-rate against " + comparison->name + ": " + (comparison->result.percent > 0 ? "+" : "") +
-              fixed(comparison->result.percent, 1) + " % (PSNR " + fixed(comparison->result.psnr_low, 1) + " to " +
-              fixed(comparison->result.psnr_high, 1) + " dB)\n");
+// In dB: so near to 1 the values themselves would bend the curve.
+std::vector<CurvePoint> ms_ssim_curve(const std::vector<Values>& at_points) {
+    return curve_of(at_points, [](const Values& values) { return -10 * std::log10(1 - values[kMsSsim]); });
+}
+
+Json report_of(const Contender& contender) {
+    const Measurements& measurements = contender.measurements;
+    Json results{{contender.codec->parameter(), contender.points}};
+    results.update(measurements.report());
+    return {{"name", contender.codec->name()},
+            {"description", contender.codec->description()},
+            {"results", std::move(results)},
+            {"pictures", measurements.picture_reports()}};
+}
+
+Json bd_report(const std::vector<Comparison>& comparisons) {
+    Json list = Json::array();
+    for (const Comparison& c : comparisons)
+        list.push_back({{"against", c.name},
+                        {"percent", c.rate.value},
+                        {"cubic_percent", c.cubic_rate.value},
+                        {"psnr_range", {c.rate.low, c.rate.high}},
+                        {"bd_psnr", c.psnr.value},
+                        {"ms_ssim_percent", json_number(c.ms_ssim_percent)}});
+    return list;
+}
+
+Json json_report(const CodecEvaluation& evaluation, const std::vector<Comparison>& comparisons) {
+    const auto& contenders = evaluation.contenders();
+    Json report = report_of(contenders.front());
+    report["description"] = contenders.front().codec->description() + "; means over " + count_of(evaluation.pictures(), "picture") +
+                            ", times in seconds";
+    Json others = Json::array();
+    for (size_t i = 1; i < contenders.size(); ++i) others.push_back(report_of(contenders[i]));
+    if (!others.empty()) report["against"] = std::move(others);
+    if (!comparisons.empty()) report["bd-rate"] = bd_report(comparisons);
+    return report;
+}
+
+std::string text_report(const CodecEvaluation& evaluation, const std::vector<Comparison>& comparisons) {
+    const auto& contenders = evaluation.contenders();
+    std::string text = contenders.front().measurements.text();
+    for (size_t i = 1; i < contenders.size(); ++i)
+        text += "\n" + contenders[i].codec->name() + " (" + contenders[i].codec->description() + ")\n" +
+                contenders[i].measurements.summary();
+    if (!comparisons.empty()) text += "\n";
+    for (const Comparison& c : comparisons) {
+        const auto signed_percent = [](double value) { return (value > 0 ? "+" : "") + fixed(value, 1) + " %"; };
+        text += "BD-rate against " + c.name + ": " + signed_percent(c.rate.value) + " (PSNR " + fixed(c.rate.low, 1) + " to " +
+                fixed(c.rate.high, 1) + " dB)";
+        if (!std::isnan(c.ms_ssim_percent)) text += ", by MS-SSIM " + signed_percent(c.ms_ssim_percent);
+        text += "\n";
+    }
+    return text;
+}
+
+// The 24 pictures that most curves are published for, by their names.
+bool is_kodak(const std::vector<Input>& inputs) {
+    return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) {
+        const std::string stem = std::filesystem::path(input.path).stem().string();
+        return stem.size() == 7 && stem.starts_with("kodim") && std::isdigit(static_cast<unsigned char>(stem[5])) &&
+               std::isdigit(static_cast<unsigned char>(stem[6]));
+    });
 }
 
 NamedCurve read_curve(const std::string& path) {
@@ -132,22 +300,100 @@ NamedCurve read_curve(const std::string& path) {
     return curve;
 }
 
+NamedCurve read_against(const std::string& name) {
+    std::error_code unknown;
+    if (std::filesystem::exists(name, unknown)) return read_curve(name);
+    std::string codecs;
+    for (const PeerInfo& peer : peers()) codecs += (codecs.empty() ? "" : ", ") + std::string(peer.id);
+    throw Error(ErrorCode::not_found, "--against " + name + ": is no file, and no codec; the codecs are " + codecs);
+}
+
+std::vector<NamedCurve> published_kodak_curves() {
+    std::vector<NamedCurve> curves;
+    for (const char* name : {"vtm", "av1", "bpg444", "webp", "jpeg"}) {
+        const std::string file = std::string("anchors/kodak-") + name + ".json";
+        try {
+            curves.push_back(read_curve(find_in_model_folders(file)));
+        } catch (const Error& error) {
+            note("the report goes without a published curve: " + std::string(error.what()));
+        }
+    }
+    return curves;
+}
+
+std::string page(const CodecEvaluation& evaluation, const std::vector<Comparison>& comparisons, std::vector<NamedCurve> published) {
+    Json codecs = Json::array(), curves = Json::array(), measures = Json::array();
+    for (const Contender& contender : evaluation.contenders()) {
+        Json codec = report_of(contender);
+        codec["parameter"] = contender.codec->parameter();
+        codec["points"] = contender.points;
+        codecs.push_back(std::move(codec));
+    }
+    for (const NamedCurve& curve : published) {
+        Json points = Json::array();
+        for (const CurvePoint& point : curve.points) points.push_back({point.bpp, point.quality});
+        curves.push_back({{"name", curve.name}, {"points", std::move(points)}});
+    }
+    for (const Measure& measure : kTable)
+        measures.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
+    return html_page({{"name", "decant eval: rate, quality and speed"},
+                      {"description", evaluation.contenders().front().codec->description() + "; " +
+                                          count_of(evaluation.pictures(), "picture")},
+                      {"codecs", std::move(codecs)},
+                      {"published", std::move(curves)},
+                      {"bd-rate", bd_report(comparisons)},
+                      {"measures", std::move(measures)},
+                      {"views", evaluation.views()->json()},
+                      {"views_note", evaluation.views()->note()}});
+}
+
 }  // namespace
 
 ExitCode eval_codec(const std::vector<Input>& inputs, const Settings& settings) {
-    std::optional<NamedCurve> anchor;
-    if (!settings.against.empty()) anchor = read_curve(settings.against);
-    CodecEvaluation evaluation(Model::load(find_model(settings.model)), settings);
+    std::vector<const PeerInfo*> peers;
+    std::vector<NamedCurve> files;
+    for (const std::string& name : settings.against.empty() ? std::vector<std::string>{} : split(settings.against, ',')) {
+        if (const PeerInfo* peer = find_peer(name))
+            peers.push_back(peer);
+        else
+            files.push_back(read_against(name));
+    }
+    const auto csv = open_report(settings.csv, settings), html = open_report(settings.html, settings);
+    CodecEvaluation evaluation(settings, peers, inputs.size());
     ExitStatus status;
     status.add(measure_each(inputs, [&](size_t i) { evaluation.measure(inputs[i]); }));
-    if (evaluation.measurements().pictures() == 0) return status.code();
-    std::optional<Comparison> comparison;
-    if (anchor)
-        attempt(settings.against, status, [&] { comparison = compare_curves(*anchor, evaluation.measurements().means()); });
-    if (settings.json)
-        print_report(evaluation, settings.effort, comparison);
-    else
-        print_tables(evaluation, comparison);
+    if (evaluation.pictures() == 0) return status.code();
+
+    const auto& contenders = evaluation.contenders();
+    const std::vector<Values> means = contenders[0].measurements.means();
+    std::vector<Comparison> comparisons;
+    for (size_t i = 1; i < contenders.size(); ++i)
+        attempt(contenders[i].codec->name(), status, [&] {
+            const std::vector<Values> anchor = contenders[i].measurements.means();
+            Comparison comparison = compare_curves({contenders[i].codec->name(), psnr_curve(anchor)}, psnr_curve(means));
+            // Tiny pictures have none, or curves that do not meet.
+            try {
+                comparison.ms_ssim_percent = bd_rate(ms_ssim_curve(anchor), ms_ssim_curve(means)).value;
+            } catch (const Error&) {
+            }
+            comparisons.push_back(std::move(comparison));
+        });
+    for (const NamedCurve& file : files)
+        attempt(file.name, status, [&] { comparisons.push_back(compare_curves(file, psnr_curve(means))); });
+
+    print(settings.json ? to_line(json_report(evaluation, comparisons)) : text_report(evaluation, comparisons));
+    if (csv)
+        attempt(settings.csv, status, [&] {
+            std::string table = contenders[0].measurements.csv_head("codec");
+            for (const Contender& contender : contenders) table += contender.measurements.csv(contender.codec->name());
+            finish_report(*csv, table);
+        });
+    if (html)
+        attempt(settings.html, status, [&] {
+            std::vector<NamedCurve> published = std::move(files);
+            if (is_kodak(inputs) && published.empty()) published = published_kodak_curves();
+            finish_report(*html, page(evaluation, comparisons, std::move(published)));
+        });
     return status.code();
 }
 

@@ -27,14 +27,22 @@ public:
 
     size_t pictures() const { return pictures_.size(); }
 
-    // One a point. What a picture does not have (MS-SSIM of a tiny one, PSNR of a perfect one) is left out of the mean; NaN where no
-    // picture has it.
+    // One a point. What a picture does not have (MS-SSIM of a tiny one, PSNR of a perfect one) is left out of the mean; where
+    // all that have it are perfect it is infinite, NaN where no picture has it.
     std::vector<Values> means() const;
 
     // A row a picture and point and, of several pictures, the means.
     std::string text() const;
 
-    // The means by key, a value a point. A number that is not finite becomes null.
+    // The rows of the means alone.
+    std::string summary() const;
+
+    // A line a picture and point: first, picture, heading, point, and the measures that have a key. csv_head() names the columns;
+    // what there is none of is empty, infinity is inf.
+    std::string csv(const std::string& first) const;
+    std::string csv_head(const std::string& first) const;
+
+    // The means by key, a value a point. JSON has no infinity: it becomes the string "inf"; what is no number becomes null.
     Json report() const;
     // The same of each picture, with "picture", its name.
     Json picture_reports() const;

@@ -56,9 +56,9 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant denoise photo.tif -o clean.tif                16 bits a sample stay 16, unless --depth says otherwise\n"
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
-     "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second, after "
-     "one\n"
-     "run that is not counted. Means are over pictures.\n\n"
+     "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second: the median of\n"
+     "--repeats, after a run for each new shape of pictures that is not counted. Means are over pictures. Codecs of --against are\n"
+     "measured in the same way; one whose library is missing is an error, before anything is measured.\n\n"
      "With --denoise it measures denoising, as decant denoise does it: INPUT are clean pictures, to which white Gaussian noise of\n"
      "each --sigma is added, rounded and clipped to 8 bits; or with --noisy they are the clean ones of pairs of files. What is "
      "told:\n"
@@ -66,21 +66,26 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "is not counted, one for each new shape of pictures. --against nlm adds the same of OpenCV's non-local means, which is told\n"
      "the level of the noise, or of --noisy pictures the estimated one.\n\n"
      "--json prints one object: name, description and results, a list a kind of number with a value each quality: bpp, psnr-rgb,\n"
-     "ms-ssim-rgb, encoding_time, decoding_time (seconds). With --denoise the lists have a value each noise level: sigma,\n"
+     "psnr-y (luma), ssim-rgb, ms-ssim-rgb, max-error, encoding_time, decoding_time (seconds), encoding_speed, decoding_speed (MP/s);\n"
+     "pictures has the same for each picture, against for each codec of --against, and bd-rate is a list. Infinity is \"inf\". With --denoise the lists have a value each noise level: sigma,\n"
      "estimated-sigma, psnr-rgb-noisy, psnr-rgb, psnr-rgb-gain, ms-ssim-rgb-noisy, ms-ssim-rgb, megapixels_per_second,\n"
      "denoising_time, and nlm-psnr-rgb, nlm-ms-ssim-rgb, nlm-megapixels_per_second, nlm-denoising_time; pictures has the same\n"
      "lists for each picture, and against says how its non-local means are computed.\n",
      "  decant eval pictures                                 a table\n"
      "  decant eval -q 10,30,50,70,90 --json pictures >curve.json\n"
      "  decant eval -q 10,30,50,70,90 --against vtm.json pictures\n"
+     "  decant eval --against jpeg,webp,avif,jxl --html report.html pictures\n"
      "  decant eval --output-dir seen pictures               keeps the decoded pictures\n"
      "  decant eval --denoise --against nlm pictures         noise of sigma 15, 25, 50 added and taken away\n"
      "  decant eval --denoise --sigma 10,30 --json pictures\n"
      "  decant eval --denoise --noisy camera reference       camera/a.jpg is the noisy picture of reference/a.png\n"},
-    {Verb::compare, "compare", "[options] REFERENCE DISTORTED", "PSNR and MS-SSIM of two pictures or two folders",
-     "In two folders, pictures with the same name belong together, whatever their extensions.\n",
+    {Verb::compare, "compare", "[options] REFERENCE DISTORTED", "how far two pictures, or those of two folders, are apart",
+     "Of each pair it tells PSNR over R, G and B together and of luma (BT.601), SSIM, MS-SSIM and the largest difference of two samples.\n"
+     "In two folders, pictures with the same name belong together, whatever their extensions. In JSON the PSNR of equal pictures is the\n"
+     "string \"inf\", and what tiny pictures have no value of is null.\n",
      "  decant compare photo.png decoded.png\n"
-     "  decant compare -r pictures decoded --json\n"},
+     "  decant compare -r pictures decoded --json\n"
+     "  decant compare pictures decoded --html report.html   a page to look at them\n"},
     {Verb::info, "info", "[options] FILE...", "what a .dcn file or a model file holds",
      "FILE is a .dcn file or a model (.safetensors).\n",
      "  decant info photo.dcn\n"
@@ -148,7 +153,7 @@ const Option kOptions[] = {
     {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG; with --denoise the denoised ones, with added noise the _noisy ones, with --against the _nlm ones", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
     {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::recursive>},
     {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::files_from>},
-    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::force>},
+    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::force>},
     {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::skip_existing>},
 
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode), setting<&Settings::model>},
@@ -156,7 +161,7 @@ const Option kOptions[] = {
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
     {"model", 'm', "MODEL", "auto, which tells pages from photographs, colour from gray; photo, gray or scan; another model at hand (see decant models), or a file", {}, "auto", in(Verb::denoise), setting<&Settings::model>},
     {"quality", 'q', "Q", "quality, continuous: higher is better and larger", {0, 100}, "", in(Verb::encode), setting<&Settings::quality>},
-    {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "", in(Verb::eval), setting<&Settings::qualities>},
+    {"quality", 'q', "Q,...", "qualities, each", {0, 100}, "50; with --against or --html 10,30,50,70,90", in(Verb::eval), setting<&Settings::qualities>},
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
     {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more; with --denoise against the denoised picture", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
@@ -176,7 +181,10 @@ const Option kOptions[] = {
     {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
-    {"against", 0, "FILE or nlm", "report of the form of --json, such as a published curve: prints the BD-rate against it; takes two or more qualities, better four. With --denoise nlm: OpenCV's non-local means in the same run", {}, "none", in(Verb::eval), setting<&Settings::against>},
+    {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
+    {"repeats", 0, "N", "runs of each encoding and decoding, of which the median time counts; after a second there are no more. One before them is not counted", {1, 1000}, "", in(Verb::eval), setting<&Settings::repeats>},
+    {"csv", 0, "FILE", "write a table with a line a codec, picture and quality; - is standard output", {}, "none", in(Verb::eval), setting<&Settings::csv>},
+    {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
 
     {"data", 0, "FOLDER", "pictures to learn from, with all folders below; one in 20 is held out for validation", {}, "none, required", in(Verb::train), training<&TrainOptions::data>},
     {"out", 'o', "MODEL", "file for the model, NAME.safetensors", {}, "none, required", in(Verb::train), setting<&Settings::trained_model>},
@@ -410,6 +418,9 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::eval, "known-sigma", "denoise"}};
 constexpr Relation kExclusions[] = {{Verb::eval, "quality", "denoise"},
                                     {Verb::eval, "effort", "denoise"},
+                                    {Verb::eval, "repeats", "denoise"},
+                                    {Verb::eval, "csv", "denoise"},
+                                    {Verb::eval, "html", "denoise"},
                                     {Verb::eval, "sigma", "noisy"},
                                     {Verb::eval, "seed", "noisy"},
                                     {Verb::eval, "known-sigma", "noisy"}};
@@ -498,6 +509,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     }
     line.settings.denoise = given.contains("denoise");
     check_relations(line.verb, given);
+    // A single point is no curve.
+    const bool is_curve = !line.settings.against.empty() || !line.settings.html.empty();
+    if (line.verb == Verb::eval && is_curve && !given.contains("quality")) line.settings.qualities = {10, 30, 50, 70, 90};
     check_together(line.verb, line.settings);
     return line;
 }

@@ -54,6 +54,8 @@ struct Settings {
     bool export_checkpoint = false;
 
     MetadataKinds metadata;  // that are carried over
+    std::string csv, html;  // reports of eval; compare has html, too
+    int repeats = 3;
 };
 
 struct CommandLine {

@@ -1,6 +1,7 @@
 #include "tools/decant/report.h"
 
 #include "tools/decant/json.h"
+#include "tools/decant/options.h"
 #include "tools/decant/text.h"
 
 namespace decant::cli {
@@ -58,6 +59,18 @@ std::string to_words(const FileReport& r) {
     if (r.sigma) line += ", " + (r.denoiser.empty() ? r.model : r.denoiser) + ", sigma " + fixed(*r.sigma, 1);
     if (r.psnr) line += ", " + fixed(*r.psnr, 2) + " dB";
     return line + ", " + duration(r.seconds.value_or(0));
+}
+
+std::unique_ptr<AtomicFile> open_report(const std::string& path, const Settings& settings) {
+    if (path.empty()) return nullptr;
+    FileWriteOptions options;
+    options.overwrite = settings.force;
+    return std::make_unique<AtomicFile>(path, options);
+}
+
+void finish_report(AtomicFile& file, const std::string& text) {
+    file.write({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    file.commit();
 }
 
 }  // namespace decant::cli

@@ -2,11 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "codec/io/file.h"
+
 namespace decant::cli {
+
+struct Settings;
 
 enum class Status { ok, skipped, failed };
 
@@ -36,5 +41,10 @@ std::string to_json_line(const FileReport& report);
 
 // "a.png -> a.dcn: 768x512, 24.1 kB, quality 50.00, 0.491 bpp, 0.12 s"
 std::string to_words(const FileReport& report);
+
+// A report as a file of its own, complete or not at all. Opened before anything is measured, so that a name that cannot be had is no
+// loss; none for an empty path. Throws what AtomicFile throws.
+std::unique_ptr<AtomicFile> open_report(const std::string& path, const Settings& settings);
+void finish_report(AtomicFile& file, const std::string& text);
 
 }  // namespace decant::cli
