@@ -68,9 +68,14 @@ done
 content() {  # FILE
     tags "$1" | grep -vE '^\[(IFD0|JFIF|PNG-pHYs)\]'
     exiftool -q -q -s -n -Make -Model -Orientation -Copyright "$1"
-    # In dots per inch, whichever unit it is stored in.
-    exiftool -q -q -n -p '${IFD0:XResolution} ${IFD0:YResolution} ${IFD0:ResolutionUnit}' "$1" |
-        awk '{ inch = $3 == 3 ? 2.54 : 1; printf "%.0f x %.0f dpi\n", $1 * inch, $2 * inch }'
+    exiftool -j -G1 -n "$1" | python3 -c '
+import json, sys
+tags, metre = json.load(sys.stdin)[0], 0.0254
+places = (("PNG-pHYs:PixelsPerUnitX", "PNG-pHYs:PixelsPerUnitY", "PNG-pHYs:PixelUnits", {1: metre}),
+          ("JFIF:XResolution", "JFIF:YResolution", "JFIF:ResolutionUnit", {1: 1, 2: 2.54}),
+          ("IFD0:XResolution", "IFD0:YResolution", "IFD0:ResolutionUnit", {2: 1, 3: 2.54}))
+x, y, factor = next((tags[x], tags[y], inches[tags[unit]]) for x, y, unit, inches in places if x in tags)
+print("%.0f x %.0f dpi" % (x * factor, y * factor))'
 }
 content full.jpg >wanted
 expect_contains wanted '300 x 300 dpi'
