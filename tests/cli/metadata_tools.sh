@@ -10,15 +10,16 @@ done
 # Every tag that is carried, with its group and value. What says how TIFF lays out its pixels is not.
 tags() {  # FILE
     exiftool -a -G1 -s -n "$1" 2>&1 |
-        grep -E '^\[(IFD0|ExifIFD|GPS|InteropIFD|XMP-[a-z]+|ICC[-_a-zA-Z]*|JFIF|PNG-pHYs)\]' |
-        grep -vE '^\[IFD0\] +(SubfileType|Compression|FillOrder|StripOffsets|RowsPerStrip|StripByteCounts|SampleFormat|Predictor|PageNumber|WhitePoint|PrimaryChromaticities) ' |
+        sed -nE '/^\[(IFD0|ExifIFD|GPS|InteropIFD|XMP-[a-z]+|ICC[-_a-zA-Z]*|JFIF|PNG-pHYs)\]/p' |
+        sed -E '/^\[IFD0\] +(SubfileType|Compression|FillOrder|StripOffsets|RowsPerStrip|StripByteCounts|SampleFormat|Predictor|PageNumber|WhitePoint|PrimaryChromaticities) /d' |
+        sed -E '/^\[IFD0\] +Orientation +: 1$/d' |  # "as stored" says nothing
         sort
 }
 
 # WebP's resolution lies in EXIF, of which identify takes no notice. Its warnings are of its own XMP reader.
 looks() {  # FILE
     identify -format '%wx%h, %z bit, %[colorspace], %x x %y %U, %[orientation], %[channels]\n' "$1" 2>/dev/null
-    identify -verbose "$1" 2>/dev/null | grep -E 'Profile-(icc|icm|exif|xmp)' | sort
+    identify -verbose "$1" 2>/dev/null | sed -nE '/Profile-(icc|icm|exif|xmp)/p' | sort
 }
 
 expect_unchanged() {  # BEFORE AFTER
@@ -66,7 +67,7 @@ done
 # From each format to each other: all of EXIF, XMP and the profile, and the resolution wherever it lies there. Of TIFF's own fields
 # some describe the pixels.
 content() {  # FILE
-    tags "$1" | grep -vE '^\[(IFD0|JFIF|PNG-pHYs)\]'
+    tags "$1" | sed -E '/^\[(IFD0|JFIF|PNG-pHYs)\]/d'
     exiftool -q -q -s -n -Make -Model -Orientation -Copyright "$1"
     exiftool -j -G1 -n "$1" | python3 -c '
 import json, sys
