@@ -19,6 +19,7 @@
 #include "codec/train/denoise_task.h"
 #include "codec/train/initialise.h"
 #include "codec/train/optimiser.h"
+#include "codec/train/recipe.h"
 #include "codec/train/training_task.h"
 
 namespace decant {
@@ -84,19 +85,6 @@ State resume(const std::string& path, const Description& d) {
         throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of another network; move it away to begin anew");
     }
     return load_state(file, d, path);
-}
-
-void check(const TrainOptions& o) {
-    const auto require = [](bool good, const std::string& what) {
-        if (!good) throw Error(ErrorCode::invalid_argument, what);
-    };
-    require(o.steps >= 1, "steps must be at least 1");
-    require(o.crop >= 64 && o.crop <= 2048 && o.crop % kLatentStride == 0, "crop must be a multiple of 16 from 64 to 2048");
-    require(o.shards >= 1 && o.batch >= o.shards && o.batch % o.shards == 0, "batch must be a multiple of shards");
-    require(o.checkpoint_every >= 1 && o.validate_every >= 1, "checkpoint_every and validate_every must be at least 1");
-    require(o.hold >= 0 && o.hold < 1, "hold must be in 0 … 1, without 1");
-    require(o.rate > 0 && o.clip > 0, "rate and clip must be positive");
-    require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
 }
 
 // What the pictures of the model's domain may be turned into.

@@ -8,6 +8,7 @@
 
 #include "codec/metadata/metadata.h"
 #include "codec/train/trainer.h"
+#include "codec/train/recipe.h"
 
 namespace decant::cli {
 
@@ -49,8 +50,9 @@ struct Settings {
 
     std::string against;
 
-    TrainOptions train;
-    std::string trained_model, recipe, start_model, compute = "bf16";
+    TrainOptions train;                   // only what is not in recipes
+    std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
+    std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
 
     MetadataKinds metadata;  // that are carried over
