@@ -14,6 +14,15 @@ const Names<DataType>& names(DataType) {
     return list;
 }
 
+const Names<Optimiser>& names(Optimiser) {
+    static const Names<Optimiser> list{{"adam", Optimiser::adam}, {"adamw", Optimiser::adamw}, {"rmsprop", Optimiser::rmsprop}, {"sgd", Optimiser::sgd}};
+    return list;
+}
+const Names<Schedule>& names(Schedule) {
+    static const Names<Schedule> list{{"cosine", Schedule::cosine}, {"constant", Schedule::constant}, {"step", Schedule::step}, {"plateau", Schedule::plateau}};
+    return list;
+}
+
 namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
@@ -21,6 +30,10 @@ constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 template <auto Member>
 TrainingField::Target field(TrainOptions& options) {
     return &(options.*Member);
+}
+template <auto Member>
+TrainingField::Target optimiser(TrainOptions& options) {
+    return &(options.optimiser.*Member);
 }
 
 // clang-format off
@@ -30,9 +43,24 @@ constexpr TrainingField kFields[] = {
     {"batch", "crops a step, a multiple of shards", 1, 4096, field<&TrainOptions::batch>},
     {"crop", "side of a crop in pixels, a multiple of 16", 64, 2048, field<&TrainOptions::crop>},
     {"shards", "parts of a batch, each on a thread of its own; the result depends on it", 1, 1024, field<&TrainOptions::shards>},
+    {"optimiser", "what a gradient does to the weights; adamw: Adam with weight decay apart from it", 0, 0, optimiser<&OptimiserOptions::kind>},
+    {"momentum", "of sgd", 0, 0.9999, optimiser<&OptimiserOptions::momentum>},
+    {"nesterov", "of sgd: Nesterov's momentum", 0, 0, optimiser<&OptimiserOptions::nesterov>},
+    {"beta1", "of adam: what the mean of the gradients keeps a step", 0, 0.9999, optimiser<&OptimiserOptions::beta1>},
+    {"beta2", "of adam and rmsprop: what the mean of their squares keeps", 0, 0.999999, optimiser<&OptimiserOptions::beta2>},
+    {"epsilon", "of adam and rmsprop: added to the root of that mean", 1e-20, 1, optimiser<&OptimiserOptions::epsilon>},
+    {"weight_decay", "L2 decay of the weights of convolutions", 0, 1, optimiser<&OptimiserOptions::weight_decay>},
+    {"l1", "L1 decay of the weights of convolutions", 0, 1, optimiser<&OptimiserOptions::l1>},
     {"rate", "learning rate at its height", 1e-15, 1, field<&TrainOptions::rate>},
+    {"schedule", "how the learning rate falls: like half a cosine after a level part (hold); not at all; in steps (decay, decay_every); when the validation no longer improves (decay, patience)", 0, 0, field<&TrainOptions::schedule>},
     {"warm_up", "steps in which the learning rate rises", 0, 0x1p53, field<&TrainOptions::warm_up>},
-    {"hold", "share of the steps before the learning rate falls", 0, 0.999, field<&TrainOptions::hold>},
+    {"hold", "of schedule cosine: share of the steps before the learning rate falls", 0, 0.999, field<&TrainOptions::hold>},
+    {"decay", "of schedules step and plateau: factor on the learning rate", 0.001, 1, field<&TrainOptions::decay>},
+    {"decay_every", "of schedule step: steps", 1, 0x1p53, field<&TrainOptions::decay_every>},
+    {"patience", "of schedule plateau: validations without improvement", 1, 0x1p53, field<&TrainOptions::patience>},
+    {"early_stop", "validations without improvement after which the training ends with the best weights; 0 is never", 0, 0x1p53, field<&TrainOptions::early_stop>},
+    {"improvement", "of the loss of the held-out crops, for patience and early_stop; less is none", 0, kUnlimited, field<&TrainOptions::improvement>},
+    {"seconds", "of training, after which it ends if the steps are not done before; 0 is no limit", 0, kUnlimited, field<&TrainOptions::seconds>},
     {"clip", "largest norm of a gradient", 1e-6, kUnlimited, field<&TrainOptions::clip>},
     {"average", "what the average of the weights keeps a step", 0, 0.999999, field<&TrainOptions::average>},
     {"balance", "of a codec: losses are multiplied by lambda to the power of -X", 0, 1, field<&TrainOptions::balance>},
@@ -78,6 +106,8 @@ void check_fits(const Description& changed, const Description& start) {
 }
 
 }  // namespace
+
+std::string name_of(Optimiser optimiser) { return write_value(optimiser); }
 
 std::span<const TrainingField> training_fields() { return kFields; }
 

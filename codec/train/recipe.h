@@ -18,7 +18,7 @@ namespace decant {
 
 // A value of "training". The one list of them serves files, models' metadata, the command line and its help.
 struct TrainingField {
-    using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, DataType*>;
+    using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, DataType*, Optimiser*, Schedule*>;
 
     const char* key;
     const char* meaning;
@@ -47,6 +47,8 @@ struct Recipe {
 // start: the description of a model to go on from; then the text, which may be empty, has "training" alone, and what is assigned must
 // leave the model's weights their shapes.
 Recipe parse_recipe(const std::string& text, const std::vector<Assignment>& assignments = {}, const Description* start = nullptr);
+
+std::string name_of(Optimiser optimiser);  // as in recipes
 
 // All values that the result depends on, beside the pictures.
 std::string to_json(const TrainOptions& options);

@@ -85,7 +85,7 @@ expect_exit 0 "$DECANT" train --config recipe.json --out small.safetensors --set
     --set training.rate=1e-4 --seed 3
 expect_exit 0 "$DECANT" info small.safetensors
 expect_matches "$OUT" '^  head +conv 3x3 +64x64x12 '
-expect_matches "$OUT" '^  recipe +\{"steps":2,"batch":1,"crop":64,"shards":1,"rate":0.0001,.*"seed":3'
+expect_matches "$OUT" '^  recipe +\{"steps":2,"batch":1,"crop":64,"shards":1,.*"rate":0.0001,.*"seed":3'
 expect_lacks "$OUT" '"data"'
 expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --set networks.denoise.layers.hed.channels=12
 expect_contains "$ERR" '--set networks.denoise.layers.hed.channels=12: there is no "hed.channels" in networks.denoise.layers; there are head, tail'
