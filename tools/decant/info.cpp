@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "codec/container/metadata_section.h"
 #include "codec/decant.h"
 #include "codec/io/file.h"
 #include "codec/train/recipe.h"
@@ -12,9 +13,23 @@
 namespace decant::cli {
 namespace {
 
+// The kinds with their sizes in bytes, and what they say that matters everywhere.
+Json json_of(const Metadata& metadata, size_t packed_size) {
+    if (packed_size == 0) return nullptr;
+    Json json{{"bytes", packed_size}};
+    if (!metadata.icc.empty()) json["icc"] = metadata.icc.size();
+    if (!metadata.exif.empty()) json["exif"] = metadata.exif.size();
+    if (!metadata.xmp.empty()) json["xmp"] = metadata.xmp.size();
+    if (!metadata.exif.empty()) json["orientation"] = orientation_of(metadata);
+    if (metadata.resolution) json["resolution"] = describe(*metadata.resolution);
+    return json;
+}
+
 void show_container(const std::string& path, std::span<const uint8_t> bytes, const Settings& settings) {
     // Nothing is decoded, so no number of pixels is too large.
     const Container container = parse_container(bytes, {UINT64_MAX});
+    const Metadata metadata = unpack_metadata(container);
+    const size_t metadata_size = packed_metadata_size(container);
     const Header& header = container.header;
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
@@ -31,12 +46,18 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"tiles", container.tiles.size()},
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
-                       {"ratio", ratio}}));
+                       {"ratio", ratio},
+                       {"metadata", json_of(metadata, metadata_size)}}));
         return;
     }
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
+    if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
+    if (!metadata.exif.empty())
+        line("EXIF", count_of(metadata.exif.size(), "byte") + ", orientation " + std::to_string(orientation_of(metadata)));
+    if (!metadata.xmp.empty()) line("XMP", count_of(metadata.xmp.size(), "byte"));
+    if (metadata.resolution) line("resolution", describe(*metadata.resolution));
     line("bytes", std::to_string(bytes.size()));
     line("bits a pixel", fixed(bpp, 3));
     line("raw : file", fixed(ratio, 1) + " : 1");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "codec/metadata/metadata.h"
+#include "codec/train/trainer.h"
 #include "codec/train/recipe.h"
 
 namespace decant::cli {
@@ -53,6 +55,7 @@ struct Settings {
     std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
 
+    MetadataKinds metadata;  // that are carried over
     std::string csv, html;  // reports of eval; compare has html, too
     int repeats = 3;
 };
