@@ -52,8 +52,10 @@ struct Settings {
     std::string trained_model, recipe, start_model, compute = "bf16";
     bool export_checkpoint = false;
 
-    std::string csv, html;  // reports of eval; compare has html, too
+    // Of eval; compare has the last two, too.
     int repeats = 3;
+    std::string csv, html;
+    bool butteraugli = false;
 };
 
 struct CommandLine {
