@@ -32,7 +32,7 @@ struct Textbook {
 
     void step(const std::vector<float>& gradient, const std::vector<float>& factors, double rate, double scale, int t,
               double keep) {
-        const AdamOptions o;
+        const OptimiserOptions o;
         for (size_t i = 0; i < w.size(); i++) {
             const double g = scale * gradient[i];
             m[i] = o.beta1 * m[i] + (1 - double(o.beta1)) * g;
@@ -70,9 +70,9 @@ TEST_CASE("Adam step by step") {
         std::vector<float> gradient = normal_values(random, kCount, 1.0f);
         for (size_t i = 0; i < kCount; i++) gradient[i] *= i % 5 == 0 ? 0.0f : std::pow(10.0f, -float(i % 6));
         const float rate = 0.01f / float(t), scale = t % 2 == 0 ? 1.0f : 0.3f, keep = std::min(0.9f, float(t) / float(t + 10));
-        adam_step(weights, gradient, whole_state, 0, kCount, rate, scale, t, keep);
+        optimiser_step(weights, gradient, whole_state, 0, kCount, rate, scale, t, keep);
         for (auto [begin, end] : {std::pair(0, 333), std::pair(333, 334), std::pair(334, 1000)}) {
-            adam_step(split, gradient, split_state, size_t(begin), size_t(end), rate, scale, t, keep);
+            optimiser_step(split, gradient, split_state, size_t(begin), size_t(end), rate, scale, t, keep);
         }
         textbook.step(gradient, factors, rate, scale, t, keep);
         moved = std::max(moved, worst_difference(weights, {start.begin(), start.end()}));
@@ -92,11 +92,129 @@ TEST_CASE("Adam step by step") {
 TEST_CASE("the first step of Adam is the learning rate") {
     std::vector<float> weights{1, 1, 1};
     OptimiserState state{{0, 0, 0}, {0, 0, 0}, weights, {1, 1, 0.5f}};
-    adam_step(weights, std::vector<float>{1e-3f, -100, 5}, state, 0, 3, 0.125f, 1.0f, 1, 0.75f);
+    optimiser_step(weights, std::vector<float>{1e-3f, -100, 5}, state, 0, 3, 0.125f, 1.0f, 1, 0.75f);
     CHECK(weights[0] == doctest::Approx(0.875));
     CHECK(weights[1] == doctest::Approx(1.125));
     CHECK(weights[2] == doctest::Approx(0.9375));
     CHECK(state.average[0] == doctest::Approx(1 - 0.25 * 0.125));
+}
+
+namespace {
+
+// Each optimiser written out for one weight, in double precision.
+struct OneWeight {
+    double w, m = 0, v = 0, average;
+
+    void step(const OptimiserOptions& o, double gradient, double rate, double factor, double scale, int t, double keep, bool decays) {
+        const double sign = w > 0 ? 1 : w < 0 ? -1 : 0;
+        double g = scale * gradient + (decays ? o.l1 * sign : 0);
+        if (decays && o.kind != Optimiser::adamw) g += o.weight_decay * w;
+        switch (o.kind) {
+            case Optimiser::sgd:
+                m = o.momentum * m + g;
+                w -= rate * factor * (o.nesterov ? g + o.momentum * m : m);
+                break;
+            case Optimiser::rmsprop:
+                v = o.beta2 * v + (1 - o.beta2) * g * g;
+                w -= rate * factor * g / (std::sqrt(v) + o.epsilon);
+                break;
+            case Optimiser::adam:
+            case Optimiser::adamw: {
+                m = o.beta1 * m + (1 - o.beta1) * g;
+                v = o.beta2 * v + (1 - o.beta2) * g * g;
+                const double decay = decays && o.kind == Optimiser::adamw ? rate * factor * o.weight_decay * w : 0;
+                w -= rate * factor * (m / (1 - std::pow(o.beta1, t))) / (std::sqrt(v / (1 - std::pow(o.beta2, t))) + o.epsilon) + decay;
+            }
+        }
+        average = keep * average + (1 - keep) * w;
+    }
+};
+
+void check_steps(const OptimiserOptions& o) {
+    constexpr size_t kCount = 100;
+    const std::vector<Range> decayed{{0, 10}, {20, 47}, {90, 100}};
+    const auto decays = [&](size_t i) { return i < 10 || (i >= 20 && i < 47) || i >= 90; };
+    std::mt19937 random(7);
+    std::vector<float> weights = normal_values(random, kCount, 1.0f);
+    weights[5] = weights[50] = 0.0f;
+    std::vector<float> split = weights, factors(kCount, 1.0f);
+    for (size_t i = 0; i < kCount; i += 3) factors[i] = 0.25f;
+    factors[21] = factors[60] = 0.0f;
+    const std::vector<float> zeros(kCount, 0.0f), start = weights;
+    OptimiserState state{zeros, zeros, weights, factors}, split_state = state;
+    std::vector<OneWeight> want;
+    for (float w : weights) want.push_back({w, 0, 0, w});
+    for (int t = 1; t <= 12; t++) {
+        const std::vector<float> gradient = normal_values(random, kCount, 1.0f);
+        const float rate = 0.02f / float(t), scale = t % 2 == 0 ? 1.0f : 0.3f, keep = 0.8f;
+        optimiser_step(weights, gradient, state, 0, kCount, rate, scale, t, keep, o, decayed);
+        for (auto [begin, end] : {std::pair(0, 25), std::pair(25, 26), std::pair(26, 26), std::pair(26, 100)}) {
+            optimiser_step(split, gradient, split_state, size_t(begin), size_t(end), rate, scale, t, keep, o, decayed);
+        }
+        for (size_t i = 0; i < kCount; i++) {
+            CAPTURE(i);
+            CAPTURE(t);
+            want[i].step(o, gradient[i], rate, factors[i], scale, t, keep, decays(i));
+            REQUIRE(weights[i] == doctest::Approx(want[i].w).epsilon(1e-4));
+            REQUIRE(state.average[i] == doctest::Approx(want[i].average).epsilon(1e-4));
+        }
+    }
+    CHECK(split == weights);
+    CHECK(split_state.first == state.first);
+    CHECK(split_state.second == state.second);
+    CHECK(split_state.average == state.average);
+    CHECK(weights[21] == start[21]);  // not trained
+    CHECK(weights[60] == start[60]);
+}
+
+}  // namespace
+
+TEST_CASE("every optimiser and decay by its formula") {
+    for (const Optimiser kind : {Optimiser::adam, Optimiser::adamw, Optimiser::rmsprop, Optimiser::sgd}) {
+        CAPTURE(int(kind));
+        OptimiserOptions o;
+        o.kind = kind;
+        check_steps(o);
+        o.weight_decay = 0.3;
+        check_steps(o);
+        o.l1 = 0.2;
+        check_steps(o);
+        o.weight_decay = 0;
+        check_steps(o);
+        o = {kind, 0.5, true, 0.7, 0.95, 1e-3, 0.1, 0.05};  // no value is the default
+        check_steps(o);
+        o.momentum = 0;
+        check_steps(o);
+    }
+}
+
+TEST_CASE("three steps of each optimiser, by hand") {
+    const auto after = [](OptimiserOptions o, int steps) {
+        std::vector<float> w{2.0f};
+        OptimiserState state{{0}, {0}, w, {1}};
+        const std::vector<Range> decayed{{0, 1}};
+        for (int t = 1; t <= steps; t++) optimiser_step(w, std::vector<float>{float(t)}, state, 0, 1, 0.1f, 1.0f, t, 0.0f, o, decayed);
+        return w[0];
+    };
+    OptimiserOptions o;
+    o.kind = Optimiser::sgd;  // m = 1, 2.9, 5.61
+    CHECK(after(o, 3) == doctest::Approx(2 - 0.1 * (1 + 2.9 + 5.61)));
+    o.nesterov = true;  // 1 + 0.9, 2 + 0.9·2.9, 3 + 0.9·5.61
+    CHECK(after(o, 3) == doctest::Approx(2 - 0.1 * (1.9 + 4.61 + 8.049)));
+    o.nesterov = false;
+    o.weight_decay = 0.5;  // the gradient of the first step is 1 + 0.5·2
+    CHECK(after(o, 1) == doctest::Approx(1.8));
+    o.weight_decay = 0;
+    o.l1 = 0.5;
+    CHECK(after(o, 1) == doctest::Approx(1.85));
+    o = {};
+    o.kind = Optimiser::rmsprop;
+    o.beta2 = 0.75;  // v = 0.25, 1.1875
+    CHECK(after(o, 2) == doctest::Approx(2 - 0.1 / 0.5 - 0.1 * 2 / std::sqrt(1.1875)));
+    o = {};
+    o.kind = Optimiser::adamw;
+    o.weight_decay = 0.5;  // Adam's first step is the rate; beside it a share of the weight
+    CHECK(after(o, 1) == doctest::Approx(2 - 0.1 - 0.1 * 0.5 * 2));
 }
 
 TEST_CASE("gradients are summed in ranges") {

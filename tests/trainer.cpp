@@ -215,6 +215,105 @@ TEST_CASE("an interrupted training ends with the same numbers") {
     }
 }
 
+TEST_CASE("every optimiser and schedule goes on from its checkpoint with the same numbers") {
+    const std::pair<Optimiser, Schedule> cases[] = {{Optimiser::sgd, Schedule::plateau}, {Optimiser::rmsprop, Schedule::step}, {Optimiser::adamw, Schedule::constant}};
+    for (const auto& [optimiser, schedule] : cases) {
+        CAPTURE(int(optimiser));
+        TrainOptions o = small_options();
+        o.steps = 9;
+        o.validate_every = 2;
+        o.optimiser.kind = optimiser;
+        o.optimiser.weight_decay = 0.01;
+        o.optimiser.l1 = 1e-4;
+        o.schedule = schedule;
+        o.decay = 0.1;
+        o.decay_every = 3;
+        o.patience = 1;
+        o.improvement = 1e3;  // so nothing is
+        const TrainResult whole = train(o);
+        o.checkpoint = pictures().file("kinds.ckpt");
+        fs::remove(o.checkpoint);
+        const auto stop = [](const TrainProgress& p) { return p.step < 6; };
+        CHECK_THROWS_AS(train_model(tiny(), o, &start(), stop), Error);
+        const TrainResult resumed = train(o);
+        CHECK(resumed.parameters.values() == whole.parameters.values());
+        CHECK(resumed.validation_loss == whole.validation_loss);
+        TrainOptions other = o;
+        other.optimiser.kind = Optimiser::adam;
+        CHECK(refused(other) == ErrorCode::model_mismatch);
+        // What the options are for.
+        other = o;
+        other.checkpoint.clear();
+        other.schedule = Schedule::cosine;
+        CHECK(train(other).parameters.values() != whole.parameters.values());
+        other = o;
+        other.checkpoint.clear();
+        other.optimiser.weight_decay = 0;
+        CHECK(train(other).parameters.values() != whole.parameters.values());
+    }
+}
+
+TEST_CASE("weight decay leaves biases and gains alone") {
+    TrainOptions o = small_options();
+    o.steps = 1;
+    o.average = 0;
+    const auto plain = train(o).parameters;
+    o.optimiser.kind = Optimiser::adamw;
+    o.optimiser.weight_decay = 0.5;
+    const auto decayed = train(o).parameters;
+    for (const Parameter& p : plain.list()) {
+        CAPTURE(p.name);
+        const auto a = plain[p.name], b = decayed[p.name];
+        const bool has_decay = p.name.ends_with(".weight") && std::ranges::any_of(start()[p.name], [](float w) { return w != 0; });
+        CHECK(std::equal(a.begin(), a.end(), b.begin()) != has_decay);
+    }
+}
+
+TEST_CASE("early stopping ends with the best weights, interrupted or not") {
+    TrainOptions o = small_options();
+    o.steps = 40;
+    o.validate_every = 2;
+    o.early_stop = 2;
+    o.improvement = 1e-6;
+    o.average = 0;
+    o.warm_up = 1;
+    o.rate = 0.3;  // far too much: it gets worse soon
+    std::vector<std::pair<int64_t, double>> losses;
+    const TrainResult whole = train_model(tiny(), o, &start(), [&](const TrainProgress& p) {
+        if (!p.validation.empty()) losses.emplace_back(p.step, p.validation_loss);
+        return true;
+    });
+    REQUIRE(whole.steps < 40);
+    const auto best = std::ranges::min_element(losses, {}, [](const auto& p) { return std::isfinite(p.second) ? p.second : 1e9; });
+    CHECK(whole.best_step == best->first);
+    CHECK(whole.validation_loss == best->second);
+    CHECK(whole.steps == best->first + 4);
+
+    o.checkpoint = pictures().file("early.ckpt");
+    for (int64_t stop = 2; stop <= whole.steps; stop += 2) {
+        CAPTURE(stop);
+        fs::remove(o.checkpoint);
+        CHECK_THROWS_AS(train_model(tiny(), o, &start(), [&](const TrainProgress& p) { return p.step < stop; }), Error);
+        const TrainResult resumed = train(o);
+        CHECK(resumed.steps == whole.steps);
+        CHECK(resumed.best_step == whole.best_step);
+        CHECK(resumed.parameters.values() == whole.parameters.values());
+        CHECK(read_checkpoint(o.checkpoint).parameters.values() == whole.parameters.values());
+    }
+}
+
+TEST_CASE("a training that has its time") {
+    TrainOptions o = small_options();
+    o.steps = 1000000;
+    o.seconds = 0.3;
+    o.checkpoint = pictures().file("time.ckpt");
+    const TrainResult result = train(o);
+    CHECK(result.steps > 0);
+    CHECK(result.steps < 100000);
+    CHECK(result.seconds >= 0.3);
+    CHECK(train(o).steps == result.steps);
+}
+
 TEST_CASE("a training of half the steps goes on to the full number") {
     // Without a decay of the learning rate inside the half, both begin alike.
     TrainOptions o = small_options();

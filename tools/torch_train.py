@@ -145,6 +145,8 @@ class Trainer:
 
     def load(self):
         arrays, texts = read_safetensors(self.o.checkpoint)
+        if texts.get("optimiser", "adam") != "adam":
+            sys.exit(f"{self.o.checkpoint}: of the optimiser {texts['optimiser']}; this program knows adam")
         self.description = Description(texts["description"])
         self.step, self.seconds = int(texts["step"]), float(texts["seconds"])
         self.results = json.loads(texts.get("results", "[]"))

@@ -4,22 +4,17 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "codec/error.h"
+#include "codec/network/description_json.h"
+#include "codec/network/json_fields.h"
 
 namespace decant {
 
-using json = nlohmann::ordered_json;
-
-namespace {
-
-[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::model_mismatch, "network description: " + what); }
-
-template <class Enum>
-using Names = std::vector<std::pair<const char*, Enum>>;
+using json = OrderedJson;
 
 const Names<Operation>& names(Operation) {
     static const Names<Operation> list{{"conv", Operation::convolution}, {"unshuffle", Operation::unshuffle}, {"shuffle", Operation::shuffle}};
@@ -68,6 +63,11 @@ const Names<NoiseDomain>& names(NoiseDomain) {
     return list;
 }
 
+namespace {
+
+// What is said begins with the path of the value that is wrong, which JsonDocument::located finds.
+[[noreturn]] void fail(const std::string& what) { fail_json(what); }
+
 // The fields of a layer, described once for reading and writing: `f(key, member)`.
 template <class L, class F>
 void visit_fields(L& layer, F&& f) {
@@ -94,48 +94,6 @@ void visit_fields(L& layer, F&& f) {
     f("init_scale", layer.init_scale);
 }
 
-template <class T>
-void read_value(const json& value, T& member, const std::string& where) {
-    if constexpr (std::is_enum_v<T>) {
-        for (const auto& [text, e] : names(T{})) {
-            if (value == text) {
-                member = e;
-                return;
-            }
-        }
-        fail(where + ": " + value.dump() + " is not one of the known values");
-    } else {
-        // The JSON library would turn 3.9, true and 2^32 + 3 into a 3 or a 1.
-        constexpr bool integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
-        if (integer && (!value.is_number_integer() || std::abs(value.get<double>()) > 1e9)) fail(where + ": " + value.dump() + " is of the wrong kind");
-        if (std::is_floating_point_v<T> && !value.is_number()) fail(where + ": " + value.dump() + " is of the wrong kind");
-        try {
-            value.get_to(member);
-        } catch (const json::exception&) {
-            fail(where + ": " + value.dump() + " is of the wrong kind");
-        }
-    }
-}
-
-template <class T>
-json write_value(const T& member) {
-    if constexpr (std::is_enum_v<T>) {
-        for (const auto& [text, e] : names(T{})) {
-            if (e == member) return text;
-        }
-        return nullptr;
-    } else {
-        return member;
-    }
-}
-
-void check_keys(const json& object, const std::set<std::string>& known, const std::string& where) {
-    if (!object.is_object()) fail(where + ": an object is expected");
-    for (const auto& [key, value] : object.items()) {
-        if (!known.contains(key)) fail(where + ": unknown key \"" + key + "\"");
-    }
-}
-
 Layer read_layer(const json& object, const std::string& where) {
     Layer layer;
     std::set<std::string> known;
@@ -160,24 +118,24 @@ void read_codec(const json& root, Description& d) {
     d.latent_channels = required<int>(root, "latent_channels", "model");
     d.hyper_channels = required<int>(root, "hyper_channels", "model");
     d.lambda = required<std::vector<double>>(root, "lambda", "model");
-    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("latent_channels must be a multiple of 4 up to 4096");
-    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("hyper_channels must be 1 to 4096");
+    if (d.latent_channels < 4 || d.latent_channels > 4096 || d.latent_channels % 4 != 0) fail("model.latent_channels: must be a multiple of 4 up to 4096");
+    if (d.hyper_channels < 1 || d.hyper_channels > 4096) fail("model.hyper_channels: must be 1 to 4096");
     if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
-        fail("lambda must be 2 to 64 positive numbers in rising order");
+        fail("model.lambda: must be 2 to 64 positive numbers in rising order");
     }
 }
 
 void check_denoiser(const Description& d) {
-    if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("a denoising model has one network, \"denoise\"");
+    if (d.networks.size() != 1 || d.networks[0].name != kDenoiseNetwork) fail("model.networks: a denoising model has one network, \"denoise\"");
     const Network& n = d.networks[0];
-    if (n.channels_in != 2 && n.channels_in != 4) fail("denoise: channels_in must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
+    if (n.channels_in != 2 && n.channels_in != 4) fail("denoise.channels_in: must be 2 (gray) or 4 (RGB): the samples of a pixel and the noise level");
     const Shape in{1, 64, 64, n.channels_in}, wanted{1, 64, 64, n.channels_in - 1};
     if (const Shape out = plan(n, in).back().dst_shape; out != wanted) {
         fail("denoise: the result for " + to_string(in) + " has shape " + to_string(out) + " instead of " + to_string(wanted));
     }
     for (const Layer& l : n.layers) {
         // Levels of quality belong to a codec.
-        if (l.quality_bias) fail("denoise." + l.name + ": quality_bias is for codecs");
+        if (l.quality_bias) fail("denoise." + l.name + ".quality_bias: is for codecs");
     }
 }
 
@@ -187,17 +145,13 @@ const Network& Description::network(std::string_view wanted) const {
     for (const Network& n : networks) {
         if (n.name == wanted) return n;
     }
-    fail("network \"" + std::string(wanted) + "\" is missing");
+    fail("model.networks: network \"" + std::string(wanted) + "\" is missing");
 }
 
-Description parse_description(const std::string& text) {
-    json root;
-    try {
-        root = json::parse(text, nullptr, true, true);
-    } catch (const json::exception& e) {
-        fail(std::string("not valid JSON: ") + e.what());
-    }
-    if (!root.is_object()) fail("model: an object is expected");
+Description read_description(const json& whole) {
+    if (!whole.is_object()) fail("model: an object is expected");
+    json root = whole;
+    root.erase("training");
     Description d;
     if (root.contains("task")) read_value(root["task"], d.task, "model.task");
     if (d.task == Task::codec) {
@@ -221,6 +175,21 @@ Description parse_description(const std::string& text) {
     }
     if (d.task == Task::denoise) check_denoiser(d);
     return d;
+}
+
+Description parse_description(const std::string& text) {
+    const auto with_name = [](const Error& error) { return Error(error.code(), std::string("network description: ") + error.what()); };
+    std::optional<JsonDocument> document;
+    try {
+        document.emplace(text);
+    } catch (const Error& error) {
+        throw with_name(error);
+    }
+    try {
+        return read_description(document->root());
+    } catch (const Error& error) {
+        throw with_name(document->located(error));
+    }
 }
 
 std::string to_json(const Description& d) {
@@ -301,40 +270,40 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
         Shape d = p.src_shape;
         switch (layer.op) {
             case Operation::convolution:
-                if (layer.channels < 1 || layer.channels > kMaxChannels) fail(where + ": channels must be 1 to " + std::to_string(kMaxChannels));
-                if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ": kernel must be 1, 3, 5 or 7");
-                if (layer.stride < 1 || layer.stride > 4) fail(where + ": stride must be 1 to 4");
-                if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ": input_exponent must be 0 to 8");
+                if (layer.channels < 1 || layer.channels > kMaxChannels) fail(where + ".channels: must be 1 to " + std::to_string(kMaxChannels));
+                if (layer.kernel < 1 || layer.kernel > 7 || layer.kernel % 2 == 0) fail(where + ".kernel: must be 1, 3, 5 or 7");
+                if (layer.stride < 1 || layer.stride > 4) fail(where + ".stride: must be 1 to 4");
+                if (layer.input_exponent < 0 || layer.input_exponent > 8) fail(where + ".input_exponent: must be 0 to 8");
                 if (layer.arithmetic == Arithmetic::integer && layer.activation != Activation::none && layer.activation != Activation::relu) {
                     fail(where + ": an integer layer has u8 results, so its activation is relu or none");
                 }
-                if (!(layer.alpha > 0.0f && layer.alpha <= 10.0f)) fail(where + ": alpha must be above 0, up to 10");
-                if (!(layer.beta > 0.0f && layer.beta <= 100.0f)) fail(where + ": beta must be above 0, up to 100");
-                if (!(layer.threshold >= 0.0f && layer.threshold <= 10.0f)) fail(where + ": threshold must be 0 to 10");
-                if (!(layer.bandwidth > 0.0f && layer.bandwidth <= 10.0f)) fail(where + ": bandwidth must be above 0, up to 10");
-                if (!(layer.dropout >= 0.0f && layer.dropout < 1.0f)) fail(where + ": dropout must be at least 0 and below 1");
+                if (!(layer.alpha > 0.0f && layer.alpha <= 10.0f)) fail(where + ".alpha: must be above 0, up to 10");
+                if (!(layer.beta > 0.0f && layer.beta <= 100.0f)) fail(where + ".beta: must be above 0, up to 100");
+                if (!(layer.threshold >= 0.0f && layer.threshold <= 10.0f)) fail(where + ".threshold: must be 0 to 10");
+                if (!(layer.bandwidth > 0.0f && layer.bandwidth <= 10.0f)) fail(where + ".bandwidth: must be above 0, up to 10");
+                if (!(layer.dropout >= 0.0f && layer.dropout < 1.0f)) fail(where + ".dropout: must be at least 0 and below 1");
                 if (layer.dropout > 0.0f && !layer.add.empty()) fail(where + ": a layer that adds has no dropout");
                 if (layer.normalisation != Normalisation::none && (layer.arithmetic != Arithmetic::compute || layer.quality_bias)) {
-                    fail(where + ": normalisation goes with arithmetic compute, without quality_bias");
+                    fail(where + ".normalisation: goes with arithmetic compute, without quality_bias");
                 }
-                if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ": slope must be 0 to 1");
-                if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ": init_scale must be above 0, up to 100");
+                if (!(layer.slope >= 0.0f && layer.slope <= 1.0f)) fail(where + ".slope: must be 0 to 1");
+                if (!(layer.init_scale > 0.0f && layer.init_scale <= 100.0f)) fail(where + ".init_scale: must be above 0, up to 100");
                 if (const Layer* from = origin(result, p.src); layer.arithmetic == Arithmetic::integer && layer.input_exponent != kActivationExponent &&
                                                                from != nullptr && from->activation != Activation::none) {
-                    fail(where + ": input_exponent must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
+                    fail(where + ".input_exponent: must be " + std::to_string(kActivationExponent) + ", which is what an integer layer before it gives");
                 }
                 if (layer.quality_bias && layer.arithmetic != Arithmetic::integer && layer.activation != Activation::none) {
-                    fail(where + ": quality_bias goes with an integer layer or with activation none");
+                    fail(where + ".quality_bias: goes with an integer layer or with activation none");
                 }
                 d = {d.n, (d.h - 1) / layer.stride + 1, (d.w - 1) / layer.stride + 1, layer.channels};
                 break;
             case Operation::unshuffle:
-                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ".factor: must be 2 to 16");
                 if (d.h % layer.factor != 0 || d.w % layer.factor != 0) fail(where + ": " + to_string(d) + " does not divide by " + std::to_string(layer.factor));
                 d = {d.n, d.h / layer.factor, d.w / layer.factor, d.c * layer.factor * layer.factor};
                 break;
             case Operation::shuffle:
-                if (layer.factor < 2 || layer.factor > 16) fail(where + ": factor must be 2 to 16");
+                if (layer.factor < 2 || layer.factor > 16) fail(where + ".factor: must be 2 to 16");
                 if (d.c % (layer.factor * layer.factor) != 0) fail(where + ": " + std::to_string(d.c) + " channels do not divide by the factor squared");
                 d = {d.n, d.h * layer.factor, d.w * layer.factor, d.c / (layer.factor * layer.factor)};
                 break;
@@ -348,7 +317,7 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
         if (!layer.add.empty()) {
             p.add = find(layer.add);
             const Shape a = p.add < 0 ? input : result[p.add].dst_shape;
-            if (a != d) fail(where + ": adds " + layer.add + " of shape " + to_string(a) + " to " + to_string(d));
+            if (a != d) fail(where + ".add: adds " + layer.add + " of shape " + to_string(a) + " to " + to_string(d));
             if (layer.activation != Activation::none) fail(where + ": a layer that adds has no activation");
         }
         if (!index.emplace(layer.name, int(result.size())).second) fail(where + ": the name is used twice");

@@ -134,7 +134,7 @@ inline constexpr int kTrunkExponent = 8;       // wide layers' results and sums,
 inline constexpr int kLatentExponent = 10;     // decoded latents, as the synthesis reads them in integers: s16
 inline constexpr int kTransformExponent = 16;  // what analysis and synthesis give in integers: s32
 
-// JSON with // comments allowed. Error model_mismatch names the network, the layer and the key that is wrong.
+// JSON with comments allowed. Error model_mismatch names the line, the network, the layer and the key that is wrong.
 Description parse_description(const std::string& json);
 std::string to_json(const Description& description);
 

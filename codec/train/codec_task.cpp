@@ -91,4 +91,10 @@ std::vector<double> CodecTask::validation_levels() const {
     return levels;
 }
 
+double CodecTask::validation_loss(std::span<const ValidationPoint> points) const {
+    double sum = 0;
+    for (const ValidationPoint& p : points) sum += std::log(p.bpp + lambda_at(description_, p.level) * 255 * 255 * std::pow(10.0, -p.psnr / 10));
+    return sum / double(points.size());
+}
+
 }  // namespace decant

@@ -1,5 +1,6 @@
 #include "codec/train/optimiser.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "codec/tensor/vectorised.h"
@@ -7,7 +8,7 @@
 namespace decant {
 namespace {
 
-struct AdamRange {
+struct Vectors {
     float* weights;
     const float* gradient;
     float* first;
@@ -16,16 +17,59 @@ struct AdamRange {
     const float* rate;
 };
 
-DECANT_VECTORISED void adam_range(const AdamRange& r, size_t count, float rate, float gradient_scale, float correction2, float keep, const AdamOptions& o) {
+// Of one range, in the kernels' numbers.
+struct Step {
+    float rate, gradient_scale, keep;
+    float beta1, beta2, epsilon;
+    float correction;  // of v: 1 / (1 - β₂ᵗ)
+    float l2, l1;      // added to the gradient
+    float decay;       // apart from it
+    float momentum;
+    bool nesterov;
+};
+
+DECANT_INLINE float with_decay(float gradient, float weight, const Step& s) {
+    const float sign = weight > 0.0f ? s.l1 : weight < 0.0f ? -s.l1 : 0.0f;
+    return gradient * s.gradient_scale + s.l2 * weight + sign;
+}
+
+DECANT_VECTORISED void adam_range(const Vectors& r, size_t count, const Step& s) {
+#pragma GCC ivdep
     for (size_t i = 0; i < count; i++) {
-        const float g = r.gradient[i] * gradient_scale;
-        const float m = o.beta1 * r.first[i] + (1.0f - o.beta1) * g;
-        const float v = o.beta2 * r.second[i] + (1.0f - o.beta2) * g * g;
-        const float w = r.weights[i] - rate * r.rate[i] * m / (std::sqrt(v * correction2) + o.epsilon);
+        const float g = with_decay(r.gradient[i], r.weights[i], s);
+        const float m = s.beta1 * r.first[i] + (1.0f - s.beta1) * g;
+        const float v = s.beta2 * r.second[i] + (1.0f - s.beta2) * g * g;
+        const float rate = s.rate * r.rate[i];
+        const float w = r.weights[i] - rate * m / (std::sqrt(v * s.correction) + s.epsilon) - s.decay * r.rate[i] * r.weights[i];
         r.first[i] = m;
         r.second[i] = v;
         r.weights[i] = w;
-        r.average[i] += (w - r.average[i]) * (1.0f - keep);
+        r.average[i] += (w - r.average[i]) * (1.0f - s.keep);
+    }
+}
+
+DECANT_VECTORISED void rmsprop_range(const Vectors& r, size_t count, const Step& s) {
+#pragma GCC ivdep
+    for (size_t i = 0; i < count; i++) {
+        const float g = with_decay(r.gradient[i], r.weights[i], s);
+        const float v = s.beta2 * r.second[i] + (1.0f - s.beta2) * g * g;
+        const float w = r.weights[i] - s.rate * r.rate[i] * g / (std::sqrt(v) + s.epsilon);
+        r.second[i] = v;
+        r.weights[i] = w;
+        r.average[i] += (w - r.average[i]) * (1.0f - s.keep);
+    }
+}
+
+DECANT_VECTORISED void sgd_range(const Vectors& r, size_t count, const Step& s) {
+    const float ahead = s.nesterov ? 1.0f : 0.0f, along = s.nesterov ? s.momentum : 1.0f;
+#pragma GCC ivdep
+    for (size_t i = 0; i < count; i++) {
+        const float g = with_decay(r.gradient[i], r.weights[i], s);
+        const float m = s.momentum * r.first[i] + g;
+        const float w = r.weights[i] - s.rate * r.rate[i] * (ahead * g + along * m);
+        r.first[i] = m;
+        r.weights[i] = w;
+        r.average[i] += (w - r.average[i]) * (1.0f - s.keep);
     }
 }
 
@@ -80,12 +124,41 @@ double sum_gradients(std::span<const std::vector<float>> sources, std::span<floa
     return total;
 }
 
-void adam_step(std::span<float> weights, std::span<const float> gradient, OptimiserState& state, size_t begin, size_t end, float rate, float gradient_scale,
-               int64_t step, float keep, const AdamOptions& options) {
-    const float correction1 = 1.0f - std::pow(options.beta1, float(step)), correction2 = 1.0f / (1.0f - std::pow(options.beta2, float(step)));
-    adam_range({weights.data() + begin, gradient.data() + begin, state.first.data() + begin, state.second.data() + begin, state.average.data() + begin,
-                state.rate.data() + begin},
-               end - begin, rate / correction1, gradient_scale, correction2, keep, options);
+void optimiser_step(std::span<float> weights, std::span<const float> gradient, OptimiserState& state, size_t begin, size_t end, float rate,
+                    float gradient_scale, int64_t step, float keep, const OptimiserOptions& o, std::span<const Range> decayed) {
+    Step s{};
+    s.rate = rate;
+    s.gradient_scale = gradient_scale;
+    s.keep = keep;
+    s.beta1 = float(o.beta1);
+    s.beta2 = float(o.beta2);
+    s.epsilon = float(o.epsilon);
+    s.momentum = float(o.momentum);
+    s.nesterov = o.nesterov;
+    const bool is_adam = o.kind == Optimiser::adam || o.kind == Optimiser::adamw;
+    if (is_adam) {
+        s.rate /= 1.0f - std::pow(s.beta1, float(step));
+        s.correction = 1.0f / (1.0f - std::pow(s.beta2, float(step)));
+    }
+    const auto run = [&](size_t from, size_t to, bool decays) {
+        if (from >= to) return;
+        s.l2 = decays && o.kind != Optimiser::adamw ? float(o.weight_decay) : 0.0f;
+        s.l1 = decays ? float(o.l1) : 0.0f;
+        s.decay = decays && o.kind == Optimiser::adamw ? rate * float(o.weight_decay) : 0.0f;
+        const Vectors v{weights.data() + from,       gradient.data() + from,      state.first.data() + from,
+                        state.second.data() + from, state.average.data() + from, state.rate.data() + from};
+        const auto range = is_adam ? adam_range : o.kind == Optimiser::rmsprop ? rmsprop_range : sgd_range;
+        range(v, to - from, s);
+    };
+    if (o.weight_decay == 0 && o.l1 == 0) decayed = {};
+    size_t at = begin;
+    for (const Range& range : decayed) {
+        const size_t from = std::clamp(range.begin, at, end), to = std::clamp(range.end, from, end);
+        run(at, from, false);
+        run(from, to, true);
+        at = to;
+    }
+    run(at, end, false);
 }
 
 }  // namespace decant

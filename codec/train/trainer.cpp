@@ -10,7 +10,6 @@
 #include <exception>
 #include <filesystem>
 #include <mutex>
-#include <numbers>
 #include <thread>
 
 #include "codec/error.h"
@@ -19,6 +18,7 @@
 #include "codec/train/denoise_task.h"
 #include "codec/train/initialise.h"
 #include "codec/train/optimiser.h"
+#include "codec/train/recipe.h"
 #include "codec/train/training_task.h"
 
 namespace decant {
@@ -30,29 +30,34 @@ constexpr float kStatisticShare = 0.05f;  // by which statistics follow those of
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-double learning_rate(const TrainOptions& o, int64_t step) {
-    const double done = double(step) / double(o.steps);
-    const double decay = done <= o.hold ? 1.0 : 0.5 * (1.0 + std::cos(std::numbers::pi * (done - o.hold) / (1.0 - o.hold)));
-    return o.rate * std::min(1.0, double(step + 1) / double(std::max<int64_t>(o.warm_up, 1))) * std::max(decay, 0.002);
-}
-
 struct State {
     Parameters parameters;
     OptimiserState optimiser;
+    std::vector<float> best;  // averaged weights, with early stopping; empty before the first validation
+    ScheduleState schedule;
     int64_t step = 0;
     double seconds = 0;
+
+    const std::vector<float>& result() const { return best.empty() ? optimiser.average : best; }
 };
+
+constexpr const char* kStateKeys[] = {"description", "step", "seconds", "optimiser", "schedule"};  // metadata that are of the state
 
 void assign(Parameters& parameters, std::span<const float> values) { parameters.values().assign(values.begin(), values.end()); }
 
-void save_state(const State& s, const Description& d, const std::string& path) {
-    const std::vector<std::pair<std::string, std::span<const float>>> arrays{
+void save_state(const State& s, const Description& d, Optimiser kind, const std::string& path) {
+    std::vector<std::pair<std::string, std::span<const float>>> arrays{
         {"weights", s.parameters.values()}, {"first", s.optimiser.first}, {"second", s.optimiser.second}, {"average", s.optimiser.average}, {"rate", s.optimiser.rate}};
+    if (!s.best.empty()) arrays.emplace_back("best", s.best);
     TensorMap tensors;
     for (const auto& [name, values] : arrays) tensors[name] = {Dtype::F32, {int64_t(values.size())}, std::as_bytes(values)};
     const std::string temporary = path + ".new";
     save_safetensors(temporary, tensors,
-                     {{"description", to_json(d)}, {"step", std::to_string(s.step)}, {"seconds", std::to_string(s.seconds)}});
+                     {{"description", to_json(d)},
+                      {"step", std::to_string(s.step)},
+                      {"seconds", std::to_string(s.seconds)},
+                      {"optimiser", name_of(kind)},
+                      {"schedule", to_text(s.schedule)}});
     std::filesystem::rename(temporary, path);
 }
 
@@ -69,6 +74,8 @@ State load_state(const SafetensorsFile& file, const Description& d, const std::s
     const auto read = [&](const char* name) { return file.get(name, {Dtype::F32}, shape).values<float>(); };
     assign(s.parameters, read("weights"));
     s.optimiser = {read("first"), read("second"), read("average"), read("rate")};
+    if (file.contains("best")) s.best = read("best");
+    if (const auto found = file.metadata().find("schedule"); found != file.metadata().end()) s.schedule = parse_schedule_state(found->second);
     try {
         s.step = std::stoll(checkpoint_text(file, "step", path));
         s.seconds = std::stod(checkpoint_text(file, "seconds", path));
@@ -78,25 +85,17 @@ State load_state(const SafetensorsFile& file, const Description& d, const std::s
     return s;
 }
 
-State resume(const std::string& path, const Description& d) {
+State resume(const std::string& path, const Description& d, Optimiser kind) {
     const SafetensorsFile file = SafetensorsFile::load(path);
     if (parse_description(checkpoint_text(file, "description", path)) != d) {
         throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of another network; move it away to begin anew");
     }
+    const auto found = file.metadata().find("optimiser");
+    const std::string was = found == file.metadata().end() ? name_of(Optimiser::adam) : found->second;
+    if (was != name_of(kind)) {
+        throw Error(ErrorCode::model_mismatch, path + ": the checkpoint is of the optimiser " + was + ", not " + name_of(kind) + "; move it away to begin anew");
+    }
     return load_state(file, d, path);
-}
-
-void check(const TrainOptions& o) {
-    const auto require = [](bool good, const std::string& what) {
-        if (!good) throw Error(ErrorCode::invalid_argument, what);
-    };
-    require(o.steps >= 1, "steps must be at least 1");
-    require(o.crop >= 64 && o.crop <= 2048 && o.crop % kLatentStride == 0, "crop must be a multiple of 16 from 64 to 2048");
-    require(o.shards >= 1 && o.batch >= o.shards && o.batch % o.shards == 0, "batch must be a multiple of shards");
-    require(o.checkpoint_every >= 1 && o.validate_every >= 1, "checkpoint_every and validate_every must be at least 1");
-    require(o.hold >= 0 && o.hold < 1, "hold must be in 0 … 1, without 1");
-    require(o.rate > 0 && o.clip > 0, "rate and clip must be positive");
-    require(o.average >= 0 && o.average < 1, "average must be in 0 … 1, without 1");
 }
 
 // What the pictures of the model's domain may be turned into.
@@ -182,7 +181,7 @@ public:
           dataset_(o.data, dataset_options(d, o)),
           task_(make_training_task(description_, options_, dataset_)) {
         if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
-            state_ = resume(o.checkpoint, d);
+            state_ = resume(o.checkpoint, d, o.optimiser.kind);
         } else {
             state_.parameters = start != nullptr ? *start : initial_parameters(d, dataset_, o.seed);
             const size_t count = state_.parameters.values().size();
@@ -196,6 +195,7 @@ public:
             }
         }
         for (const Parameter& p : state_.parameters.list()) {
+            if (p.shape.size() == 4) decayed_.push_back({p.offset, p.offset + p.size});  // of convolutions
             if (p.change == Parameter::Change::statistic) statistics_.push_back(p);
         }
         weights_ = std::make_unique<CodecWeights>(d, state_.parameters, WeightOptions{.fold = false});
@@ -204,6 +204,9 @@ public:
         sums_.assign(state_.parameters.values().size(), 0.0f);
         results_.resize(size_t(o.shards));
         norms_.resize(size_t(o.shards));
+        if (o.early_stop == 0) state_.best.clear();
+        elapsed_ = state_.seconds;
+        done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
     }
 
     TrainResult run() {
@@ -219,8 +222,10 @@ public:
         if (failure_) std::rethrow_exception(failure_);
         TrainResult result;
         result.parameters = state_.parameters;
-        assign(result.parameters, state_.optimiser.average);
+        assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
+        result.validation_loss = task_->validation_loss(result.validation);
+        result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
         result.steps = state_.step;
         result.pictures = dataset_.size();
@@ -237,7 +242,7 @@ private:
         std::unique_ptr<ShardStep> step;
         guard([&] { step = task_->make_shard(*weights_, shard); });
         barrier.arrive_and_wait();
-        while (!stop_ && state_.step < options_.steps) {
+        while (!stop_ && !done_) {
             guard([&] { compute(*step, shard); });
             barrier.arrive_and_wait();
             if (stop_) break;
@@ -249,7 +254,9 @@ private:
             const float scale = float(std::min(1.0, options_.clip / std::max(norm, 1e-12)));
             const float keep = std::min(float(options_.average), float(state_.step + 1) / float(state_.step + 100));
             if (std::isfinite(norm)) {
-                adam_step(state_.parameters.values(), sums_, state_.optimiser, begin, end, float(learning_rate(options_, state_.step)), scale, state_.step + 1, keep);
+                const double rate = learning_rate(options_, state_.schedule, state_.step, elapsed_);
+                optimiser_step(state_.parameters.values(), sums_, state_.optimiser, begin, end, float(rate), scale, state_.step + 1, keep, options_.optimiser,
+                               decayed_);
             }
             barrier.arrive_and_wait();
             if (shard == 0) follow_statistics();
@@ -300,6 +307,7 @@ private:
     }
 
     void finish_step(double norm) {
+        const double rate = learning_rate(options_, state_.schedule, state_.step, elapsed_);
         state_.step++;
         for (const StepMeasures& m : results_) {
             sum_loss_ += m.loss;
@@ -309,10 +317,11 @@ private:
         sum_norm_ += norm;
         counted_++;
         const double time = now();
-        const bool last = state_.step == options_.steps, validate = state_.step % options_.validate_every == 0;
-        const bool save = !options_.checkpoint.empty() && (last || state_.step % options_.checkpoint_every == 0);
+        elapsed_ = state_.seconds + time - started_;
+        const bool validate = state_.step % options_.validate_every == 0;
+        done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
         bool go_on = true;
-        if (time - reported_ >= 1.0 || validate || last) {
+        if (time - reported_ >= 1.0 || validate || done_) {
             state_.seconds += time - started_;
             started_ = time;
             TrainProgress p;
@@ -322,6 +331,7 @@ private:
             p.bpp = sum_bpp_ / counted_;
             p.psnr = sum_psnr_ / counted_;
             p.gradient_norm = sum_norm_ / counted_;
+            p.rate = rate;
             p.crops_per_second = counted_ * options_.batch / std::max(time - reported_, 1e-9);
             p.seconds = state_.seconds;
             p.seconds_left = double(options_.steps - state_.step) * options_.batch / std::max(p.crops_per_second, 1e-9);
@@ -329,13 +339,22 @@ private:
                 Parameters averaged = state_.parameters;
                 assign(averaged, state_.optimiser.average);
                 p.validation = validation_->measure(averaged);
+                p.validation_loss = task_->validation_loss(p.validation);
+                const bool is_best = observe(options_, state_.schedule, state_.step, p.validation_loss);
+                if (is_best && options_.early_stop > 0) state_.best = state_.optimiser.average;
+                done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
             }
             sum_loss_ = sum_bpp_ = sum_psnr_ = sum_norm_ = 0;
             counted_ = 0;
             go_on = report_(p);
             reported_ = now();
         }
-        if (save || (!go_on && !options_.checkpoint.empty())) save_state(state_, description_, options_.checkpoint);
+        const bool save = done_ || !go_on || state_.step % options_.checkpoint_every == 0;
+        if (save && !options_.checkpoint.empty()) {
+            state_.seconds = elapsed_;
+            started_ = time;
+            save_state(state_, description_, options_.optimiser.kind, options_.checkpoint);
+        }
         if (!go_on) throw Error(ErrorCode::cancelled, "training stopped at step " + std::to_string(state_.step));
     }
 
@@ -347,6 +366,7 @@ private:
     State state_;
     std::unique_ptr<CodecWeights> weights_;
     std::unique_ptr<Validation> validation_;
+    std::vector<Range> decayed_;
     std::vector<Parameter> centralised_;  // weights whose gradients are
     std::vector<Parameter> statistics_;
     std::vector<std::vector<float>> batch_statistics_;  // of each shard, in the order of statistics_
@@ -358,6 +378,8 @@ private:
     std::exception_ptr failure_;
     std::atomic<bool> stop_{false};
     double started_ = 0, reported_ = 0, sum_loss_ = 0, sum_bpp_ = 0, sum_psnr_ = 0, sum_norm_ = 0;
+    double elapsed_ = 0;  // seconds of training in all
+    bool done_ = false;
     int counted_ = 0;
 };
 
@@ -369,6 +391,12 @@ std::unique_ptr<TrainingTask> make_training_task(const Description& description,
         case Task::denoise: return std::make_unique<DenoiseTask>(description, options, dataset);
     }
     throw Error(ErrorCode::internal, "a task that nobody trains");
+}
+
+double TrainingTask::validation_loss(std::span<const ValidationPoint> points) const {
+    double sum = 0;
+    for (const ValidationPoint& p : points) sum += p.psnr;
+    return -sum / double(points.size());
 }
 
 TrainResult train_model(const Description& description, const TrainOptions& options, const Parameters* start,
@@ -383,11 +411,11 @@ Checkpoint read_checkpoint(const std::string& path) {
     result.description = parse_description(checkpoint_text(file, "description", path));
     State state = load_state(file, result.description, path);
     result.parameters = std::move(state.parameters);
-    assign(result.parameters, state.optimiser.average);
+    assign(result.parameters, state.result());
     result.steps = state.step;
     result.seconds = state.seconds;
     for (const auto& [key, value] : file.metadata()) {
-        if (key != "description" && key != "step" && key != "seconds") result.metadata.emplace_back(key, value);
+        if (std::ranges::find(kStateKeys, key) == std::end(kStateKeys)) result.metadata.emplace_back(key, value);
     }
     return result;
 }

@@ -10,6 +10,8 @@
 
 #include "codec/network/parameters.h"
 #include "codec/tensor/tensor.h"
+#include "codec/train/optimiser.h"
+#include "codec/train/schedule.h"
 #include "codec/train/validation_point.h"
 
 namespace decant {
@@ -22,9 +24,17 @@ struct TrainOptions {
     int crop = 192;                   // pixels a side, a multiple of 16
     int shards = 2;                   // parts of a batch, each on a thread of its own; part of the recipe, since sums depend on it
     DataType compute = DataType::bf16;
+    OptimiserOptions optimiser;
     double rate = 1e-3;               // of learning, at its height
+    Schedule schedule = Schedule::cosine;
     int64_t warm_up = 300;            // steps
-    double hold = 0.5;                // share of the steps before the cosine decay begins
+    double hold = 0.5;                // cosine: share of the steps before the decay begins
+    double decay = 0.5;               // step and plateau: factor on the rate
+    int64_t decay_every = 2500;       // step: steps
+    int64_t patience = 5;             // plateau: validations without improvement
+    int64_t early_stop = 0;           // validations without improvement after which the training ends with the best weights; 0: never
+    double improvement = 1e-4;        // of the validation's loss, less is none
+    double seconds = 0;               // of training, after which it ends; 0: after the steps
     double clip = 1.0;                // norm of the gradient
     double average = 0.999;           // what the exponential average of the weights keeps a step
     double balance = 0.45;            // codec: samples' losses are multiplied by λ^-balance, so that all rates count alike
@@ -38,15 +48,18 @@ struct TrainOptions {
 struct TrainProgress {
     int64_t step = 0, steps = 0;
     double loss = 0, gradient_norm = 0, bpp = 0, psnr = 0;  // averages since the last report; bpp of a codec
+    double rate = 0;                                        // of learning, in the last step
     double crops_per_second = 0, seconds_left = 0, seconds = 0;  // seconds: of training in all, over interruptions
     std::vector<ValidationPoint> validation;                      // filled when it was measured at this step
+    double validation_loss = 0;                                   // of it: one number, the lower the better (TrainingTask)
 };
 
 struct TrainResult {
-    Parameters parameters;  // the averaged weights
+    Parameters parameters;  // the averaged weights; with early stopping the best of them
     std::vector<ValidationPoint> validation;
+    double validation_loss = 0;
     double seconds = 0;
-    int64_t steps = 0;
+    int64_t steps = 0, best_step = 0;  // with early stopping, parameters are those of best_step
     size_t pictures = 0, held_out = 0;
 };
 
@@ -59,11 +72,12 @@ TrainResult train_model(const Description& description, const TrainOptions& opti
                         const std::function<bool(const TrainProgress&)>& report);
 
 // A checkpoint is a safetensors file: F32 arrays of the length of Parameters::values() called weights, first, second, average, rate
-// (see OptimiserState), and as metadata the description, step (how many were done) and seconds (of training, in all). A trainer on
+// (see OptimiserState), with early stopping best (the averaged weights of the best validation so far); and as metadata the description,
+// step (how many were done), seconds (of training, in all), optimiser (none: adam) and schedule (ScheduleState). A trainer on
 // other hardware may read and write it, too (tools/torch_train.py); further metadata are for the model that is made of it.
 struct Checkpoint {
     Description description;
-    Parameters parameters;  // the averaged weights
+    Parameters parameters;  // the averaged weights, or the best of them
     int64_t steps = 0;
     double seconds = 0;
     std::vector<std::pair<std::string, std::string>> metadata;  // the further ones

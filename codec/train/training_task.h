@@ -46,6 +46,8 @@ public:
     virtual std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const = 0;
     virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
     virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
+    // What schedules, early stopping and searches go by: one number of the points, the lower the better. Here minus the mean PSNR.
+    virtual double validation_loss(std::span<const ValidationPoint> points) const;
 
 protected:
     const Description& description_;

@@ -59,3 +59,45 @@ expect_exit 1,4 "$DECANT" train --export --checkpoint missing.checkpoint --out x
 expect_no_file x.safetensors
 mkdir empty
 expect_exit 1 "$DECANT" train --data empty --from ./new.safetensors --out x.safetensors
+
+# A mistake in a recipe is named with its line.
+sed 's/"kernel": 3, "activation"/"kernal": 3, "activation"/' "$SAMPLES/../models/recipes/denoise-gray.json" >wrong.json
+expect_exit 1,4 "$DECANT" train --data data --config wrong.json --out x.safetensors
+expect_contains "$ERR" 'wrong.json: line 10: denoise.layers[2].kernal: unknown key "kernal"'
+expect_exit 1,4 "$DECANT" info wrong.json
+expect_contains "$ERR" 'wrong.json: line 10: denoise.layers[2].kernal: unknown key "kernal"'
+
+# Networks and training in one file; the command line changes any value of it.
+cat >recipe.json <<'JSON'
+{
+  "name": "small", "task": "denoise",
+  "networks": {"denoise": {"channels_in": 2, "layers": [
+    {"name": "head", "channels": 8, "kernel": 3, "activation": "relu"},
+    {"name": "tail", "channels": 1, "kernel": 3}]}},
+  "training": {"data": "data", "steps": 3, "batch": 1, "shards": 1, "crop": 64, "rate": 2e-3}
+}
+JSON
+expect_exit 0 "$DECANT" info recipe.json
+expect_matches "$OUT" '^  head +conv 3x3 +64x64x8 +152 '
+expect_exit 0 "$DECANT" info --json recipe.json
+[[ $(field kind) == recipe && $(field parameters) == 225 ]] || fail "the recipe is not described"
+expect_exit 0 "$DECANT" train --config recipe.json --out small.safetensors --set networks.denoise.layers.head.channels=12 --steps 2 \
+    --set training.rate=1e-4 --seed 3
+expect_exit 0 "$DECANT" info small.safetensors
+expect_matches "$OUT" '^  head +conv 3x3 +64x64x12 '
+expect_matches "$OUT" '^  recipe +\{"steps":2,"batch":1,"crop":64,"shards":1,.*"rate":0.0001,.*"seed":3'
+expect_lacks "$OUT" '"data"'
+expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --set networks.denoise.layers.hed.channels=12
+expect_contains "$ERR" '--set networks.denoise.layers.hed.channels=12: there is no "hed.channels" in networks.denoise.layers; there are head, tail'
+expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --set networks.denoise.layers.head.kernel=2
+expect_contains "$ERR" '--set networks.denoise.layers.head.kernel=2: denoise.head.kernel: must be 1, 3, 5 or 7'
+expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --rate fast
+expect_contains "$ERR" '--rate fast: training.rate: "fast" is of the wrong kind'
+expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --set training.rate
+# With a model to start from, a file has the training alone.
+expect_exit 1,4 "$DECANT" train --config recipe.json --from ./small.safetensors --out x.safetensors
+expect_contains "$ERR" 'recipe.json: line 2: name'
+echo '{"training": {"data": "data", "steps": 1, "batch": 1, "shards": 1, "crop": 64}}' >training.json
+expect_exit 0 "$DECANT" train --config training.json --from ./small.safetensors --out further.safetensors
+expect_exit 2 "$DECANT" train --config training.json --from ./small.safetensors --set networks.denoise.layers.head.channels=8 --out x.safetensors
+expect_no_file x.safetensors

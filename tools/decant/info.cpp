@@ -1,8 +1,10 @@
 #include <filesystem>
 #include <functional>
 
+#include "codec/container/metadata_section.h"
 #include "codec/decant.h"
 #include "codec/io/file.h"
+#include "codec/train/recipe.h"
 #include "tools/decant/console.h"
 #include "tools/decant/json.h"
 #include "tools/decant/text.h"
@@ -11,9 +13,23 @@
 namespace decant::cli {
 namespace {
 
+// The kinds with their sizes in bytes, and what they say that matters everywhere.
+Json json_of(const Metadata& metadata, size_t packed_size) {
+    if (packed_size == 0) return nullptr;
+    Json json{{"bytes", packed_size}};
+    if (!metadata.icc.empty()) json["icc"] = metadata.icc.size();
+    if (!metadata.exif.empty()) json["exif"] = metadata.exif.size();
+    if (!metadata.xmp.empty()) json["xmp"] = metadata.xmp.size();
+    if (!metadata.exif.empty()) json["orientation"] = orientation_of(metadata);
+    if (metadata.resolution) json["resolution"] = describe(*metadata.resolution);
+    return json;
+}
+
 void show_container(const std::string& path, std::span<const uint8_t> bytes, const Settings& settings) {
     // Nothing is decoded, so no number of pixels is too large.
     const Container container = parse_container(bytes, {UINT64_MAX});
+    const Metadata metadata = unpack_metadata(container);
+    const size_t metadata_size = packed_metadata_size(container);
     const Header& header = container.header;
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
@@ -30,12 +46,18 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"tiles", container.tiles.size()},
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
-                       {"ratio", ratio}}));
+                       {"ratio", ratio},
+                       {"metadata", json_of(metadata, metadata_size)}}));
         return;
     }
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
+    if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
+    if (!metadata.exif.empty())
+        line("EXIF", count_of(metadata.exif.size(), "byte") + ", orientation " + std::to_string(orientation_of(metadata)));
+    if (!metadata.xmp.empty()) line("XMP", count_of(metadata.xmp.size(), "byte"));
+    if (metadata.resolution) line("resolution", describe(*metadata.resolution));
     line("bytes", std::to_string(bytes.size()));
     line("bits a pixel", fixed(bpp, 3));
     line("raw : file", fixed(ratio, 1) + " : 1");
@@ -126,20 +148,27 @@ std::string shape_text(const Shape& shape) {
 
 std::string in_kmac(int64_t multiplications) { return fixed(kmac_per_pixel(multiplications), 3); }
 
-void print_model(const Model& model) {
-    const Description& description = model.description();
-    std::string text = model.path() + "\n";
+// A model, or the recipe of one.
+struct Described {
+    std::string path, kind, identity;  // a recipe has none
+    Description description;
+    std::vector<std::pair<std::string, std::string>> metadata;
+};
+
+void print_model(const Described& model) {
+    const Description& description = model.description;
+    std::string text = model.path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     std::string lambdas;
     for (const double lambda : description.lambda) lambdas += (lambdas.empty() ? "" : ", ") + plain(lambda);
-    line("name", model.name());
-    line("identity", hexadecimal(model.identity()));
+    line("name", description.name);
+    if (!model.identity.empty()) line("identity", model.identity);
     const bool is_codec = description.task == Task::codec;
     if (is_codec) line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
     if (is_codec)
         line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
                             std::to_string(description.hyper_channels) + " at 1/64");
-    for (const auto& [key, value] : model.metadata()) line(key, value);
+    for (const auto& [key, value] : model.metadata) line(key, value);
 
     for (const Network& network : description.networks) {
         text += "\n";
@@ -160,8 +189,8 @@ void print_model(const Model& model) {
     print(text + "\n" + table.text());
 }
 
-void print_model_json(const Model& model) {
-    const Description& description = model.description();
+void print_model_json(const Described& model) {
+    const Description& description = model.description;
     Json networks = Json::array();
     for (const Network& network : description.networks) {
         Json layers = Json::array();
@@ -180,9 +209,10 @@ void print_model_json(const Model& model) {
                             {"layers", std::move(layers)}});
     }
     Json metadata = Json::object();
-    for (const auto& [key, value] : model.metadata()) metadata[key] = value;
+    for (const auto& [key, value] : model.metadata) metadata[key] = value;
     const Totals totals = totals_of(description);
-    Json line{{"file", model.path()}, {"kind", "model"}, {"name", model.name()}, {"identity", hexadecimal(model.identity())}};
+    Json line{{"file", model.path}, {"kind", model.kind}, {"name", description.name}};
+    if (!model.identity.empty()) line["identity"] = model.identity;
     const bool is_codec = description.task == Task::codec;
     if (is_codec) {
         line["lambda"] = description.lambda;
@@ -205,16 +235,22 @@ void print_model_json(const Model& model) {
     print(to_line(line));
 }
 
+Described read_model(const std::string& path) {
+    const auto model = Model::load(path);
+    return {path, "model", hexadecimal(model->identity()), model->description(), model->metadata()};
+}
+
+Described read_recipe(const std::string& path, const std::vector<uint8_t>& bytes) {
+    const Recipe recipe = in_file(path, [&] { return parse_recipe({bytes.begin(), bytes.end()}); });
+    return {path, "recipe", "", recipe.description, {{"training", to_json(recipe.training)}}};
+}
+
 void show(const std::string& path, const Settings& settings) {
-    if (std::filesystem::path(path).extension() == ".safetensors") {
-        const auto model = Model::load(path);
-        if (settings.json)
-            print_model_json(*model);
-        else
-            print_model(*model);
-        return;
-    }
+    const std::string extension = std::filesystem::path(path).extension();
+    const auto print = settings.json ? print_model_json : print_model;
+    if (extension == ".safetensors") return print(read_model(path));
     const std::vector<uint8_t> bytes = read_file(path);
+    if (extension == ".json") return print(read_recipe(path, bytes));
     in_file(path, [&] { show_container(path, bytes, settings); });
 }
 

@@ -5,6 +5,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include <variant>
 
 #include "codec/error.h"
+#include "tools/decant/json.h"
 #include "tools/decant/text.h"
 
 namespace decant::cli {
@@ -87,10 +89,11 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant compare photo.png decoded.png\n"
      "  decant compare -r pictures decoded --json\n"
      "  decant compare pictures decoded --html report.html   a page to look at them\n"},
-    {Verb::info, "info", "[options] FILE...", "what a .dcn file or a model file holds",
-     "FILE is a .dcn file or a model (.safetensors).\n",
+    {Verb::info, "info", "[options] FILE...", "what a .dcn file, a model or a recipe holds",
+     "FILE is a .dcn file, a model (.safetensors) or a recipe (.json): layers with their shapes, parameters and multiplications.\n",
      "  decant info photo.dcn\n"
-     "  decant info models/photo.safetensors\n"},
+     "  decant info models/photo.safetensors\n"
+     "  decant info models/recipes/photo.json\n"},
     {Verb::train, "train", "[options] --data FOLDER --out MODEL", "a model of your own pictures",
      "Ctrl-C stops at a checkpoint; the same command goes on from there. With --export, a checkpoint of a training that was\n"
      "interrupted or goes on, here or on a GPU (tools/torch_train.py), becomes a model as it is.\n",
@@ -117,7 +120,7 @@ constexpr unsigned in(Verbs... verbs) {
 
 // Where an option's value goes. The type says how it is read.
 using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*,
-                            std::string*>;
+                            MetadataKinds*, std::string*, std::vector<Assignment>*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -145,6 +148,8 @@ struct Option {
     const char* preset;  // the default in words, where the value in Settings does not say it
     unsigned verbs;
     Target (*target)(Settings&);
+    const char* path = nullptr;  // of an option that is short for --set
+    bool is_text = false;        // what is set there
 };
 
 // clang-format off
@@ -179,6 +184,7 @@ const Option kOptions[] = {
     {"known-sigma", 0, "", "with --denoise: tell the denoiser the level of the noise that was added", {}, "off, it estimates the level", in(Verb::eval), setting<&Settings::known_sigma>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
+    {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
@@ -187,28 +193,14 @@ const Option kOptions[] = {
     {"csv", 0, "FILE", "write a table with a line a codec, picture and quality; - is standard output", {}, "none", in(Verb::eval), setting<&Settings::csv>},
     {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
 
-    {"data", 0, "FOLDER", "pictures to learn from, with all folders below; one in 20 is held out for validation", {}, "none, required", in(Verb::train), training<&TrainOptions::data>},
     {"out", 'o', "MODEL", "file for the model, NAME.safetensors", {}, "none, required", in(Verb::train), setting<&Settings::trained_model>},
     {"force", 'f', "", "overwrite a model that exists", {}, "off", in(Verb::train), setting<&Settings::force>},
-    {"config", 0, "RECIPE", "description of the networks (JSON)", {}, "recipes/photo.json among the models", in(Verb::train), setting<&Settings::recipe>},
+    {"config", 0, "RECIPE", "JSON file with the description of the networks and, in \"training\", any of the values that options below change; with --from only the latter", {}, "recipes/photo.json among the models", in(Verb::train), setting<&Settings::recipe>},
     {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
     {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
     {"export", 0, "", "make a model of --checkpoint as it is, without training", {}, "off", in(Verb::train), setting<&Settings::export_checkpoint>},
-    {"steps", 0, "N", "steps of training", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::steps>},
-    {"batch", 0, "N", "crops a step, a multiple of --shards", {1, 4096}, "", in(Verb::train), training<&TrainOptions::batch>},
-    {"crop", 0, "N", "side of a crop in pixels, a multiple of 16", {64, 2048}, "", in(Verb::train), training<&TrainOptions::crop>},
-    {"shards", 0, "N", "parts of a batch, each on a thread of its own; the result depends on it", {1, 1024}, "", in(Verb::train), training<&TrainOptions::shards>},
-    {"rate", 0, "X", "learning rate at its height", {1e-9, 1}, "", in(Verb::train), training<&TrainOptions::rate>},
-    {"warm-up", 0, "N", "steps in which the learning rate rises", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::warm_up>},
-    {"hold", 0, "X", "share of the steps before the learning rate falls", {0, 0.999}, "", in(Verb::train), training<&TrainOptions::hold>},
-    {"clip", 0, "X", "largest norm of a gradient", {1e-6, kUnlimited}, "", in(Verb::train), training<&TrainOptions::clip>},
-    {"average", 0, "X", "what the average of the weights keeps a step", {0, 0.999999}, "", in(Verb::train), training<&TrainOptions::average>},
-    {"balance", 0, "X", "losses are multiplied by lambda to the power of -X", {0, 1}, "", in(Verb::train), training<&TrainOptions::balance>},
-    {"hyper-warm-up", 0, "N", "steps until the bits of the hyper-latents count in full", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::hyper_warm_up>},
-    {"seed", 0, "N", "start of the random numbers", {0, kUnlimited}, "", in(Verb::train), training<&TrainOptions::seed>},
-    {"compute", 0, "bf16|f32", "arithmetic; bf16 is faster where the CPU has it", {}, "", in(Verb::train), setting<&Settings::compute>},
+    {"set", 0, "PATH=VALUE", "change a value of the recipe: training.rate=1e-4, or of a layer by its name, networks.denoise.layers.head.channels=48; * stands for every name. May be given again", {}, "none", in(Verb::train), setting<&Settings::assignments>},
     {"checkpoint-every", 0, "N", "steps between checkpoints", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::checkpoint_every>},
-    {"validate-every", 0, "N", "steps between validations", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::validate_every>},
     {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},
 
     {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::threads>},
@@ -223,10 +215,32 @@ const Option kOptions[] = {
 };
 // clang-format on
 
+// The values of a recipe's "training", each as an option of its own.
+const std::vector<Option>& training_options() {
+    static std::deque<std::string> texts;
+    const auto keep = [](std::string text) { return texts.emplace_back(std::move(text)).c_str(); };
+    static const std::vector<Option> options = [&] {
+        std::vector<Option> result;
+        for (const TrainingField& field : training_fields()) {
+            std::string name = field.key;
+            std::replace(name.begin(), name.end(), '_', '-');
+            const std::string argument = field.argument(), preset = field.preset();
+            const bool is_number = argument == "N" || argument == "X";
+            const Range range = is_number ? Range{field.low, field.high >= 0x1p53 ? kUnlimited : field.high} : Range{};
+            result.push_back({keep(name), 0, keep(argument), field.meaning, range, keep(preset.empty() ? "none" : preset), in(Verb::train),
+                              setting<&Settings::assignments>, keep(std::string("training.") + field.key), !is_number && argument != "true|false"});
+        }
+        return result;
+    }();
+    return options;
+}
+
 std::vector<const Option*> options_of(Verb verb) {
     std::vector<const Option*> result;
     for (const Option& option : kOptions)
         if (option.verbs & bit(verb)) result.push_back(&option);
+    if (verb == Verb::train)
+        for (const Option& option : training_options()) result.push_back(&option);
     return result;
 }
 
@@ -284,8 +298,23 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                     refuse("--" + std::string(option.name) + " " + text + ": one of " + option.argument + " is needed");
                 if (text.empty()) refuse("--" + std::string(option.name) + ": the name is empty");
                 *target = text;
+            } else if constexpr (std::is_same_v<T, std::vector<Assignment>>) {
+                const std::string origin = std::string("--") + option.name + " " + text;
+                if (option.path != nullptr) {
+                    target->push_back({option.path, option.is_text ? Json(text).dump() : text, origin});
+                    return;
+                }
+                const size_t equals = text.find('=');
+                if (equals == text.npos) refuse(origin + ": PATH=VALUE is needed, such as training.rate=1e-4");
+                target->push_back({text.substr(0, equals), text.substr(equals + 1), origin});
             } else if constexpr (std::is_same_v<T, std::optional<double>>) {
                 *target = text == kAutomatic ? std::nullopt : std::optional(parse_number<double>(option, text));
+            } else if constexpr (std::is_same_v<T, MetadataKinds>) {
+                try {
+                    *target = parse_metadata_kinds(text);
+                } catch (const Error& error) {
+                    refuse("--metadata " + std::string(error.what()));
+                }
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -313,8 +342,12 @@ std::string default_text(const Option& option) {
                 return *value;
             else if constexpr (std::is_same_v<T, std::vector<double>>)
                 return join(*value);
+            else if constexpr (std::is_same_v<T, std::vector<Assignment>>)
+                return "none";
             else if constexpr (std::is_same_v<T, std::optional<double>>)
                 return *value ? plain(**value) : kAutomatic;
+            else if constexpr (std::is_same_v<T, MetadataKinds>)
+                return "all";
             else if constexpr (std::is_same_v<T, ByteCount>)
                 return plain(static_cast<double>(value->value));
             else
@@ -449,12 +482,10 @@ void check_together(Verb verb, const Settings& s) {
         refuse("eval: --against compares curves; give two or more qualities, better four, such as -q 10,30,50,70,90");
     if (s.export_checkpoint) {
         if (s.train.checkpoint.empty() || s.trained_model.empty()) refuse("train: --export needs --checkpoint and --out");
-        if (!s.train.data.empty() || !s.start_model.empty() || !s.recipe.empty())
-            refuse("train: --export takes everything from the checkpoint; --data, --from and --config do not go with it");
-    } else if (verb == Verb::train && (s.train.data.empty() || s.trained_model.empty()))
-        refuse("train: --data and --out are needed; usage: decant train " + std::string(text_of(verb).arguments));
-    if (!s.start_model.empty() && !s.recipe.empty())
-        refuse("train: --from brings its own description of the networks, --config another; give one of them");
+        if (!s.assignments.empty() || !s.start_model.empty() || !s.recipe.empty())
+            refuse("train: --export takes everything from the checkpoint; --data, --from, --config and values of a recipe do not go with it");
+    } else if (verb == Verb::train && s.trained_model.empty())
+        refuse("train: --out is needed; usage: decant train " + std::string(text_of(verb).arguments));
 }
 
 }  // namespace

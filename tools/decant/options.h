@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "codec/metadata/metadata.h"
 #include "codec/train/trainer.h"
+#include "codec/train/recipe.h"
 
 namespace decant::cli {
 
@@ -48,9 +50,12 @@ struct Settings {
 
     std::string against;
 
-    TrainOptions train;
-    std::string trained_model, recipe, start_model, compute = "bf16";
+    TrainOptions train;                   // only what is not in recipes
+    std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
+    std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
+
+    MetadataKinds metadata;  // that are carried over
 
     // Of eval; compare has the last two, too.
     int repeats = 3;

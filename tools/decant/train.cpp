@@ -7,6 +7,7 @@
 #include "codec/decant.h"
 #include "codec/io/file.h"
 #include "codec/network/model_file.h"
+#include "codec/train/recipe.h"
 #include "tools/decant/console.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/json.h"
@@ -19,9 +20,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Description read_recipe(const std::string& path) {
-    const std::vector<uint8_t> bytes = read_file(path);
-    return in_file(path, [&] { return parse_description({bytes.begin(), bytes.end()}); });
+Recipe read_recipe(const Settings& settings, const Model* start) {
+    const std::string path =
+        settings.recipe.empty() && start == nullptr ? find_in_model_folders("recipes/photo.json") : settings.recipe;
+    std::vector<uint8_t> bytes;
+    if (!path.empty()) bytes = read_file(path);
+    const std::string text(bytes.begin(), bytes.end());
+    Recipe recipe = [&] {
+        try {
+            return parse_recipe(text, settings.assignments, start != nullptr ? &start->description() : nullptr);
+        } catch (const Error& error) {
+            // Of what was set, the command line is the place.
+            if (error.code() == ErrorCode::invalid_argument || path.empty()) throw;
+            throw Error(error.code(), path + ": " + error.what());
+        }
+    }();
+    if (recipe.training.data.empty())
+        throw Error(ErrorCode::invalid_argument, "train: pictures to learn from are needed: --data FOLDER, or \"data\" in the training of a recipe");
+    return recipe;
 }
 
 // Better now than after days of training.
@@ -57,25 +73,8 @@ void show(const TrainProgress& p) {
     if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + validation_text(p.validation));
 }
 
-// Everything that the result depends on, beside the pictures.
-Json recipe_json(const TrainOptions& o, const std::string& compute) {
-    return {{"steps", o.steps},
-            {"batch", o.batch},
-            {"crop", o.crop},
-            {"shards", o.shards},
-            {"rate", o.rate},
-            {"warm_up", o.warm_up},
-            {"hold", o.hold},
-            {"clip", o.clip},
-            {"average", o.average},
-            {"balance", o.balance},
-            {"hyper_warm_up", o.hyper_warm_up},
-            {"seed", o.seed},
-            {"compute", compute}};
-}
-
 std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& result, const TrainOptions& options,
-                                                             const Settings& settings, const Model* start) {
+                                                             const Model* start) {
     Json points = Json::array();
     for (const ValidationPoint& p : result.validation) {
         if (p.bpp > 0)
@@ -85,7 +84,7 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& 
     }
     std::vector<std::pair<std::string, std::string>> metadata{
         {"program", "decant " DECANT_VERSION},
-        {"recipe", recipe_json(options, settings.compute).dump()},
+        {"recipe", to_json(options)},
         {"steps", std::to_string(result.steps)},
         {"seconds", fixed(result.seconds, 0)},
         {"data", std::to_string(result.pictures) + " pictures to learn from, " + std::to_string(result.held_out) + " held out"},
@@ -112,12 +111,11 @@ ExitCode train(const Settings& settings) {
     if (settings.export_checkpoint) return export_checkpoint(settings);
     std::shared_ptr<const Model> start;
     if (!settings.start_model.empty()) start = Model::load(find_model(settings.start_model));
-    const Description description =
-        start ? start->description()
-              : read_recipe(settings.recipe.empty() ? find_in_model_folders("recipes/photo.json") : settings.recipe);
-
-    TrainOptions options = settings.train;
-    options.compute = settings.compute == "f32" ? DataType::f32 : DataType::bf16;
+    const auto [description, training] = read_recipe(settings, start.get());
+    TrainOptions options = training;
+    options.checkpoint = settings.train.checkpoint;
+    options.checkpoint_every = settings.train.checkpoint_every;
+    options.max_bytes = settings.train.max_bytes;
     const bool keeps_checkpoint = !options.checkpoint.empty();
     if (!keeps_checkpoint) options.checkpoint = settings.trained_model + ".checkpoint";
     std::error_code error;
@@ -134,7 +132,7 @@ ExitCode train(const Settings& settings) {
         throw Error(ErrorCode::cancelled, std::string(stop.what()) + "; the same command goes on from " + options.checkpoint);
     }
     clear_progress();
-    save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, settings, start.get()));
+    save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, start.get()));
     if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
     note(settings.trained_model + ": " + std::to_string(result.steps) + " steps in " + duration(result.seconds) +
          ", held out: " + validation_text(result.validation));
