@@ -56,11 +56,14 @@ struct Settings {
     bool export_checkpoint = false;
 
     MetadataKinds metadata;  // that are carried over
-    std::string csv, html;  // reports of eval; compare has html, too
-    int repeats = 3;
 
-    int pooled = 0;     // embed: cells a side; 0: all positions
-    std::string learn;  // anomaly: a folder of normal pictures
+    // Of eval; compare has the last two, too.
+    int repeats = 3;
+    std::string csv, html;
+    bool butteraugli = false;
+
+    int pooled = 0;             // embed: cells a side; 0: all positions
+    std::string learn;          // anomaly: a folder of normal pictures
     int count = 16, side = 64;  // of samples
 };
 
