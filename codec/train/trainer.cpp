@@ -3,13 +3,16 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <barrier>
 #include <chrono>
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "codec/error.h"
@@ -176,9 +179,11 @@ private:
 
 class Trainer {
 public:
-    Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
+    Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report, Ranks& ranks)
         : description_(d),
           options_(o),
+          ranks_(ranks),
+          shards_(o.shards / ranks.size()),
           report_(report),
           dataset_(o.data, dataset_options(d, o)),
           task_(make_training_task(description_, options_, dataset_)) {
@@ -201,19 +206,19 @@ public:
             if (p.change == Parameter::Change::statistic) statistics_.push_back(p);
         }
         weights_ = std::make_unique<CodecWeights>(d, state_.parameters, WeightOptions{.fold = false});
-        batch_statistics_.resize(size_t(o.shards));
-        gradients_.assign(size_t(o.shards), std::vector<float>(state_.parameters.values().size(), 0.0f));
+        batch_statistics_.resize(size_t(shards_));
+        gradients_.assign(size_t(shards_), std::vector<float>(state_.parameters.values().size(), 0.0f));
         sums_.assign(state_.parameters.values().size(), 0.0f);
-        results_.resize(size_t(o.shards));
-        norms_.resize(size_t(o.shards));
+        results_.resize(size_t(shards_));
+        norms_.resize(size_t(shards_));
         if (o.early_stop == 0) state_.best.clear();
         elapsed_ = state_.seconds;
         done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
     }
 
     TrainResult run() {
-        validation_ = std::make_unique<Validation>(description_, *task_, state_.parameters, dataset_, options_.shards);
-        const int count = options_.shards;
+        validation_ = std::make_unique<Validation>(description_, *task_, state_.parameters, dataset_, shards_);
+        const int count = shards_;
         std::barrier<> barrier(count);
         std::vector<std::jthread> threads;
         reported_ = started_ = now();
@@ -238,12 +243,13 @@ public:
 
 private:
     // All threads run the same steps, separated by barriers; what only one does is done by the first between two barriers.
+    // shard: among those of this rank.
     void work(int shard, std::barrier<>& barrier) {
         omp_set_num_threads(1);
-        const size_t total = state_.parameters.values().size(), of = size_t(options_.shards);
+        const size_t total = state_.parameters.values().size(), of = size_t(shards_);
         const size_t begin = total * size_t(shard) / of, end = total * size_t(shard + 1) / of;
         std::unique_ptr<ShardStep> step;
-        guard([&] { step = task_->make_shard(*weights_, shard); });
+        guard([&] { step = task_->make_shard(*weights_, ranks_.rank() * shards_ + shard); });
         barrier.arrive_and_wait();
         while (!stop_ && !done_) {
             guard([&] { compute(*step, shard); });
@@ -251,9 +257,10 @@ private:
             if (stop_) break;
             norms_[size_t(shard)] = sum_gradients(gradients_, sums_, begin, end);
             barrier.arrive_and_wait();
-            double norm = 0;
-            for (double n : norms_) norm += n;
-            norm = std::sqrt(norm);
+            if (shard == 0) guard([&] { combine_ranks(); });
+            barrier.arrive_and_wait();
+            if (stop_) break;
+            const double norm = std::sqrt(squares_);
             const float scale = float(std::min(1.0, options_.clip / std::max(norm, 1e-12)));
             const float keep = std::min(float(options_.average), float(state_.step + 1) / float(state_.step + 100));
             if (std::isfinite(norm)) {
@@ -266,7 +273,7 @@ private:
                 if (shard == 0) guard([&] { follow_statistics(); });
                 barrier.arrive_and_wait();
             }
-            guard([&] { weights_->update(state_.parameters, shard, options_.shards); });
+            guard([&] { weights_->update(state_.parameters, shard, shards_); });
             if (shard == 0) guard([&] { finish_step(norm); });
             barrier.arrive_and_wait();
         }
@@ -298,14 +305,38 @@ private:
         }
     }
 
+    // From here on every rank has the sums over all of them.
+    void combine_ranks() {
+        totals_ = {};
+        for (const StepMeasures& m : results_) {
+            totals_.loss += m.loss;
+            totals_.bpp += m.bpp / options_.shards;
+            totals_.psnr += m.psnr / options_.shards;
+        }
+        statistics_sum_.assign(batch_statistics_[0].size(), 0.0f);
+        for (const std::vector<float>& shard : batch_statistics_) {
+            for (size_t i = 0; i < shard.size(); i++) statistics_sum_[i] += shard[i];
+        }
+        if (ranks_.size() == 1) {
+            squares_ = std::accumulate(norms_.begin(), norms_.end(), 0.0);
+            return;
+        }
+        ranks_.sum(sums_);
+        const bool first = ranks_.rank() == 0;
+        // The first rank decides what depends on time and on the caller.
+        std::array<double, 5> values{totals_.loss, totals_.bpp, totals_.psnr, first ? state_.seconds + now() - started_ : 0.0, first && wants_stop_ ? 1.0 : 0.0};
+        ranks_.sum(values);
+        totals_ = {values[0], values[1], values[2], values[3], values[4] > 0};
+        if (!statistics_sum_.empty()) ranks_.sum(statistics_sum_);
+        squares_ = std::transform_reduce(sums_.begin(), sums_.end(), 0.0, std::plus<>(), [](float v) { return double(v) * double(v); });
+    }
+
     void follow_statistics() {
         size_t at = 0;
         for (const Parameter& p : statistics_) {
             for (size_t i = 0; i < p.size; i++, at++) {
-                float sum = 0.0f;
-                for (const std::vector<float>& s : batch_statistics_) sum += s[at];
                 float& value = state_.parameters.values()[p.offset + i];
-                value += kStatisticShare * (sum / float(options_.shards) - value);
+                value += kStatisticShare * (statistics_sum_[at] / float(options_.shards) - value);
                 state_.optimiser.average[p.offset + i] = value;
             }
         }
@@ -320,18 +351,16 @@ private:
     void finish_step(double norm) {
         const double rate = learning_rate(options_, state_.schedule, state_.step, elapsed_);
         state_.step++;
-        for (const StepMeasures& m : results_) {
-            sum_loss_ += m.loss;
-            sum_bpp_ += m.bpp / options_.shards;
-            sum_psnr_ += m.psnr / options_.shards;
-        }
+        sum_loss_ += totals_.loss;
+        sum_bpp_ += totals_.bpp;
+        sum_psnr_ += totals_.psnr;
         sum_norm_ += norm;
         counted_++;
         const double time = now();
-        elapsed_ = state_.seconds + time - started_;
+        elapsed_ = ranks_.size() == 1 ? state_.seconds + time - started_ : totals_.seconds;
         const bool validate = state_.step % options_.validate_every == 0;
         done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
-        bool go_on = true;
+        bool go_on = !totals_.stop;
         if (time - reported_ >= 1.0 || validate || done_) {
             state_.seconds += time - started_;
             started_ = time;
@@ -351,6 +380,12 @@ private:
                 assign(averaged, state_.optimiser.average);
                 p.validation = validation_->measure(averaged);
                 p.validation_loss = task_->validation_loss(p.validation);
+                if (ranks_.size() > 1) {
+                    // Machines may differ in the last bits, the schedule must not.
+                    std::array<double, 1> loss{ranks_.rank() == 0 ? p.validation_loss : 0.0};
+                    ranks_.sum(loss);
+                    p.validation_loss = loss[0];
+                }
                 p.figures = task_->figures(averaged);
                 const bool is_best = observe(options_, state_.schedule, state_.step, p.validation_loss);
                 if (is_best && options_.early_stop > 0) state_.best = state_.optimiser.average;
@@ -358,11 +393,14 @@ private:
             }
             sum_loss_ = sum_bpp_ = sum_psnr_ = sum_norm_ = 0;
             counted_ = 0;
-            go_on = report_(p);
+            if (ranks_.rank() == 0 && !report_(p)) {
+                wants_stop_ = true;
+                if (ranks_.size() == 1) go_on = false;  // the others hear of it with the next step
+            }
             reported_ = now();
         }
         const bool save = done_ || !go_on || state_.step % options_.checkpoint_every == 0;
-        if (save && !options_.checkpoint.empty()) {
+        if (save && !options_.checkpoint.empty() && ranks_.rank() == 0) {
             state_.seconds = elapsed_;
             started_ = time;
             save_state(state_, description_, options_.optimiser.kind, options_.checkpoint);
@@ -372,6 +410,8 @@ private:
 
     const Description& description_;
     const TrainOptions options_;
+    Ranks& ranks_;
+    const int shards_;  // of this rank
     const std::function<bool(const TrainProgress&)>& report_;
     const Dataset dataset_;
     const std::unique_ptr<TrainingTask> task_;
@@ -382,6 +422,13 @@ private:
     std::vector<Parameter> centralised_;  // weights whose gradients are
     std::vector<Parameter> statistics_;
     std::vector<std::vector<float>> batch_statistics_;  // of each shard, in the order of statistics_
+    std::vector<float> statistics_sum_;
+    struct Totals {
+        double loss = 0, bpp = 0, psnr = 0, seconds = 0;
+        bool stop = false;
+    } totals_;  // of a step, over all ranks
+    double squares_ = 0;  // of the gradient
+    bool wants_stop_ = false;
     std::vector<std::vector<float>> gradients_;
     std::vector<float> sums_;
     std::vector<StepMeasures> results_;
@@ -413,9 +460,15 @@ double TrainingTask::validation_loss(std::span<const ValidationPoint> points) co
 }
 
 TrainResult train_model(const Description& description, const TrainOptions& options, const Parameters* start,
-                        const std::function<bool(const TrainProgress&)>& report) {
+                        const std::function<bool(const TrainProgress&)>& report, Ranks* ranks) {
     check(options);
-    return Trainer(description, options, start, report).run();
+    const auto alone = ranks == nullptr ? Ranks::alone() : nullptr;
+    if (ranks == nullptr) ranks = alone.get();
+    if (options.shards % ranks->size() != 0) {
+        throw Error(ErrorCode::invalid_argument, "training.shards: " + std::to_string(options.shards) + " is no multiple of the " + std::to_string(ranks->size()) +
+                                                     " ranks that share them; --shards " + std::to_string(ranks->size()) + " gives each one");
+    }
+    return Trainer(description, options, start, report, *ranks).run();
 }
 
 Checkpoint read_checkpoint(const std::string& path) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codec/network/parameters.h"
+#include "codec/ranks/ranks.h"
 #include "codec/tensor/tensor.h"
 #include "codec/train/optimiser.h"
 #include "codec/train/schedule.h"
@@ -68,10 +69,12 @@ struct TrainResult {
 // `report` is called about once a second and after each validation; returning false stops the training at a checkpoint
 // (Error cancelled). The same options and seed give the same numbers, with and without interruptions, on the same kind of CPU.
 // start: weights to go on from; null begins anew (a codec with the KLT).
+// ranks: the processes that share the work (codec/ranks/ranks.h); null is this one alone. Each has its part of the shards, so that any number
+// of them gives the same numbers, to rounding. Only rank 0 calls `report` and writes the checkpoint, which all must be able to read.
 // Throws Error not_found without enough pictures, invalid_argument for options out of range, model_mismatch if the checkpoint is of
 // another description.
 TrainResult train_model(const Description& description, const TrainOptions& options, const Parameters* start,
-                        const std::function<bool(const TrainProgress&)>& report);
+                        const std::function<bool(const TrainProgress&)>& report, Ranks* ranks = nullptr);
 
 // A checkpoint is a safetensors file: F32 arrays of the length of Parameters::values() called weights, first, second, average, rate
 // (see OptimiserState), with early stopping best (the averaged weights of the best validation so far); and as metadata the description,

@@ -1,6 +1,7 @@
 #include "tools/decant/batch.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 #include <filesystem>
@@ -34,7 +35,7 @@ bool is_taken(const std::string& path) {
 class Batch {
 public:
     Batch(const std::vector<Job>& jobs, const Settings& settings, WorkerPool& pool, const Worker& worker)
-        : jobs_(jobs), settings_(settings), pool_(pool), worker_(worker), finished_(jobs.size()) {}
+        : jobs_(jobs), settings_(settings), ranks_(*settings.ranks), pool_(pool), worker_(worker), finished_(jobs.size()) {}
 
     ExitCode run() {
         {
@@ -47,6 +48,7 @@ public:
         // What was finished behind a job that an interruption ended.
         for (; reported_ < jobs_.size(); ++reported_)
             if (finished_[reported_].is_done) tell(finished_[reported_]);
+        add_up_ranks();
         summarise();
         return was_cut_short() ? ExitCode::interrupted : status_.code();
     }
@@ -70,9 +72,9 @@ private:
 
     bool take(size_t& index) {
         const std::lock_guard lock(mutex_);
-        if (stopped_ || is_interrupted() || next_ == jobs_.size()) return false;
-        index = next_++;
-        return true;
+        if (stopped_ || is_interrupted()) return false;
+        index = static_cast<size_t>(ranks_.next());
+        return index < jobs_.size();
     }
 
     void stop_with(std::exception_ptr failure) {
@@ -123,6 +125,11 @@ private:
         finished_[index] = std::move(result);
         finished_[index].is_done = true;
         ++done_;
+        // Among several ranks, in the order in which this one finishes: what lies between is done by others.
+        if (ranks_.size() > 1) {
+            tell(finished_[index]);
+            finished_[index] = {};
+        }
         for (; reported_ < jobs_.size() && finished_[reported_].is_done; ++reported_) {
             tell(finished_[reported_]);
             finished_[reported_].report = {};
@@ -162,6 +169,23 @@ private:
                           " files/s, " + duration(static_cast<double>(jobs_.size() - done_) / rate) + " left");
     }
 
+    // Counts of all ranks, for the one that tells them.
+    void add_up_ranks() {
+        const auto worst = [this](ExitCode code) { return status_.code() == code ? 1.0 : 0.0; };
+        std::array<double, 9> sums{double(done_),         double(succeeded_), double(skipped_),          double(failed_), double(input_bytes_),
+                                   double(output_bytes_), double(pixels_),    worst(ExitCode::damaged), worst(ExitCode::failed)};
+        ranks_.sum(sums);
+        done_ = size_t(sums[0]);
+        succeeded_ = size_t(sums[1]);
+        skipped_ = size_t(sums[2]);
+        failed_ = size_t(sums[3]);
+        input_bytes_ = uint64_t(sums[4]);
+        output_bytes_ = uint64_t(sums[5]);
+        pixels_ = uint64_t(sums[6]);
+        if (sums[7] > 0) status_.add(ExitCode::damaged);
+        if (sums[8] > 0) status_.add(ExitCode::failed);
+    }
+
     bool was_cut_short() const { return done_ < jobs_.size() && is_interrupted(); }
 
     void summarise() const {
@@ -180,13 +204,14 @@ private:
 
     const std::vector<Job>& jobs_;
     const Settings& settings_;
+    Ranks& ranks_;
     WorkerPool& pool_;
     const Worker& worker_;
     PictureGate gate_;
     const Clock::time_point start_ = Clock::now();
     std::mutex mutex_;
     std::vector<Finished> finished_;
-    size_t next_ = 0, done_ = 0, reported_ = 0, succeeded_ = 0, skipped_ = 0, failed_ = 0;
+    size_t done_ = 0, reported_ = 0, succeeded_ = 0, skipped_ = 0, failed_ = 0;
     uint64_t input_bytes_ = 0, output_bytes_ = 0, pixels_ = 0;
     bool stopped_ = false;
     ExitStatus status_;

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <new>
 
 #include "codec/engine/convolution.h"
@@ -50,8 +51,13 @@ ExitCode run_verb(Verb verb, const Settings& settings) {
     throw Error(ErrorCode::internal, "a verb without a function");
 }
 
-ExitCode run(const std::vector<std::string>& arguments) {
-    const CommandLine line = parse_command_line(arguments);
+// Several ranks share what these do; the others would do the same work several times.
+bool shares_work(Verb verb) {
+    return verb == Verb::train || verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::embed;
+}
+
+ExitCode run(const std::vector<std::string>& arguments, std::unique_ptr<Ranks>& ranks) {
+    CommandLine line = parse_command_line(arguments);
     switch (line.action) {
         case CommandLine::Action::help:
             print(line.has_verb ? verb_help(line.verb) : program_help());
@@ -62,11 +68,19 @@ ExitCode run(const std::vector<std::string>& arguments) {
         case CommandLine::Action::run:
             break;
     }
+    ranks = Ranks::start();
+    line.settings.ranks = ranks.get();
+    if (ranks->size() > 1 && !shares_work(line.verb))
+        throw Error(ErrorCode::invalid_argument, "this verb does not share its work among ranks; run it without mpirun");
+    // One voice is enough, but for what goes wrong.
+    if (ranks->rank() > 0) line.settings.quiet = true;
     set_up_console(line.settings);
     // A verb that writes no file has nothing to tidy up: `decant info FILE | head` may end it.
     const bool writes_files = line.verb != Verb::info && line.verb != Verb::models && line.verb != Verb::compare;
     if (writes_files) install_signal_handlers();
-    return run_verb(line.verb, line.settings);
+    const ExitCode code = run_verb(line.verb, line.settings);
+    ranks->finish();
+    return code;
 }
 
 // Keeps freed memory for the next picture instead of giving it back: the kernel's work on fresh pages is a third of a short run.
@@ -84,8 +98,9 @@ int main(int argc, char** argv) {
     using namespace decant::cli;
     keep_memory();
     ExitCode code = ExitCode::failed;
+    std::unique_ptr<Ranks> ranks;  // to the end: what went wrong is said before the others are ended
     try {
-        code = run({argv + 1, argv + argc});
+        code = run({argv + 1, argv + argc}, ranks);
     } catch (const Error& error) {
         complain(error.what());
         code = error.code() == ErrorCode::invalid_argument ? ExitCode::usage : exit_code_of(error.code());

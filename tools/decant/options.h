@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/metadata/metadata.h"
+#include "codec/ranks/ranks.h"
 #include "codec/train/trainer.h"
 #include "codec/train/recipe.h"
 
@@ -61,6 +62,8 @@ struct Settings {
     int repeats = 3;
     std::string csv, html;
     bool butteraugli = false;
+
+    Ranks* ranks = nullptr;  // the processes that run this command together; set by main
 
     int pooled = 0;             // embed: cells a side; 0: all positions
     std::string learn;          // anomaly: a folder of normal pictures

@@ -120,12 +120,13 @@ ExitCode train(const Settings& settings) {
         result = train_model(description, options, start ? &start->parameters() : nullptr, [](const TrainProgress& progress) {
             show(progress);
             return !is_interrupted();
-        });
+        }, settings.ranks);
     } catch (const Error& stop) {
         if (stop.code() != ErrorCode::cancelled) throw;
         throw Error(ErrorCode::cancelled, std::string(stop.what()) + "; the same command goes on from " + options.checkpoint);
     }
     clear_progress();
+    if (settings.ranks->rank() > 0) return ExitCode::done;
     save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, start.get()));
     if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
     note(settings.trained_model + ": " + std::to_string(result.steps) + " steps in " + duration(result.seconds) +
