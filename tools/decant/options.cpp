@@ -69,10 +69,11 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "the level of the noise, or of --noisy pictures the estimated one.\n\n"
      "--json prints one object: name, description and results, a list a kind of number with a value each quality: bpp, psnr-rgb,\n"
      "psnr-y (luma), ssim-rgb, ms-ssim-rgb, max-error, encoding_time, decoding_time (seconds), encoding_speed, decoding_speed (MP/s);\n"
-     "pictures has the same for each picture, against for each codec of --against, and bd-rate is a list. Infinity is \"inf\". With --denoise the lists have a value each noise level: sigma,\n"
-     "estimated-sigma, psnr-rgb-noisy, psnr-rgb, psnr-rgb-gain, ms-ssim-rgb-noisy, ms-ssim-rgb, megapixels_per_second,\n"
-     "denoising_time, and nlm-psnr-rgb, nlm-ms-ssim-rgb, nlm-megapixels_per_second, nlm-denoising_time; pictures has the same\n"
-     "lists for each picture, and against says how its non-local means are computed.\n",
+     "pictures has the same for each picture, against for each codec of --against, and bd-rate is a list. Infinity is \"inf\".\n"
+     "With --denoise the lists have a value each noise level: sigma, estimated-sigma, psnr-rgb-noisy, psnr-rgb, psnr-rgb-gain,\n"
+     "ms-ssim-rgb-noisy, ms-ssim-rgb, megapixels_per_second, denoising_time, and nlm-psnr-rgb, nlm-ms-ssim-rgb,\n"
+     "nlm-megapixels_per_second, nlm-denoising_time; pictures has the same lists for each picture, and against says how its\n"
+     "non-local means are computed.\n",
      "  decant eval pictures                                 a table\n"
      "  decant eval -q 10,30,50,70,90 --json pictures >curve.json\n"
      "  decant eval -q 10,30,50,70,90 --against vtm.json pictures\n"
@@ -188,6 +189,7 @@ const Option kOptions[] = {
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
     {"repeats", 0, "N", "runs of each encoding and decoding, of which the median time counts; after a second there are no more. One before them is not counted", {1, 1000}, "", in(Verb::eval), setting<&Settings::repeats>},
+    {"butteraugli", 0, "", "measure Butteraugli as well, a perceptual distance (0: equal, about 1: just seen), through libjxl; takes longer than all else", {}, "off", in(Verb::eval, Verb::compare), setting<&Settings::butteraugli>},
     {"csv", 0, "FILE", "write a table with a line a codec, picture and quality; - is standard output", {}, "none", in(Verb::eval), setting<&Settings::csv>},
     {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
 
@@ -443,6 +445,7 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
 constexpr Relation kExclusions[] = {{Verb::eval, "quality", "denoise"},
                                     {Verb::eval, "effort", "denoise"},
                                     {Verb::eval, "repeats", "denoise"},
+                                    {Verb::eval, "butteraugli", "denoise"},
                                     {Verb::eval, "csv", "denoise"},
                                     {Verb::eval, "html", "denoise"},
                                     {Verb::eval, "sigma", "noisy"},

@@ -56,8 +56,11 @@ struct Settings {
     bool export_checkpoint = false;
 
     MetadataKinds metadata;  // that are carried over
-    std::string csv, html;  // reports of eval; compare has html, too
+
+    // Of eval; compare has the last two, too.
     int repeats = 3;
+    std::string csv, html;
+    bool butteraugli = false;
 };
 
 struct CommandLine {
