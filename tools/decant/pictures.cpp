@@ -25,10 +25,11 @@ PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std
     }
 }
 
-PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels) {
-    PictureFile picture = read_picture(path, max_pixels);
+PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,
+                                const std::function<void(uint64_t, int)>& make_room) {
+    PictureFile picture = read_picture(path, max_pixels, make_room);
     if (picture.alpha)
-        throw Error(ErrorCode::unsupported, input_name(path) + ": has transparent pixels, whose colours cannot be measured; flatten "
+        throw Error(ErrorCode::unsupported, input_name(path) + ": has transparent pixels, whose colours mean nothing here; flatten "
                                                                "the picture onto a background first");
     return picture;
 }

@@ -22,8 +22,9 @@ struct PictureFile : Picture {
 // make_room: that of ReadOptions.
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room = {});
 
-// The same for verbs that measure pixels. Throws Error(unsupported) for a picture with transparency.
-PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels);
+// The same for verbs that look at pixels alone. Throws Error(unsupported) for a picture with transparency.
+PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,
+                                const std::function<void(uint64_t, int)>& make_room = {});
 
 // The format asked for with --format, or that of the name of --output, or PNG. Throws Error invalid_argument for a name that stands
 // for no format, and for one that cannot hold the --depth asked for.
