@@ -35,6 +35,8 @@ public:
     virtual ~ValidationStep() = default;
     // crop: [side, side, 3]. What is random depends on its index alone.
     virtual ValidationPoint run(std::span<const uint8_t> crop, size_t index, double level, const Parameters& parameters) = 0;
+    // What went in and what came out in the last run, the original first.
+    virtual std::vector<Example::Picture> pictures() const { return {}; }
 };
 
 class TrainingTask {
@@ -46,6 +48,7 @@ public:
     virtual std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const = 0;
     virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
     virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
+    virtual std::vector<double> example_levels() const { return validation_levels(); }  // some of them, of which examples are shown
     // What schedules, early stopping and searches go by: one number of the points, the lower the better. Here minus the mean PSNR.
     virtual double validation_loss(std::span<const ValidationPoint> points) const;
 

@@ -1,6 +1,10 @@
 // What a model does with the held-out crops.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 namespace decant {
 
 // In the place of a level: the noise that the denoiser is trained with, its level estimated.
@@ -12,6 +16,18 @@ struct ValidationPoint {
     double bpp = 0, bpp_hyper = 0;  // codec
     double psnr = 0;
     double psnr_noisy = 0;  // denoiser: of what it was given
+};
+
+// A held-out crop on its way through the model.
+struct Example {
+    struct Picture {
+        std::string label;  // "original", "decoded"
+        int channels = 3;
+        std::vector<uint8_t> samples;  // [side, side, channels]
+    };
+    int side = 0;
+    ValidationPoint figures;  // of this crop
+    std::vector<Picture> pictures;
 };
 
 }  // namespace decant

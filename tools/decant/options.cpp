@@ -98,6 +98,7 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "interrupted or goes on, here or on a GPU (tools/torch_train.py), becomes a model as it is.\n",
      "  decant train --data pictures --out mine.safetensors --steps 200000\n"
      "  decant train --data pictures --out fine.safetensors --from photo --rate 1e-4 --steps 20000\n"
+     "  decant train --data pictures --out mine.safetensors --log mine.csv --html mine.html\n"
      "  decant train --export --checkpoint mine.safetensors.checkpoint --out so_far.safetensors\n"
      "  decant encode -m ./mine.safetensors photo.png\n"},
     {Verb::models, "models", "[options]", "the models at hand",
@@ -196,6 +197,8 @@ const Option kOptions[] = {
     {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
     {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
     {"export", 0, "", "make a model of --checkpoint as it is, without training", {}, "off", in(Verb::train), setting<&Settings::export_checkpoint>},
+    {"log", 0, "FILE", "CSV with a line a second: step, time, learning rate, loss and figures, of validations too; a resumed training goes on with it", {}, "none", in(Verb::train), setting<&Settings::log>},
+    {"html", 0, "FILE", "page with curves and held-out crops, written anew at each validation; a browser that shows it follows the training", {}, "none", in(Verb::train), setting<&Settings::html>},
     {"set", 0, "PATH=VALUE", "change a value of the recipe: training.rate=1e-4, or of a layer by its name, networks.denoise.layers.head.channels=48; * stands for every name. May be given again", {}, "none", in(Verb::train), setting<&Settings::assignments>},
     {"checkpoint-every", 0, "N", "steps between checkpoints", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::checkpoint_every>},
     {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},

@@ -13,6 +13,7 @@
 #include "tools/decant/json.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/text.h"
+#include "tools/decant/training_log.h"
 #include "tools/decant/verbs.h"
 
 namespace decant::cli {
@@ -59,9 +60,10 @@ std::string validation_text(const std::vector<ValidationPoint>& points) {
     for (const ValidationPoint& point : points) {
         text += text.empty() ? "" : ", ";
         if (point.bpp > 0)
-            text += fixed(point.bpp, 3) + " bpp " + fixed(point.psnr, 2) + " dB";
-        else
-            text += (point.level == kMixtureLevel ? "mixture" : "sigma " + plain(point.level)) + " " + fixed(point.psnr_noisy, 2) + " -> " + fixed(point.psnr, 2) + " dB";
+            text += fixed(point.bpp, 3) + " bpp ";
+        else if (point.psnr_noisy > 0)
+            text += level_name(point) + " " + fixed(point.psnr_noisy, 2) + " -> ";
+        text += fixed(point.psnr, 2) + " dB";
     }
     return text;
 }
@@ -121,16 +123,21 @@ ExitCode train(const Settings& settings) {
     std::error_code error;
     if (fs::exists(options.checkpoint, error)) note("going on from " + options.checkpoint);
 
+    TrainingLog log(settings.log, settings.html, fs::path(settings.trained_model).stem().string(), fs::exists(options.checkpoint, error), settings.force);
+    options.examples = log.has_page() ? TrainingLog::kExamples : 0;
     TrainResult result;
     try {
-        result = train_model(description, options, start ? &start->parameters() : nullptr, [](const TrainProgress& progress) {
+        result = train_model(description, options, start ? &start->parameters() : nullptr, [&](const TrainProgress& progress) {
             show(progress);
+            log.add(progress);
             return !is_interrupted();
         });
     } catch (const Error& stop) {
+        log.finish("stopped");
         if (stop.code() != ErrorCode::cancelled) throw;
         throw Error(ErrorCode::cancelled, std::string(stop.what()) + "; the same command goes on from " + options.checkpoint);
     }
+    log.finish("finished");
     clear_progress();
     save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, start.get()));
     if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
