@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "codec/container/metadata_section.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
 #include "codec/image/metrics.h"
@@ -76,8 +77,9 @@ struct Codec::State {
           contents(model->state().codec()),
           pipeline(contents, model->state().weights, *model->state().latent_weights, std::move(pool)) {}
 
-    EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options) {
+    EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options, const std::vector<Section>& sections) {
         Container container;
+        container.ancillary = sections;
         Header& header = container.header;
         header.model = contents.identity;
         header.width = image.width;
@@ -129,14 +131,16 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     }
     State& s = *state_;
     const int last = (s.contents.description.levels() - 1) * 256;
+    std::vector<Section> sections;
+    if (!options.metadata.empty()) sections.push_back(pack_metadata(options.metadata));
     EncodeResult result;
     if (options.target.kind == EncodeTarget::Kind::none) {
-        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options.effort, options);
+        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options.effort, options, sections);
     } else {
         TargetEncoder encoder;
         encoder.pixels = image.pixel_count();
         encoder.last_quality = last;
-        encoder.encode = [&](int quality_q8, int effort) { return s.encode(image, quality_q8, effort, options); };
+        encoder.encode = [&](int quality_q8, int effort) { return s.encode(image, quality_q8, effort, options, sections); };
         encoder.psnr = [&](const EncodeResult& r) { return psnr(image, decode(r.bytes, {image.pixel_count(), options.supervision})); };
         result = encode_to_target(options.target, options.effort, encoder);
     }
@@ -154,6 +158,10 @@ uint64_t Codec::symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions&
         hash = XXH3_64bits_withSeed(latents.data(), latents.size_bytes(), hash);
     });
     return hash;
+}
+
+Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+    return unpack_metadata(parse_container(bytes, {options.max_pixels}));
 }
 
 uint64_t required_model(std::span<const uint8_t> bytes) { return parse_container(bytes).header.model; }

@@ -11,6 +11,7 @@
 
 #include "codec/container/container.h"
 #include "codec/image/image.h"
+#include "codec/metadata/metadata.h"
 #include "codec/network/description.h"
 #include "codec/network/parameters.h"
 #include "codec/pipeline/supervision.h"
@@ -56,6 +57,7 @@ struct EncodeOptions {
     EncodeTarget target = {};   // unless none, `quality` is not looked at
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
+    Metadata metadata = {};        // goes into the file as it is, and counts in its size
 };
 
 struct EncodeResult {
@@ -102,6 +104,10 @@ private:
     struct State;
     std::unique_ptr<State> state_;
 };
+
+// What a .dcn file carries beside its picture, without decoding it. Throws what parse_container throws, corrupt or limit where the
+// metadata are damaged or larger than any encoder makes them.
+Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 
 // The identity of the model that a .dcn file needs, without decoding it. Throws what parse_container throws.
 uint64_t required_model(std::span<const uint8_t> bytes);

@@ -111,9 +111,7 @@ struct Case {
     };
     Run run(Convolution::Use use, DataType compute, bool fold = true, std::optional<uint32_t> dropout = {}) const {
         NetworkWeights weights(network(), parameters, {.fold = fold});
-        GraphOptions o = options(use, compute);
-        o.l0 = l0;
-        Graph graph(weights, kShape, o);
+        Graph graph(weights, kShape, options(use, compute));
         put(graph.input(), x);
         graph.forward({}, dropout);
         Run r;
@@ -121,7 +119,7 @@ struct Case {
         if (use == Convolution::Use::inference) return r;
         put(graph.output_gradient(), functional);
         r.gradients.assign(parameters.values().size(), 0.0f);
-        graph.backward(parameters, r.gradients);
+        graph.backward(parameters, r.gradients, {}, l0);
         r.input_gradient = get(graph.input_gradient());
         return r;
     }

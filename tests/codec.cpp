@@ -258,7 +258,7 @@ TEST_CASE("metadata sections do not change the picture") {
     Codec codec(tiny(), 1);
     const auto bytes = codec.encode(mixed_image(40, 40, 3)).bytes;
     Container container = parse_container(bytes);
-    container.ancillary = {{kSectionIcc, {1, 2, 3}}};
+    container.ancillary = {{kSectionMetadata, {1, 2, 3}}};
     const auto with = write_container(container);
     CHECK(with.size() > bytes.size());
     CHECK(codec.decode(with) == codec.decode(bytes));

@@ -39,7 +39,7 @@ Header small_header() {
 
 std::vector<uint8_t> small_file(uint32_t seed = 1) {
     const std::vector<std::vector<uint8_t>> tiles = make_tiles(2, seed);
-    return write_container({small_header(), {{kSectionIcc, {1, 2, 3}}, {kSectionXmp, {}}}, {tiles.begin(), tiles.end()}});
+    return write_container({small_header(), {{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}}, {tiles.begin(), tiles.end()}});
 }
 
 ErrorCode code_of(std::span<const uint8_t> bytes, const ParseOptions& options = {}) {
@@ -84,7 +84,7 @@ TEST_CASE("a container comes back") {
     Header expected = small_header();
     expected.ancillary = 12 + 3 + 12;
     CHECK(container.header == expected);
-    CHECK(container.ancillary == std::vector<Section>{{kSectionIcc, {1, 2, 3}}, {kSectionXmp, {}}});
+    CHECK(container.ancillary == std::vector<Section>{{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}});
     REQUIRE(container.tiles.size() == 2);
     for (std::size_t i = 0; i < 2; ++i)
         CHECK(std::equal(container.tiles[i].begin(), container.tiles[i].end(), tiles[i].begin(), tiles[i].end()));
@@ -279,5 +279,5 @@ TEST_CASE("a container describes itself") {
     CHECK(value("quality") == "3.5");
     CHECK(value("tiles") == "2 x 1");
     CHECK(value("tile bytes") == "7");
-    CHECK(value("section \"icc \"") == "3 bytes");
+    CHECK(value("section \"meta\"") == "3 bytes");
 }

@@ -11,6 +11,7 @@
 #include "codec/decant.h"
 #include "codec/error.h"
 #include "tests/image_samples.h"
+#include "tests/metadata_samples.h"
 #include "tests/tiny_model.h"
 
 using namespace decant;
@@ -23,7 +24,12 @@ using Bytes = std::vector<uint8_t>;
 // A codec, and a picture that must still decode after all the damage.
 class Target {
 public:
-    Target() : good_(codec_.encode(mixed_image(40, 24, 3)).bytes), picture_(codec_.decode(good_)) {}
+    Target() {
+        EncodeOptions options;
+        options.metadata = {make_icc(200), make_exif(exif_tree()), make_xmp(80), {}};
+        good_ = codec_.encode(mixed_image(40, 24, 3), options).bytes;
+        picture_ = codec_.decode(good_);
+    }
     ~Target() { CHECK(codec_.decode(good_) == picture_); }
 
     const Bytes& good() const { return good_; }
@@ -35,6 +41,7 @@ public:
         try {
             const Image image = codec_.decode(exact, {uint64_t{1} << 16});
             check_image(image);
+            decode_metadata(exact, {uint64_t{1} << 16});
             return std::nullopt;
         } catch (const Error& error) {
             const ErrorCode code = error.code();

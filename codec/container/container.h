@@ -14,8 +14,15 @@
 //   length bytes payload
 //   u32          CRC of type, length and payload
 // A type with a capital first letter is critical: a decoder that does not know it refuses the file; HEAD is the only one so far.
-// Others are ancillary: a decoder may skip them. "icc " is an ICC profile, "exif" an EXIF block (from its TIFF header on), "xmp "
-// an XMP packet.
+// Others are ancillary: a decoder may skip them. "meta" is metadata, at most once:
+//   one Zstandard frame (RFC 8878) that says the size of its content and has its checksum (XXH64). The content, at most 64 MiB, is
+//   a list of items:
+//     4 bytes      kind: "icc " an ICC profile, "exif" an EXIF block (from its TIFF header on), "xmp " an XMP packet, "res " the
+//                  resolution; each at most once. Other kinds are to be skipped
+//     u32          length of the data in bytes
+//     length bytes data. Of "res ", 17 bytes: u8 unit, 1 none, 2 inch, 3 centimetre; then pixels a unit as fractions: u32 numerator
+//                  and u32 denominator along the width, the same along the height, none of them 0
+//   Orientation is a tag of EXIF; pixels are stored as they were, so that it stays true.
 //
 // The payload of HEAD, 28 bytes and 4 per tile:
 //   u64          model: XXH3-64 hash of the weights with which the file is to be decoded (codec/network/safetensors.h)
@@ -84,9 +91,7 @@ struct Section {
     bool operator==(const Section&) const = default;
 };
 
-inline constexpr std::array<char, 4> kSectionIcc{'i', 'c', 'c', ' '};
-inline constexpr std::array<char, 4> kSectionExif{'e', 'x', 'i', 'f'};
-inline constexpr std::array<char, 4> kSectionXmp{'x', 'm', 'p', ' '};
+inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 
 // A file taken apart. The tiles are views: of the bytes that were parsed, or of the encoder's streams.
 struct Container {

@@ -432,7 +432,7 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
             into.first = gradients.data() + layout.find(w.prefix + "." + suffixes[0]).offset;
             if (suffixes.size() > 1) into.second = gradients.data() + layout.find(w.prefix + "." + suffixes[1]).offset;
         }
-        node.activation->backward(node.normalisation ? node.normal.data : node.convolved.data, node.value.data, g.data, learned(w), into, options_.l0,
+        node.activation->backward(node.normalisation ? node.normal.data : node.convolved.data, node.value.data, g.data, learned(w), into, l0_,
                                   scratch().primitives);
     } else if (layer.activation != Activation::none) {
         const bool clipped = layer.arithmetic == Arithmetic::integer && options_.round;
@@ -510,7 +510,8 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
     accumulate_gradient(src, d);
 }
 
-void Graph::backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality) {
+void Graph::backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality, float l0) {
+    l0_ = l0;
     for (Node& node : nodes_) node.has_gradient = false;
     nodes_.back().has_gradient = true;
     for (size_t i = nodes_.size() - 1; i > 0; i--) {

@@ -63,7 +63,6 @@ struct GraphOptions {
     DataType input_type = DataType::f32;
     bool round = true;                      // see NetworkWeights
     bool input_gradient = true;             // training: is the gradient of the input wanted?
-    float l0 = 0.0f;                        // see ActivationPass::backward
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
     GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
@@ -91,7 +90,8 @@ public:
     // Parameters::values; the parts of this network's parameters are set, not added to (statistics: to those of the batch). Empty: the
     // gradient of the input alone.
     TensorRef output_gradient() { return nodes_.back().gradient; }
-    void backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality = {});
+    // l0: see ActivationPass::backward.
+    void backward(const Parameters& layout, std::span<float> gradients, std::span<const float> quality = {}, float l0 = 0.0f);
     TensorRef input_gradient() { return nodes_[0].gradient; }
 
     size_t memory() const { return memory_; }  // bytes of activations and gradients
@@ -141,6 +141,7 @@ private:
     std::vector<float> row_;
     size_t memory_ = 0;
     std::optional<uint32_t> dropout_;
+    float l0_ = 0.0f;
 };
 
 // The weights with which rate point `quality` mixes the levels: at most two neighbours, Σ = 1.

@@ -7,6 +7,7 @@
 
 #include "codec/image/image.h"
 #include "codec/image/reader.h"
+#include "codec/metadata/embedding.h"
 
 namespace decant {
 
@@ -18,6 +19,10 @@ struct Source {
 
 [[noreturn]] void throw_corrupt(const Source& source, const std::string& what);
 [[noreturn]] void throw_unsupported(const Source& source, const std::string& what);
+
+// A word about colours that do not come as they are stored.
+inline constexpr const char* kPaletteRemark = "the palette was converted to RGB";
+inline constexpr const char* kCmykRemark = "CMYK was converted to RGB, without colour management";
 
 // Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed; then makes room for pixels of `depth` bits a
 // sample. To be called once.

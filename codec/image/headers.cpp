@@ -4,41 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "codec/metadata/exif.h"
+#include "codec/metadata/tiff_directory.h"
+
 namespace decant {
 namespace {
-
-enum class ByteOrder { little, big };
-
-// Integers out of a file; reading past the end is Error(corrupt).
-class Fields {
-public:
-    Fields(const Source& source, ByteOrder order) : source_(source), order_(order) {}
-
-    std::uint64_t size() const { return source_.bytes.size(); }
-    bool holds(std::uint64_t offset, std::uint64_t count) const { return count <= size() && offset <= size() - count; }
-    bool has_text(std::uint64_t offset, std::string_view text) const {
-        return holds(offset, text.size()) && std::memcmp(source_.bytes.data() + offset, text.data(), text.size()) == 0;
-    }
-
-    std::uint32_t u8(std::uint64_t offset) const { return number(offset, 1); }
-    std::uint32_t u16(std::uint64_t offset) const { return number(offset, 2); }
-    std::uint32_t u24(std::uint64_t offset) const { return number(offset, 3); }
-    std::uint32_t u32(std::uint64_t offset) const { return number(offset, 4); }
-
-private:
-    std::uint32_t number(std::uint64_t offset, std::uint32_t bytes) const {
-        if (!holds(offset, bytes)) throw_corrupt(source_, "truncated: the header goes on after the end of the file");
-        std::uint32_t value = 0;
-        for (std::uint32_t i = 0; i < bytes; ++i) {
-            const std::uint32_t shift = 8 * (order_ == ByteOrder::little ? i : bytes - 1 - i);
-            value |= static_cast<std::uint32_t>(source_.bytes[offset + i]) << shift;
-        }
-        return value;
-    }
-
-    const Source& source_;
-    ByteOrder order_;
-};
 
 // The offset of the next JPEG marker code (the byte after 0xFF) at or after `offset`. Stuffed zeros and restart markers,
 // which belong to the coded data, are passed over.
@@ -56,78 +26,28 @@ std::uint64_t find_jpeg_marker(const Source& source, std::uint64_t offset) {
     throw_corrupt(source, "truncated JPEG: the file ends before its end marker");
 }
 
-// TIFF's tags.
-namespace tag {
-constexpr std::uint32_t width = 256, height = 257, bits = 258, photometric = 262, strip_offsets = 273, orientation = 274,
-                        channels = 277, strip_sizes = 279, planar = 284, tile_offsets = 324, tile_sizes = 325,
-                        sample_format = 339;
-}
-constexpr std::uint32_t photometric_gray = 1, photometric_rgb = 2, photometric_cmyk = 5;  // gray with black at 0
+// TIFF's values; gray with black at 0.
+constexpr std::uint32_t photometric_gray = 1, photometric_rgb = 2, photometric_palette = 3, photometric_cmyk = 5;
 constexpr std::uint32_t planar_interleaved = 1;
-
-// The first directory of a TIFF file: tags with arrays of unsigned integers.
-class TiffDirectory {
-public:
-    TiffDirectory(const Source& source, const Fields& fields)
-        : source_(source), fields_(fields), start_(fields.u32(4)), count_(fields.u16(start_)) {
-        constexpr std::uint64_t offset_of_next_size = 4;
-        if (!fields.holds(std::uint64_t{start_} + 2, 12 * std::uint64_t{count_} + offset_of_next_size))
-            throw_corrupt(source, "truncated TIFF: its directory goes on after the end of the file");
-    }
-
-    // Where the tag's values begin, and how many of which size there are; count 0 for a tag that is absent.
-    struct Values {
-        std::uint64_t offset = 0;
-        std::uint32_t count = 0;
-        std::uint32_t value_size = 0;
-    };
-    Values find(std::uint32_t wanted) const {
-        for (std::uint32_t i = 0; i < count_; ++i) {
-            const std::uint64_t entry = std::uint64_t{start_} + 2 + 12 * std::uint64_t{i};
-            if (fields_.u16(entry) != wanted) continue;
-            const std::uint32_t type = fields_.u16(entry + 2);
-            Values values;
-            values.count = fields_.u32(entry + 4);
-            values.value_size = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
-            if (values.value_size == 0) throw_corrupt(source_, "damaged TIFF: tag " + std::to_string(wanted) + " is no integer");
-            const bool fits_in_entry = std::uint64_t{values.count} * values.value_size <= 4;
-            values.offset = fits_in_entry ? entry + 8 : fields_.u32(entry + 8);
-            if (!fields_.holds(values.offset, std::uint64_t{values.count} * values.value_size))
-                throw_corrupt(source_, "truncated TIFF: tag " + std::to_string(wanted) + " points behind the end of the file");
-            return values;
-        }
-        return {};
-    }
-
-    std::uint32_t value(const Values& values, std::uint32_t index) const {
-        const std::uint64_t offset = values.offset + std::uint64_t{index} * values.value_size;
-        return values.value_size == 1 ? fields_.u8(offset) : values.value_size == 2 ? fields_.u16(offset) : fields_.u32(offset);
-    }
-
-    std::uint32_t first_value(std::uint32_t wanted, std::uint32_t fallback) const {
-        const Values values = find(wanted);
-        return values.count == 0 ? fallback : value(values, 0);
-    }
-
-private:
-    const Source& source_;
-    const Fields& fields_;
-    std::uint32_t start_;
-    std::uint32_t count_;
-};
 
 // Every strip or tile has to lie inside the file.
 void check_tiff_data(const Source& source, const Fields& fields, const TiffDirectory& directory) {
-    auto offsets = directory.find(tag::strip_offsets);
-    auto sizes = directory.find(tag::strip_sizes);
+    const auto find = [&](std::uint32_t tag) {
+        const auto found = directory.find(tag).value_or(TiffDirectory::Entry());
+        if (found.count > 0 && !found.is_integer())
+            throw_corrupt(source, "damaged TIFF: tag " + std::to_string(tag) + " is no integer");
+        return found;
+    };
+    auto offsets = find(tiff_tag::strip_offsets);
+    auto sizes = find(tiff_tag::strip_sizes);
     if (offsets.count == 0) {
-        offsets = directory.find(tag::tile_offsets);
-        sizes = directory.find(tag::tile_sizes);
+        offsets = find(tiff_tag::tile_offsets);
+        sizes = find(tiff_tag::tile_sizes);
     }
     if (offsets.count == 0) throw_corrupt(source, "damaged TIFF: it does not say where its pixels are");
     for (std::uint32_t i = 0; i < offsets.count; ++i) {
-        const std::uint32_t size = i < sizes.count ? directory.value(sizes, i) : 0;
-        if (!fields.holds(directory.value(offsets, i), size))
+        const std::uint32_t size = i < sizes.count ? directory.integer(sizes, i) : 0;
+        if (!fields.holds(directory.integer(offsets, i), size))
             throw_corrupt(source, "truncated TIFF: part " + std::to_string(i + 1) + " of " + std::to_string(offsets.count) +
                                       " of the pixels lies behind the end of the file");
     }
@@ -136,7 +56,7 @@ void check_tiff_data(const Source& source, const Fields& fields, const TiffDirec
 }  // namespace
 
 HeaderFacts read_jpeg_header(const Source& source) {
-    const Fields fields(source, ByteOrder::big);
+    const Fields fields(source.bytes, ByteOrder::big, source.name);
     HeaderFacts facts;
     bool has_scan = false;
     for (std::uint64_t marker_offset = find_jpeg_marker(source, 2);;) {
@@ -147,6 +67,7 @@ HeaderFacts read_jpeg_header(const Source& source) {
             facts.depth = static_cast<int>(fields.u8(marker_offset + 3));
             facts.height = fields.u16(marker_offset + 4);
             facts.width = fields.u16(marker_offset + 6);
+            facts.is_cmyk = fields.u8(marker_offset + 8) == 4;
         }
         if (marker == 0xDA) has_scan = true;
         const bool is_alone = marker == 0x01 || marker == 0xD8;
@@ -157,7 +78,7 @@ HeaderFacts read_jpeg_header(const Source& source) {
 }
 
 HeaderFacts read_webp_header(const Source& source) {
-    const Fields fields(source, ByteOrder::little);
+    const Fields fields(source.bytes, ByteOrder::little, source.name);
     if (!fields.holds(8, fields.u32(4)))
         throw_corrupt(source, "truncated WebP: " + std::to_string(source.bytes.size()) + " bytes instead of " +
                                   std::to_string(std::uint64_t{fields.u32(4)} + 8));
@@ -183,36 +104,39 @@ HeaderFacts read_webp_header(const Source& source) {
 }
 
 HeaderFacts read_tiff_header(const Source& source) {
-    const Fields fields(source, source.bytes[0] == 'I' ? ByteOrder::little : ByteOrder::big);
-    const TiffDirectory directory(source, fields);
+    const Fields fields(source.bytes, tiff_order(source.bytes), source.name);
+    const TiffDirectory directory(fields, fields.u32(4));
+    const auto first_value = [&](std::uint32_t tag, std::uint32_t fallback) { return directory.first_integer(tag, fallback); };
     HeaderFacts facts;
-    facts.width = directory.first_value(tag::width, 0);
-    facts.height = directory.first_value(tag::height, 0);
-    const std::uint32_t bits = directory.first_value(tag::bits, 1);
+    facts.width = first_value(tiff_tag::width, 0);
+    facts.height = first_value(tiff_tag::height, 0);
+    const std::uint32_t bits = first_value(tiff_tag::bits, 1);
     // Two-tone pictures come out as gray, 0 and 255.
     facts.depth = bits == 1 ? 8 : static_cast<int>(bits);
-    const std::uint32_t photometric = directory.first_value(tag::photometric, photometric_gray);
-    const std::uint32_t channels = directory.first_value(tag::channels, 1);
+    const std::uint32_t photometric = first_value(tiff_tag::photometric, photometric_gray);
+    const std::uint32_t channels = first_value(tiff_tag::channels, 1);
     if (photometric == photometric_cmyk) throw_unsupported(source, "CMYK TIFF is not supported; convert it to RGB");
     if (channels == 2)
         throw_unsupported(source, "gray TIFF with an alpha channel is not supported; remove the alpha channel first");
-    if (directory.first_value(tag::sample_format, 1) != 1)
+    if (first_value(tiff_tag::sample_format, 1) != 1)
         throw_unsupported(source, "TIFF with signed or floating-point samples is not supported; convert to 8 or 16 bit unsigned");
     // OpenCV takes 16 bits as they lie, whatever they stand for: a negative, planes in a row, colours of another space.
     const bool is_gray = photometric == photometric_gray && channels == 1;
     const bool is_rgb = photometric == photometric_rgb && (channels == 3 || channels == 4) &&
-                        directory.first_value(tag::planar, planar_interleaved) == planar_interleaved;
+                        first_value(tiff_tag::planar, planar_interleaved) == planar_interleaved;
     if (bits == 16 && !is_gray && !is_rgb)
         throw_unsupported(source,
                           "16-bit TIFF is read as gray with black at 0 or as interleaved RGB only; convert it to one of these");
-    if (const auto orientation = directory.find(tag::orientation); orientation.count > 0 && orientation.value_size == 2)
-        if (directory.value(orientation, 0) != 1) facts.orientation_offset = orientation.offset;
+    facts.has_palette = photometric == photometric_palette;
+    if (const auto orientation = directory.find(tiff_tag::orientation);
+        orientation && orientation->count > 0 && orientation->value_size == 2)
+        if (directory.integer(*orientation, 0) != 1) facts.orientation_offset = orientation->offset;
     check_tiff_data(source, fields, directory);
     return facts;
 }
 
 HeaderFacts read_bmp_header(const Source& source) {
-    const Fields fields(source, ByteOrder::little);
+    const Fields fields(source.bytes, ByteOrder::little, source.name);
     HeaderFacts facts;
     std::uint32_t pixel_bits = 0;
     std::uint32_t compression = 0;
@@ -227,6 +151,7 @@ HeaderFacts read_bmp_header(const Source& source) {
         pixel_bits = fields.u16(28);
         compression = fields.u32(30);
     }
+    facts.has_palette = pixel_bits <= 8;
     if (facts.width > INT32_MAX || pixel_bits > 32) throw_corrupt(source, "damaged BMP: impossible width or depth");
     if (pixel_bits == 16) throw_unsupported(source, "BMP with 16 bits a pixel is not supported; convert it to 24 bits a pixel");
     constexpr std::uint32_t uncompressed = 0, uncompressed_masks = 3;

@@ -15,6 +15,7 @@ struct HeaderFacts {
     std::uint64_t width = 0;
     std::uint64_t height = 0;
     int depth = 8;  // bits a sample, as stored
+    bool has_palette = false, is_cmyk = false;  // colours that are converted to gray or RGB
     // TIFF only: where the file stores an orientation other than "as stored" (2 bytes, in the file's byte order).
     std::optional<std::size_t> orientation_offset;
 };

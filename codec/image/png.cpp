@@ -106,11 +106,13 @@ struct Writer {
     Writer& operator=(const Writer&) = delete;
 };
 
-// Chunks that say nothing about the pixels, such as texts and colour profiles, are skipped: unpacking them takes time.
+// Chunks that say nothing about the pixels, such as texts and colour profiles, are skipped: unpacking them takes time, and
+// codec/metadata reads them where they are wanted.
 void skip_other_chunks(png_structp png) {
     static constexpr png_byte skipped[] = {'i', 'C', 'C', 'P', 0, 'z', 'T', 'X', 't', 0,
-                                           'i', 'T', 'X', 't', 0, 't', 'E', 'X', 't', 0};
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, skipped, 4);
+                                           'i', 'T', 'X', 't', 0, 't', 'E', 'X', 't', 0, 'e', 'X', 'I', 'f', 0};
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, skipped, 5);
+    png_set_chunk_malloc_max(png, 2 * kMaxMetadataBlock);  // libpng's limit of 8 MB would refuse files for what is skipped
 }
 
 [[noreturn]] void throw_damaged(const Source& source, const Stream& stream) {
@@ -119,7 +121,7 @@ void skip_other_chunks(png_structp png) {
 
 }  // namespace
 
-Image read_png(const Source& source, const ReadOptions& options) {
+Image read_png(const Source& source, const ReadOptions& options, Remarks& remarks) {
     Reader reader(source.bytes);
     const png_structp png = reader.png;
     const png_infop info = reader.info;
@@ -132,6 +134,7 @@ Image read_png(const Source& source, const ReadOptions& options) {
         throw_damaged(source, reader.stream);
     const std::uint32_t width = png_get_image_width(png, info);
     const std::uint32_t height = png_get_image_height(png, info);
+    if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE) remarks.emplace_back(kPaletteRemark);
     const int depth = std::max<int>(png_get_bit_depth(png, info), 8);  // what it comes to below
     check_dimensions(source, width, height, depth, options);
 

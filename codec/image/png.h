@@ -8,7 +8,7 @@
 
 namespace decant {
 
-Image read_png(const Source& source, const ReadOptions& options);
+Image read_png(const Source& source, const ReadOptions& options, Remarks& remarks);
 
 // Lossless. `level` is zlib's: 1 fastest .. 9 smallest; values outside are clamped.
 std::vector<std::uint8_t> write_png(const Image& image, int level);

@@ -40,7 +40,7 @@ std::vector<std::uint8_t> without_orientation(const Source& source, std::size_t 
     return copy;
 }
 
-Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptions& options) {
+Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
     const HeaderFacts facts = read_header(source, format);
     check_depth(source, facts.depth);
     check_dimensions(source, facts.width, facts.height, facts.depth, options);
@@ -62,24 +62,48 @@ Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptio
                                   "x" + std::to_string(facts.height) + " pixels of " + std::to_string(facts.depth) +
                                   " bits a sample, its data " + std::to_string(picture.width) + "x" +
                                   std::to_string(picture.height) + " of " + std::to_string(picture.depth));
+    if (facts.is_cmyk) remarks.emplace_back(kCmykRemark);
+    if (facts.has_palette && picture.channels >= 3) remarks.emplace_back(kPaletteRemark);
     return without_alpha(source, picture.width, picture.height, picture.channels, std::move(picture.samples));
+}
+
+ImageFormat format_of(const Source& source) {
+    if (source.bytes.empty()) throw_corrupt(source, "is empty");
+    const auto format = sniff_image_format(source.bytes);
+    if (!format) throw_unsupported(source, "is no picture of a known kind (PNG, JPEG, WebP, TIFF, BMP, binary PPM or PGM)");
+    return *format;
+}
+
+Image read_pixels(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
+    switch (format) {
+        case ImageFormat::png:
+            return read_png(source, options, remarks);
+        case ImageFormat::pnm:
+            return read_pnm(source, options);
+        default:
+            return read_with_opencv(source, format, options, remarks);
+    }
 }
 
 }  // namespace
 
 Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options) {
     const Source source{bytes, name};
-    if (bytes.empty()) throw_corrupt(source, "is empty");
-    const auto format = sniff_image_format(bytes);
-    if (!format) throw_unsupported(source, "is no picture of a known kind (PNG, JPEG, WebP, TIFF, BMP, binary PPM or PGM)");
-    switch (*format) {
-        case ImageFormat::png:
-            return read_png(source, options);
-        case ImageFormat::pnm:
-            return read_pnm(source, options);
-        default:
-            return read_with_opencv(source, *format, options);
+    Remarks remarks;
+    return read_pixels(source, format_of(source), options, remarks);
+}
+
+Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options) {
+    const Source source{bytes, name};
+    const ImageFormat format = format_of(source);
+    Picture picture;
+    picture.image = read_pixels(source, format, options, picture.remarks);
+    picture.metadata = read_metadata(bytes, format, picture.remarks);
+    if (!picture.metadata.icc.empty() && !icc_describes(picture.metadata.icc, picture.image.channels)) {
+        picture.metadata.icc.clear();
+        picture.remarks.emplace_back("the ICC profile is of another colour space than the pixels as they are read; it is left out");
     }
+    return picture;
 }
 
 }  // namespace decant

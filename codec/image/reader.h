@@ -8,8 +8,10 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "codec/image/image.h"
+#include "codec/metadata/metadata.h"
 
 namespace decant {
 
@@ -29,5 +31,15 @@ struct ReadOptions {
 // format, samples that are not unsigned integers of up to 8 or of 16 bits, transparency, animation, or the OpenCV module is
 // missing).
 Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
+
+struct Picture {
+    Image image;
+    Metadata metadata;
+    std::vector<std::string> remarks;  // what was converted or left out, and why, for people; `name` is not in them
+};
+
+// The same with its metadata. A profile that does not describe the pixels as they come out, such as that of a CMYK picture, is left
+// out. Metadata that are damaged are no error: they are left out with a remark (codec/metadata/embedding.h).
+Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
 
 }  // namespace decant

@@ -6,6 +6,7 @@
 #include "codec/image/opencv_loader.h"
 #include "codec/image/png.h"
 #include "codec/image/pnm.h"
+#include "codec/metadata/embedding.h"
 
 namespace decant {
 namespace {
@@ -60,6 +61,13 @@ std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, c
             return opencv_module().encode(image, std::string(format_extension(format, image.channels)), quality);
         }
     }
+}
+
+EncodedPicture encode_picture(const Image& image, const Metadata& metadata, ImageFormat format, const WriteOptions& options) {
+    EncodedPicture result;
+    result.bytes = encode_image(image, format, options);
+    embed_metadata(result.bytes, format, metadata, image.channels, result.remarks);
+    return result;
 }
 
 }  // namespace decant

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "codec/image/format.h"
 #include "codec/image/image.h"
+#include "codec/metadata/metadata.h"
 
 namespace decant {
 
@@ -24,5 +26,13 @@ void check_format_depth(ImageFormat format, int depth);
 // range), unsupported (larger than
 // the format can hold, or the OpenCV module is missing).
 std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, const WriteOptions& options = {});
+
+struct EncodedPicture {
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::string> remarks;  // which metadata were left out, and why, for people
+};
+
+// The same with metadata in it, as far as the format can hold them (codec/metadata/embedding.h).
+EncodedPicture encode_picture(const Image& image, const Metadata& metadata, ImageFormat format, const WriteOptions& options = {});
 
 }  // namespace decant

@@ -55,7 +55,22 @@ const Names<Init>& names(Init) {
 }
 
 const Names<Task>& names(Task) {
-    static const Names<Task> list{{"codec", Task::codec}, {"denoise", Task::denoise}};
+    static const Names<Task> list{{"codec", Task::codec}, {"denoise", Task::denoise}, {"autoencoder", Task::autoencoder}};
+    return list;
+}
+const Names<Bottleneck::Kind>& names(Bottleneck::Kind) {
+    using Kind = Bottleneck::Kind;
+    static const Names<Kind> list{{"plain", Kind::plain}, {"sparse", Kind::sparse}, {"contractive", Kind::contractive}, {"variational", Kind::variational}, {"quantised", Kind::quantised}};
+    return list;
+}
+const Names<Bottleneck::Sparsity>& names(Bottleneck::Sparsity) {
+    using Sparsity = Bottleneck::Sparsity;
+    static const Names<Sparsity> list{{"l1", Sparsity::l1}, {"kl", Sparsity::kl}, {"top_k", Sparsity::top_k}, {"l0", Sparsity::l0}};
+    return list;
+}
+const Names<Corruption::Kind>& names(Corruption::Kind) {
+    using Kind = Corruption::Kind;
+    static const Names<Kind> list{{"none", Kind::none}, {"gaussian", Kind::gaussian}, {"mask", Kind::mask}, {"photo", Kind::photo}, {"page", Kind::page}};
     return list;
 }
 const Names<NoiseDomain>& names(NoiseDomain) {
@@ -70,6 +85,7 @@ namespace {
 
 // The fields of a layer, described once for reading and writing: `f(key, member)`.
 template <class L, class F>
+    requires std::is_same_v<std::remove_const_t<L>, Layer>
 void visit_fields(L& layer, F&& f) {
     f("name", layer.name);
     f("op", layer.op);
@@ -94,14 +110,60 @@ void visit_fields(L& layer, F&& f) {
     f("init_scale", layer.init_scale);
 }
 
-Layer read_layer(const json& object, const std::string& where) {
-    Layer layer;
+template <class B, class F>
+    requires std::is_same_v<std::remove_const_t<B>, Bottleneck>
+void visit_fields(B& bottleneck, F&& f) {
+    f("kind", bottleneck.kind);
+    f("sparsity", bottleneck.sparsity);
+    f("weight", bottleneck.weight);
+    f("target", bottleneck.target);
+    f("active", bottleneck.active);
+    f("codes", bottleneck.codes);
+    f("warm_up", bottleneck.warm_up);
+}
+template <class L, class F>
+    requires std::is_same_v<std::remove_const_t<L>, Losses>
+void visit_fields(L& loss, F&& f) {
+    f("mse", loss.mse);
+    f("l1", loss.l1);
+    f("charbonnier", loss.charbonnier);
+    f("cross_entropy", loss.cross_entropy);
+    f("ms_ssim", loss.ms_ssim);
+}
+template <class C, class F>
+    requires std::is_same_v<std::remove_const_t<C>, Corruption>
+void visit_fields(C& corruption, F&& f) {
+    f("kind", corruption.kind);
+    f("amount", corruption.amount);
+}
+
+// An object of fields, those that are missing as they are at first.
+template <class T>
+T read_fields(const json& object, const std::string& where) {
+    T result;
     std::set<std::string> known;
-    visit_fields(layer, [&](const char* key, auto&) { known.insert(key); });
+    visit_fields(result, [&](const char* key, auto&) { known.insert(key); });
     check_keys(object, known, where);
-    visit_fields(layer, [&](const char* key, auto& member) {
+    visit_fields(result, [&](const char* key, auto& member) {
         if (object.contains(key)) read_value(object[key], member, where + "." + key);
     });
+    return result;
+}
+
+// Without what is as it is at first.
+template <class T>
+json write_fields(const T& value) {
+    json object = json::object();
+    const T defaults;
+    visit_fields(value, [&](const char* key, const auto& member) { object[key] = write_value(member); });
+    visit_fields(defaults, [&](const char* key, const auto& member) {
+        if (object[key] == write_value(member)) object.erase(key);
+    });
+    return object;
+}
+
+Layer read_layer(const json& object, const std::string& where) {
+    Layer layer = read_fields<Layer>(object, where);
     if (layer.name.empty()) fail(where + ": a layer needs a name");
     return layer;
 }
@@ -139,6 +201,48 @@ void check_denoiser(const Description& d) {
     }
 }
 
+void check_autoencoder(const Description& d) {
+    const auto within = [](float v, float low, float high) { return v >= low && v <= high; };
+    const Bottleneck& b = d.bottleneck;
+    const Losses& l = d.loss;
+    if (!within(b.weight, 0, 1e6f)) fail("bottleneck.weight must be 0 to 1000000");
+    if (!within(b.target, 1e-4f, 0.9999f)) fail("bottleneck.target must be 0.0001 to 0.9999");
+    if (b.warm_up < 0) fail("bottleneck.warm_up must be at least 0");
+    if (b.codes < 2 || b.codes > 65536) fail("bottleneck.codes must be 2 to 65536");
+    float sum = 0;
+    for (const float weight : {l.mse, l.l1, l.charbonnier, l.cross_entropy, l.ms_ssim}) {
+        if (!within(weight, 0, 1e6f)) fail("loss: a weight must be 0 to 1000000");
+        sum += weight;
+    }
+    if (sum == 0) fail("loss: one of the weights must be above 0");
+    if (!within(d.corruption.amount, 0, d.corruption.kind == Corruption::Kind::mask ? 1.0f : 255.0f)) fail("corruption.amount is out of range");
+    if (d.networks.size() != 2) fail("an autoencoder has two networks, \"encoder\" and \"decoder\"");
+    const Network &encoder = d.network(kEncoderNetwork), &decoder = d.network(kDecoderNetwork);
+    if (encoder.channels_in != 1 && encoder.channels_in != 3) fail("encoder: channels_in must be 1 (gray) or 3 (RGB)");
+    for (const Network* n : {&encoder, &decoder}) {
+        for (const Layer& layer : n->layers) {
+            if (layer.quality_bias) fail(n->name + "." + layer.name + ": quality_bias is for codecs");
+        }
+    }
+    const auto ends_in = [](const Network& n, Activation activation) {
+        for (size_t i = n.layers.size(); i-- > 0;) {
+            if (n.layers[i].op == Operation::convolution) return n.layers[i].activation == activation;
+        }
+        return false;
+    };
+    if (b.kind == Bottleneck::Kind::sparse && b.sparsity == Bottleneck::Sparsity::l0 && !ends_in(encoder, Activation::jump_relu)) {
+        fail("bottleneck: l0 needs an encoder that ends in jump_relu");
+    }
+    if (l.cross_entropy > 0 && !ends_in(decoder, Activation::sigmoid)) fail("loss: cross_entropy needs a decoder that ends in a sigmoid");
+    const Shape picture{1, 64, 64, encoder.channels_in}, latent = latent_shape(d, picture);
+    if (b.kind == Bottleneck::Kind::sparse && b.sparsity == Bottleneck::Sparsity::top_k && (b.active < 1 || b.active > latent.c)) {
+        fail("bottleneck.active must be 1 to the number of the code's channels, " + std::to_string(latent.c));
+    }
+    if (const Shape out = plan(decoder, latent).back().dst_shape; out != picture) {
+        fail("decoder: the result for " + to_string(latent) + " has shape " + to_string(out) + " instead of " + to_string(picture));
+    }
+}
+
 }  // namespace
 
 const Network& Description::network(std::string_view wanted) const {
@@ -157,9 +261,14 @@ Description read_description(const json& whole) {
     if (d.task == Task::codec) {
         check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "networks"}, "model");
         read_codec(root, d);
-    } else {
+    } else if (d.task == Task::denoise) {
         check_keys(root, {"name", "task", "noise", "networks"}, "model");
         if (root.contains("noise")) read_value(root["noise"], d.noise, "model.noise");
+    } else {
+        check_keys(root, {"name", "task", "bottleneck", "loss", "corruption", "networks"}, "model");
+        if (root.contains("bottleneck")) d.bottleneck = read_fields<Bottleneck>(root["bottleneck"], "bottleneck");
+        d.loss = root.contains("loss") ? read_fields<Losses>(root["loss"], "loss") : Losses{.mse = 1.0f};
+        if (root.contains("corruption")) d.corruption = read_fields<Corruption>(root["corruption"], "corruption");
     }
     d.name = required<std::string>(root, "name", "model");
     const json networks = required<json>(root, "networks", "model");
@@ -174,6 +283,7 @@ Description read_description(const json& whole) {
         d.networks.push_back(std::move(n));
     }
     if (d.task == Task::denoise) check_denoiser(d);
+    if (d.task == Task::autoencoder) check_autoencoder(d);
     return d;
 }
 
@@ -201,18 +311,17 @@ std::string to_json(const Description& d) {
         root["lambda"] = d.lambda;
     } else {
         root["task"] = write_value(d.task);
-        root["noise"] = write_value(d.noise);
+    }
+    if (d.task == Task::denoise) root["noise"] = write_value(d.noise);
+    if (d.task == Task::autoencoder) {
+        root["bottleneck"] = write_fields(d.bottleneck);
+        root["loss"] = write_fields(d.loss);
+        if (d.corruption != Corruption{}) root["corruption"] = write_fields(d.corruption);
     }
     for (const Network& n : d.networks) {
         json layers = json::array();
         for (const Layer& layer : n.layers) {
-            json object;
-            const Layer defaults;
-            visit_fields(layer, [&](const char* key, const auto& member) { object[key] = write_value(member); });
-            visit_fields(defaults, [&](const char* key, const auto& member) {
-                if (object[key] == write_value(member)) object.erase(key);
-            });
-            layers.push_back(std::move(object));
+            layers.push_back(write_fields(layer));
         }
         root["networks"][n.name] = json{{"channels_in", n.channels_in}, {"layers", std::move(layers)}};
     }
@@ -325,6 +434,17 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
     }
     return result;
 }
+
+Shape latent_shape(const Description& d, Shape picture) {
+    Shape code = plan(d.network(kEncoderNetwork), picture).back().dst_shape;
+    if (d.bottleneck.kind == Bottleneck::Kind::variational) {
+        if (code.c % 2 != 0) fail("encoder: a variational one gives means and variances, so an even number of channels, not " + std::to_string(code.c));
+        code.c /= 2;
+    }
+    return code;
+}
+
+int code_stride(const Description& d) { return 64 / latent_shape(d, {1, 64, 64, d.network(kEncoderNetwork).channels_in}).h; }
 
 int64_t PlannedLayer::multiplications() const {
     if (layer->op != Operation::convolution) return 0;

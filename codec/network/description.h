@@ -94,16 +94,74 @@ struct Network {
 
 enum class Task {
     codec,   // of Ballé 2018 / Minnen 2018 with a context in four steps (He 2022, Li 2023); see codec/latents/README.md
-    denoise  // one network, "denoise": picture and noise level in, the negative noise out; see codec/denoise/denoiser.h
+    denoise,     // one network, "denoise": picture and noise level in, the negative noise out; see codec/denoise/denoiser.h
+    autoencoder  // "encoder" and "decoder" with a bottleneck between them; see codec/autoencoder/bottleneck.h
 };
 
 // The noise that a denoising network learns to take away: codec/noise/mixture.h.
 enum class NoiseDomain { photo, page };
 
+// What stands between the encoder and the decoder of an autoencoder. Its penalty is part of the loss.
+struct Bottleneck {
+    enum class Kind {
+        plain,        // nothing: undercomplete, the size of the code is what narrows it (Hinton & Salakhutdinov 2006)
+        sparse,       // few of the code's units are active at a time: see Sparsity
+        contractive,  // weight·‖∂code/∂picture‖²_F a value of the code (Rifai 2011)
+        variational,  // the encoder gives means, then logarithms of variances; weight·KL(·‖N(0, 1)) a sample of the picture (Kingma & Welling 2014)
+        quantised     // of each position the nearest of `codes` vectors; weight is that of the commitment (van den Oord 2017)
+    };
+    enum class Sparsity {
+        l1,    // weight·mean |code|
+        kl,    // weight·Σ KL(target‖mean activity) over the units, which go through a sigmoid (Ng 2011)
+        top_k, // of each position the `active` largest units, the others become 0 (Makhzani & Frey 2014)
+        l0     // weight·share of the units that are active; the encoder ends in jump_relu (Rajamanoharan 2024)
+    };
+
+    Kind kind = Kind::plain;
+    Sparsity sparsity = Sparsity::l1;
+    float weight = 1.0f;
+    float target = 0.05f;  // of kl: the mean activity wanted
+    int active = 8;        // of top_k
+    int codes = 256;       // of quantised
+    int warm_up = 0;       // steps in which the weight rises from 0 (Bowman 2016)
+
+    bool operator==(const Bottleneck&) const = default;
+};
+
+// What an autoencoder's reconstruction costs: the sum of these, each times its weight; over values in 0 … 1.
+struct Losses {
+    float mse = 0.0f;
+    float l1 = 0.0f;
+    float charbonnier = 0.0f;    // √(d² + ε²), ε half a step of 8 bits (Charbonnier 1994)
+    float cross_entropy = 0.0f;  // binary, of values as probabilities; the decoder ends in a sigmoid
+    float ms_ssim = 0.0f;        // 1 - MS-SSIM (Wang 2003)
+
+    bool operator==(const Losses&) const = default;
+};
+
+// What the encoder of an autoencoder sees in training in the place of the picture (Vincent 2008).
+struct Corruption {
+    enum class Kind {
+        none,
+        gaussian,  // white noise of standard deviation `amount`, 8-bit scale
+        mask,      // a share `amount` of the pixels is gray
+        photo,     // the mixtures of codec/noise/mixture.h
+        page
+    };
+    Kind kind = Kind::none;
+    float amount = 25.0f;
+
+    bool operator==(const Corruption&) const = default;
+};
+
 struct Description {
     std::string name;
     Task task = Task::codec;
     NoiseDomain noise = NoiseDomain::photo;  // of a denoising network
+    // Of an autoencoder:
+    Bottleneck bottleneck;
+    Losses loss;
+    Corruption corruption;
     // Of a codec:
     int latent_channels = 0;  // M, of y, at 1/16 of the picture's resolution; a multiple of 4
     int hyper_channels = 0;   // of z, at 1/64
@@ -116,6 +174,8 @@ struct Description {
 };
 
 inline constexpr const char* kDenoiseNetwork = "denoise";  // of a denoising model, its only one
+inline constexpr const char* kEncoderNetwork = "encoder";   // of an autoencoder
+inline constexpr const char* kDecoderNetwork = "decoder";
 
 // A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
 inline constexpr int kPixelZero = 128, kPixelExponent = 8;
@@ -153,6 +213,9 @@ struct PlannedLayer {
     int64_t parameters(int levels) const;  // as many as codec/network/parameters.h lists for it
 };
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
+// What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
+Shape latent_shape(const Description& description, Shape picture);
+int code_stride(const Description& description);  // pixels a position of an autoencoder's code, each way
 // Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.
 bool is_integer(const Network& network);
 // Does this convolution read what a convolution with an activation gives, directly or through (un)shuffles?

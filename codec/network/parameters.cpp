@@ -27,6 +27,7 @@ Parameters::Parameters(const Description& d) {
         }
     }
     if (d.task == Task::codec) add_codec(d);
+    if (d.task == Task::autoencoder) add_bottleneck(d);
     values_.resize(list_.empty() ? 0 : list_.back().offset + list_.back().size, 0.0f);
 }
 
@@ -37,6 +38,15 @@ void Parameters::add_codec(const Description& d) {
     add("prediction", {kPredictionTaps, d.latent_channels});
     add("hyper_mean", {d.hyper_channels});
     add("hyper_log2_scale", {d.hyper_channels});
+}
+
+void Parameters::add_bottleneck(const Description& d) {
+    const int channels = latent_shape(d, {1, 64, 64, d.network(kEncoderNetwork).channels_in}).c;
+    if (d.bottleneck.kind == Bottleneck::Kind::quantised) add("codebook", {d.bottleneck.codes, channels});
+    if (d.bottleneck.kind == Bottleneck::Kind::quantised || d.bottleneck.kind == Bottleneck::Kind::sparse) {
+        const int units = d.bottleneck.kind == Bottleneck::Kind::quantised ? d.bottleneck.codes : channels;
+        add("activity", {units}, Parameter::Change::statistic);
+    }
 }
 
 void Parameters::add(const std::string& name, std::vector<int> shape, Parameter::Change change) {

@@ -24,6 +24,9 @@ struct Parameter {
 //   latent_std [M]: the scale that latents are given to integer networks in (not trained)
 //   prediction [kPredictionTaps, M]: weights of decoded latents of the same channel in the mean of a latent
 //   hyper_mean, hyper_log2_scale [Hz]: the prior of z, a logistic a channel
+// and of an autoencoder
+//   codebook [codes, channels]: the vectors of a quantised bottleneck
+//   activity [units]: share of the positions where a unit of a sparse code is not 0, or that have a vector (a statistic)
 std::vector<std::string> activation_parameters(Activation activation);  // the suffixes of what it learns
 
 class Parameters {
@@ -42,6 +45,7 @@ public:
 
 private:
     void add_codec(const Description& description);
+    void add_bottleneck(const Description& description);
     void add(const std::string& name, std::vector<int> shape, Parameter::Change change = Parameter::Change::gradient);
 
     std::vector<Parameter> list_;

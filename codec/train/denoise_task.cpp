@@ -5,22 +5,12 @@
 
 #include "codec/denoise/network_input.h"
 #include "codec/denoise/noise_level.h"
-#include "codec/image/luma.h"
 #include "codec/noise/mixture.h"
+#include "codec/train/crop_channels.h"
 #include "codec/train/denoise_step.h"
 
 namespace decant {
 namespace {
-
-// A crop of the data set in the network's channels.
-std::vector<uint8_t> in_channels(std::span<const uint8_t> rgb, int channels) {
-    if (channels == 3) return {rgb.begin(), rgb.end()};
-    std::vector<uint8_t> gray(rgb.size() / 3);
-    for (size_t i = 0; i < gray.size(); i++) {
-        gray[i] = uint8_t(luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) + 0.5f);
-    }
-    return gray;
-}
 
 // What the network is told in use about a square crop.
 float blind_level(int side, int channels, std::span<const uint8_t> samples) {

@@ -119,6 +119,18 @@ void start_activation(const std::string& name, const Layer& layer, Parameters& p
     }
 }
 
+void start_bottleneck(RandomStream& random, Parameters& parameters) {
+    // About as large as the code of an untrained encoder; whatever is not in use is drawn anew (codec/train/autoencoder_task.h).
+    if (parameters.contains("codebook")) {
+        for (float& v : parameters["codebook"]) v = 0.1f * random.normal();
+    }
+    // Nobody is dead before they were seen.
+    if (parameters.contains("activity")) {
+        const auto activity = parameters["activity"];
+        std::ranges::fill(activity, parameters.contains("codebook") ? 1.0f / float(activity.size()) : 0.1f);
+    }
+}
+
 }  // namespace
 
 Parameters initial_parameters(const Description& d, const Dataset& dataset, uint64_t seed) {
@@ -135,6 +147,7 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
             for (float& v : parameters[p.name]) v = std * random.normal();
         }
     }
+    if (d.task == Task::autoencoder) start_bottleneck(random, parameters);
     if (d.task != Task::codec) return parameters;
     start_as_klt(d, dataset, seed, parameters);
     for (size_t level = 0; level < d.lambda.size(); level++) {

@@ -14,6 +14,7 @@
 
 #include "codec/error.h"
 #include "codec/network/safetensors.h"
+#include "codec/train/autoencoder_task.h"
 #include "codec/train/codec_task.h"
 #include "codec/train/denoise_task.h"
 #include "codec/train/initialise.h"
@@ -167,6 +168,7 @@ public:
             p.bpp_hyper += share * results[j].bpp_hyper;
             p.psnr += share * results[j].psnr;
             p.psnr_noisy += share * results[j].psnr_noisy;
+            p.loss += share * results[j].loss;
         }
         for (size_t crop = 0; crop < std::min(example_crops, crops_.size()); crop++) {
             for (size_t j = crop; j < jobs; j += crops_.size()) {
@@ -237,6 +239,7 @@ public:
         assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
         result.validation_loss = task_->validation_loss(result.validation);
+        result.figures = task_->figures(result.parameters);
         result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
         result.steps = state_.step;
@@ -271,8 +274,10 @@ private:
                                decayed_);
             }
             barrier.arrive_and_wait();
-            if (shard == 0) follow_statistics();
-            if (!statistics_.empty()) barrier.arrive_and_wait();
+            if (!statistics_.empty()) {
+                if (shard == 0) guard([&] { follow_statistics(); });
+                barrier.arrive_and_wait();
+            }
             guard([&] { weights_->update(state_.parameters, shard, options_.shards); });
             if (shard == 0) guard([&] { finish_step(norm); });
             barrier.arrive_and_wait();
@@ -316,6 +321,12 @@ private:
                 state_.optimiser.average[p.offset + i] = value;
             }
         }
+        for (const ParameterRange& r : task_->revive(state_.step + 1, state_.parameters)) {
+            for (size_t i = r.offset; i < r.offset + r.size; i++) {
+                state_.optimiser.first[i] = state_.optimiser.second[i] = 0.0f;
+                state_.optimiser.average[i] = state_.parameters.values()[i];
+            }
+        }
     }
 
     void finish_step(double norm) {
@@ -352,6 +363,7 @@ private:
                 assign(averaged, state_.optimiser.average);
                 p.validation = validation_->measure(averaged, size_t(options_.examples), &p.examples);
                 p.validation_loss = task_->validation_loss(p.validation);
+                p.figures = task_->figures(averaged);
                 const bool is_best = observe(options_, state_.schedule, state_.step, p.validation_loss);
                 if (is_best && options_.early_stop > 0) state_.best = state_.optimiser.average;
                 done_ = is_finished(options_, state_.schedule, state_.step, elapsed_);
@@ -401,6 +413,7 @@ std::unique_ptr<TrainingTask> make_training_task(const Description& description,
     switch (description.task) {
         case Task::codec: return std::make_unique<CodecTask>(description, options, dataset);
         case Task::denoise: return std::make_unique<DenoiseTask>(description, options, dataset);
+        case Task::autoencoder: return std::make_unique<AutoencoderTask>(description, options, dataset);
     }
     throw Error(ErrorCode::internal, "a task that nobody trains");
 }

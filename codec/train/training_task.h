@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
@@ -39,6 +40,10 @@ public:
     virtual std::vector<Example::Picture> pictures() const { return {}; }
 };
 
+struct ParameterRange {
+    size_t offset = 0, size = 0;  // in Parameters::values()
+};
+
 class TrainingTask {
 public:
     // All must outlive this.
@@ -49,6 +54,9 @@ public:
     virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
     virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
     virtual std::vector<double> example_levels() const { return validation_levels(); }  // some of them, of which examples are shown
+    virtual std::vector<Figure> figures(const Parameters&) const { return {}; }
+    // After every step: may draw parameters anew that are of no use; the optimiser forgets what it knew of those ranges.
+    virtual std::vector<ParameterRange> revive(int64_t, Parameters&) const { return {}; }
     // What schedules, early stopping and searches go by: one number of the points, the lower the better. Here minus the mean PSNR.
     virtual double validation_loss(std::span<const ValidationPoint> points) const;
 

@@ -139,6 +139,7 @@ private:
             complain(report.error);
             return;
         }
+        for (const std::string& text : report.notes) note(input_name(report.input) + ": " + text);
         if (report.status == Status::ok) {
             ++succeeded_;
             input_bytes_ += report.input_bytes.value_or(0);

@@ -4,7 +4,6 @@
 
 #include "codec/decant.h"
 #include "codec/image/format.h"
-#include "codec/image/writer.h"
 #include "codec/io/file.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
@@ -24,7 +23,10 @@ public:
         const std::vector<uint8_t> bytes = read_file(job.input);
         report.input_bytes = bytes.size();
         const Image image = in_file(job.input, [&] { return decode(bytes, place, report); });
-        const std::vector<uint8_t> encoded = in_file(job.input, [&] { return encode_image(image, format_); });
+        const Metadata metadata =
+            in_file(job.input, [&] { return carried(decode_metadata(bytes, {settings_.max_pixels}), settings_, report); });
+        const std::vector<uint8_t> encoded =
+            in_file(job.input, [&] { return encode_with_metadata(image, metadata, format_, report); });
         write_output(job, encoded, settings_);
         report.output_bytes = encoded.size();
     }

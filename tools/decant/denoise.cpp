@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "codec/image/writer.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/denoisers.h"
@@ -21,8 +20,10 @@ bool is_noisy_picture_name(const std::string& path) {
 }
 
 void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, const Job& job, Place& place, FileReport& report) {
-    const PictureFile picture =
+    PictureFile picture =
         read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
+    report.notes = std::move(picture.remarks);
+    const Metadata metadata = carried(std::move(picture.metadata), settings, report);
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
     Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });
     report.model = denoiser.model().name();
@@ -31,7 +32,8 @@ void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, con
     const DenoiseOptions options{settings.sigma, settings.strength, {is_interrupted}, depth};
     const DenoiseResult result = in_file(job.input, [&] { return denoiser.denoise(picture.image, options); });
     report.sigma = result.sigma;
-    const std::vector<uint8_t> bytes = in_file(job.input, [&] { return encode_image(result.image, format); });
+    const std::vector<uint8_t> bytes =
+        in_file(job.input, [&] { return encode_with_metadata(result.image, metadata, format, report); });
     write_output(job, bytes, settings);
     report.output_bytes = bytes.size();
 }

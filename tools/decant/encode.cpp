@@ -6,7 +6,6 @@
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "tools/decant/batch.h"
-#include "tools/decant/console.h"
 #include "tools/decant/denoisers.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/model_finder.h"
@@ -27,12 +26,15 @@ public:
     void run(const Job& job, Place& place, FileReport& report) {
         PictureFile picture =
             read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
+        report.notes = std::move(picture.remarks);
+        EncodeOptions encode_options = options();
+        encode_options.metadata = carried(std::move(picture.metadata), settings_, report);
         report.model = model_->name();
         report.input_bytes = picture.bytes;
         report.set_shape(picture.image.width, picture.image.height, picture.image.depth());
         if (denoisers_) in_file(job.input, [&] { denoise(picture.image, report); });
         const Image& image = picture.image;
-        const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, options()); });
+        const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, encode_options); });
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
         if (settings_.target_psnr > 0) report.psnr = result.psnr;
@@ -46,7 +48,7 @@ public:
         write_output(job, bytes, settings_);
         report.output_bytes = bytes.size();
         report.bpp = bits_per_pixel(bytes.size(), image);
-        if (!result.target_met) note(input_name(job.input) + ": " + missed_target(result, *report.bpp));
+        if (!result.target_met) report.notes.push_back(missed_target(result, *report.bpp));
     }
 
 private:

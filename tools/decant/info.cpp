@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "codec/container/metadata_section.h"
 #include "codec/decant.h"
 #include "codec/io/file.h"
 #include "codec/train/recipe.h"
@@ -12,9 +13,23 @@
 namespace decant::cli {
 namespace {
 
+// The kinds with their sizes in bytes, and what they say that matters everywhere.
+Json json_of(const Metadata& metadata, size_t packed_size) {
+    if (packed_size == 0) return nullptr;
+    Json json{{"bytes", packed_size}};
+    if (!metadata.icc.empty()) json["icc"] = metadata.icc.size();
+    if (!metadata.exif.empty()) json["exif"] = metadata.exif.size();
+    if (!metadata.xmp.empty()) json["xmp"] = metadata.xmp.size();
+    if (!metadata.exif.empty()) json["orientation"] = orientation_of(metadata);
+    if (metadata.resolution) json["resolution"] = describe(*metadata.resolution);
+    return json;
+}
+
 void show_container(const std::string& path, std::span<const uint8_t> bytes, const Settings& settings) {
     // Nothing is decoded, so no number of pixels is too large.
     const Container container = parse_container(bytes, {UINT64_MAX});
+    const Metadata metadata = unpack_metadata(container);
+    const size_t metadata_size = packed_metadata_size(container);
     const Header& header = container.header;
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
@@ -31,12 +46,18 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"tiles", container.tiles.size()},
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
-                       {"ratio", ratio}}));
+                       {"ratio", ratio},
+                       {"metadata", json_of(metadata, metadata_size)}}));
         return;
     }
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
+    if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
+    if (!metadata.exif.empty())
+        line("EXIF", count_of(metadata.exif.size(), "byte") + ", orientation " + std::to_string(orientation_of(metadata)));
+    if (!metadata.xmp.empty()) line("XMP", count_of(metadata.xmp.size(), "byte"));
+    if (metadata.resolution) line("resolution", describe(*metadata.resolution));
     line("bytes", std::to_string(bytes.size()));
     line("bits a pixel", fixed(bpp, 3));
     line("raw : file", fixed(ratio, 1) + " : 1");
@@ -51,8 +72,10 @@ struct Role {
     int stride = kLatentStride;
 };
 
-Role role_of(const Network& network) {
-    if (network.name == kDenoiseNetwork) return {false, false, 1};
+Role role_of(const Description& description, const Network& network) {
+    if (description.task == Task::denoise) return {false, false, 1};
+    if (description.task == Task::autoencoder && network.name == kEncoderNetwork) return {true, false, 1};
+    if (description.task == Task::autoencoder) return {false, true, code_stride(description)};
     if (network.name == "analysis") return {true, false, 1};
     if (network.name == "synthesis") return {false, true, kLatentStride};
     if (network.name == "hyper_analysis") return {true, false, kLatentStride};
@@ -60,8 +83,8 @@ Role role_of(const Network& network) {
     return {};
 }
 
-std::vector<PlannedLayer> plan_for_picture(const Network& network) {
-    const int side = kSide / role_of(network).stride;
+std::vector<PlannedLayer> plan_for_picture(const Description& description, const Network& network) {
+    const int side = kSide / role_of(description, network).stride;
     return plan(network, {1, side, side, network.channels_in});
 }
 
@@ -71,11 +94,11 @@ struct Cost {
     int64_t multiplications = 0, parameters = 0;
 };
 
-Cost cost_of(const Network& network, int levels) {
+Cost cost_of(const Description& description, const Network& network) {
     Cost cost;
-    for (const PlannedLayer& layer : plan_for_picture(network)) {
+    for (const PlannedLayer& layer : plan_for_picture(description, network)) {
         cost.multiplications += layer.multiplications();
-        cost.parameters += layer.parameters(levels);
+        cost.parameters += layer.parameters(description.levels());
     }
     return cost;
 }
@@ -83,8 +106,8 @@ Cost cost_of(const Network& network, int levels) {
 Cost cost_where(const Description& description, const std::function<bool(const Role&)>& wanted) {
     Cost sum;
     for (const Network& network : description.networks) {
-        if (!wanted(role_of(network))) continue;
-        const Cost cost = cost_of(network, description.levels());
+        if (!wanted(role_of(description, network))) continue;
+        const Cost cost = cost_of(description, network);
         sum.multiplications += cost.multiplications;
         sum.parameters += cost.parameters;
     }
@@ -153,18 +176,19 @@ void print_model(const Described& model) {
         text += "\n";
         Table table({network.name, "", "output for 64x64", "parameters", "kMAC/pixel"});
         table.align_left(1);
-        for (const PlannedLayer& layer : plan_for_picture(network))
+        for (const PlannedLayer& layer : plan_for_picture(description, network))
             table.add({"  " + layer.layer->name, describe(*layer.layer), shape_text(layer.dst_shape),
                        std::to_string(layer.parameters(description.levels())), in_kmac(layer.multiplications())});
-        const Cost cost = cost_of(network, description.levels());
+        const Cost cost = cost_of(description, network);
         table.add({"  sum", "", "", std::to_string(cost.parameters), in_kmac(cost.multiplications)});
         text += table.text();
     }
     const Totals totals = totals_of(description);
     Table table({"total", "parameters", "kMAC/pixel"});
-    if (is_codec) table.add({"  encoder", std::to_string(totals.encoder.parameters), in_kmac(totals.encoder.multiplications)});
-    if (is_codec) table.add({"  decoder", std::to_string(totals.decoder.parameters), in_kmac(totals.decoder.multiplications)});
-    table.add({"  model", std::to_string(totals.all.parameters), is_codec ? "" : in_kmac(totals.all.multiplications)});
+    const bool has_decoder = description.task != Task::denoise;
+    if (has_decoder) table.add({"  encoder", std::to_string(totals.encoder.parameters), in_kmac(totals.encoder.multiplications)});
+    if (has_decoder) table.add({"  decoder", std::to_string(totals.decoder.parameters), in_kmac(totals.decoder.multiplications)});
+    table.add({"  model", std::to_string(totals.all.parameters), has_decoder ? "" : in_kmac(totals.all.multiplications)});
     print(text + "\n" + table.text());
 }
 
@@ -173,7 +197,7 @@ void print_model_json(const Described& model) {
     Json networks = Json::array();
     for (const Network& network : description.networks) {
         Json layers = Json::array();
-        for (const PlannedLayer& layer : plan_for_picture(network)) {
+        for (const PlannedLayer& layer : plan_for_picture(description, network)) {
             const Shape& shape = layer.dst_shape;
             layers.push_back({{"name", layer.layer->name},
                               {"operation", operation_name(*layer.layer)},
@@ -181,7 +205,7 @@ void print_model_json(const Described& model) {
                               {"parameters", layer.parameters(description.levels())},
                               {"kmac_per_pixel", kmac_per_pixel(layer.multiplications())}});
         }
-        const Cost cost = cost_of(network, description.levels());
+        const Cost cost = cost_of(description, network);
         networks.push_back({{"name", network.name},
                             {"parameters", cost.parameters},
                             {"kmac_per_pixel", kmac_per_pixel(cost.multiplications)},
@@ -197,13 +221,16 @@ void print_model_json(const Described& model) {
         line["lambda"] = description.lambda;
         line["latent_channels"] = description.latent_channels;
         line["hyper_channels"] = description.hyper_channels;
-    } else {
+    } else if (description.task == Task::denoise) {
         line["task"] = "denoise";
         line["noise"] = description.noise == NoiseDomain::photo ? "photo" : "page";
+    } else {
+        line["task"] = "autoencoder";
+        line["code_stride"] = code_stride(description);
     }
     line["metadata"] = std::move(metadata);
     line["parameters"] = totals.all.parameters;
-    if (is_codec) {
+    if (description.task != Task::denoise) {
         line["encoder_kmac_per_pixel"] = kmac_per_pixel(totals.encoder.multiplications);
         line["decoder_kmac_per_pixel"] = kmac_per_pixel(totals.decoder.multiplications);
     } else {

@@ -12,6 +12,7 @@ std::string describe(const Model& model) {
     const Description& description = model.description();
     const std::string parameters = fixed(static_cast<double>(model.parameters().values().size()) / 1e6, 2) + " M parameters";
     if (description.task == Task::denoise) return "denoising, " + parameters;
+    if (description.task == Task::autoencoder) return "autoencoder, " + parameters;
     return std::to_string(description.levels()) + " rate points, " + std::to_string(description.latent_channels) +
            " latent channels, " + parameters;
 }

@@ -120,7 +120,7 @@ constexpr unsigned in(Verbs... verbs) {
 
 // Where an option's value goes. The type says how it is read.
 using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*,
-                            std::string*, std::vector<Assignment>*>;
+                            MetadataKinds*, std::string*, std::vector<Assignment>*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -184,6 +184,7 @@ const Option kOptions[] = {
     {"known-sigma", 0, "", "with --denoise: tell the denoiser the level of the noise that was added", {}, "off, it estimates the level", in(Verb::eval), setting<&Settings::known_sigma>},
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
+    {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
@@ -309,6 +310,12 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                 target->push_back({text.substr(0, equals), text.substr(equals + 1), origin});
             } else if constexpr (std::is_same_v<T, std::optional<double>>) {
                 *target = text == kAutomatic ? std::nullopt : std::optional(parse_number<double>(option, text));
+            } else if constexpr (std::is_same_v<T, MetadataKinds>) {
+                try {
+                    *target = parse_metadata_kinds(text);
+                } catch (const Error& error) {
+                    refuse("--metadata " + std::string(error.what()));
+                }
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -340,6 +347,8 @@ std::string default_text(const Option& option) {
                 return "none";
             else if constexpr (std::is_same_v<T, std::optional<double>>)
                 return *value ? plain(**value) : kAutomatic;
+            else if constexpr (std::is_same_v<T, MetadataKinds>)
+                return "all";
             else if constexpr (std::is_same_v<T, ByteCount>)
                 return plain(static_cast<double>(value->value));
             else

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "codec/metadata/metadata.h"
+#include "codec/train/trainer.h"
 #include "codec/train/recipe.h"
 
 namespace decant::cli {
@@ -54,6 +56,7 @@ struct Settings {
     bool export_checkpoint = false;
     std::string log;
 
+    MetadataKinds metadata;  // that are carried over
     std::string csv, html;  // reports of eval; compare has html, too
     int repeats = 3;
 };

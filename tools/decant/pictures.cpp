@@ -2,10 +2,10 @@
 
 #include <filesystem>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "codec/image/metrics.h"
-#include "codec/image/reader.h"
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
 #include "tools/decant/failure.h"
@@ -15,7 +15,7 @@ namespace decant::cli {
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
     try {
-        return {read_image(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
+        return {decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
     } catch (const Error& error) {
         if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
         throw;
@@ -44,6 +44,21 @@ int output_depth(const Settings& settings, ImageFormat format, int stored) {
     const int depth = settings.depth.empty() ? stored : settings.depth == "16" ? 16 : 8;
     check_format_depth(format, depth);
     return depth;
+}
+
+Metadata carried(Metadata metadata, const Settings& settings, FileReport& report) {
+    const int orientation = orientation_of(metadata);
+    metadata = select(std::move(metadata), settings.metadata);
+    if (orientation_of(metadata) != orientation)
+        report.notes.push_back("its orientation (" + std::to_string(orientation) +
+                               " of 8) is left out with its EXIF; it will be shown as it is stored");
+    return metadata;
+}
+
+std::vector<uint8_t> encode_with_metadata(const Image& image, const Metadata& metadata, ImageFormat format, FileReport& report) {
+    EncodedPicture encoded = encode_picture(image, metadata, format);
+    report.notes.insert(report.notes.end(), encoded.remarks.begin(), encoded.remarks.end());
+    return std::move(encoded.bytes);
 }
 
 double bits_per_pixel(uint64_t bytes, const Image& image) {

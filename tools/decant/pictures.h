@@ -7,16 +7,17 @@
 
 #include "codec/image/format.h"
 #include "codec/image/image.h"
+#include "codec/image/reader.h"
 #include "tools/decant/options.h"
+#include "tools/decant/report.h"
 
 namespace decant::cli {
 
-struct PictureFile {
-    Image image;
+struct PictureFile : Picture {
     uint64_t bytes = 0;  // of the file
 };
 
-// Throws what read_file and read_image throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
+// Throws what read_file and decant::read_picture throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
 // make_room: that of ReadOptions.
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room = {});
 
@@ -27,6 +28,12 @@ ImageFormat output_format(const Settings& settings);
 // Bits a sample of the picture to be written, of one that is stored with `stored`: as stored, unless --depth says otherwise.
 // Throws Error invalid_argument where `format` cannot hold them.
 int output_depth(const Settings& settings, ImageFormat format, int stored);
+
+// What --metadata asks for; the report gets a note where that turns the picture.
+Metadata carried(Metadata metadata, const Settings& settings, FileReport& report);
+
+// encode_picture, with what it remarks in the report.
+std::vector<uint8_t> encode_with_metadata(const Image& image, const Metadata& metadata, ImageFormat format, FileReport& report);
 
 // Bits a pixel of a file of this size.
 double bits_per_pixel(uint64_t bytes, const Image& image);

@@ -45,6 +45,7 @@ std::string to_json_line(const FileReport& r) {
               {"error", or_null(r.error)}};
     if (!r.denoiser.empty()) line["denoiser"] = r.denoiser;
     if (r.sigma) line["sigma"] = *r.sigma;  // where noise was taken out
+    if (!r.notes.empty()) line["notes"] = r.notes;
     return to_line(line);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "codec/io/file.h"
 
@@ -25,6 +26,7 @@ struct FileReport {
     std::string denoiser;  // the model that took noise out, where `model` is another one
     std::string error;   // of a failed file
     std::string reason;  // of a skipped one
+    std::vector<std::string> notes;  // what the output lacks, or was converted
 
     void set_shape(uint32_t columns, uint32_t rows, int bits) {
         width = columns;

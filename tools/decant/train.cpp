@@ -1,5 +1,6 @@
 #include "codec/train/trainer.h"
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -55,7 +56,7 @@ void check_output(const Settings& settings) {
         throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
 }
 
-std::string validation_text(const std::vector<ValidationPoint>& points) {
+std::string validation_text(const std::vector<ValidationPoint>& points, const std::vector<Figure>& figures) {
     std::string text;
     for (const ValidationPoint& point : points) {
         text += text.empty() ? "" : ", ";
@@ -65,6 +66,7 @@ std::string validation_text(const std::vector<ValidationPoint>& points) {
             text += level_name(point) + " " + fixed(point.psnr_noisy, 2) + " -> ";
         text += fixed(point.psnr, 2) + " dB";
     }
+    for (const Figure& figure : figures) text += ", " + figure.name + " " + (figure.value == std::floor(figure.value) ? plain(figure.value) : fixed(figure.value, 3));
     return text;
 }
 
@@ -72,17 +74,22 @@ void show(const TrainProgress& p) {
     show_progress("step " + std::to_string(p.step) + " of " + std::to_string(p.steps) + "  loss " + fixed(p.loss, 3) + "  " +
                   (p.bpp > 0 ? fixed(p.bpp, 3) + " bpp  " : "") + fixed(p.psnr, 2) + " dB  " + fixed(p.crops_per_second, 1) +
                   " crops/s  " + duration(p.seconds_left) + " left");
-    if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + validation_text(p.validation));
+    if (!p.validation.empty()) note("step " + std::to_string(p.step) + ", held out: " + validation_text(p.validation, p.figures));
 }
 
 std::vector<std::pair<std::string, std::string>> metadata_of(const TrainResult& result, const TrainOptions& options,
                                                              const Model* start) {
     Json points = Json::array();
     for (const ValidationPoint& p : result.validation) {
-        if (p.bpp > 0)
-            points.push_back({{"level", p.level}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}, {"psnr", p.psnr}});
-        else
-            points.push_back({p.level == kMixtureLevel ? Json{"noise", "mixture"} : Json{"sigma", p.level}, {"psnr_noisy", p.psnr_noisy}, {"psnr", p.psnr}});
+        Json point = Json::object();
+        if (p.bpp > 0) {
+            point = {{"level", p.level}, {"bpp", p.bpp}, {"bpp_hyper", p.bpp_hyper}};
+        } else if (p.psnr_noisy > 0) {
+            point = {p.level == kMixtureLevel ? Json{"noise", "mixture"} : Json{"sigma", p.level}, {"psnr_noisy", p.psnr_noisy}};
+        }
+        point["psnr"] = p.psnr;
+        for (const Figure& f : result.figures) point[f.name] = f.value;
+        points.push_back(std::move(point));
     }
     std::vector<std::pair<std::string, std::string>> metadata{
         {"program", "decant " DECANT_VERSION},
@@ -142,7 +149,7 @@ ExitCode train(const Settings& settings) {
     save_model(settings.trained_model, description, result.parameters, metadata_of(result, options, start.get()));
     if (!keeps_checkpoint) fs::remove(options.checkpoint, error);
     note(settings.trained_model + ": " + std::to_string(result.steps) + " steps in " + duration(result.seconds) +
-         ", held out: " + validation_text(result.validation));
+         ", held out: " + validation_text(result.validation, result.figures));
     return ExitCode::done;
 }
 

@@ -23,10 +23,14 @@ constexpr int kRefresh = 10;      // seconds
 
 const std::vector<std::string> kColumns{"step", "seconds", "learning_rate", "loss", "gradient_norm", "bpp", "psnr", "validation_loss"};
 
-std::string column_suffix(const ValidationPoint& point) {
-    std::string name = level_name(point);
+std::string underlined(std::string name) {
     std::replace(name.begin(), name.end(), ' ', '_');
-    return name.empty() ? "" : "_" + name;
+    return name;
+}
+
+std::string column_suffix(const ValidationPoint& point) {
+    const std::string name = level_name(point);
+    return name.empty() ? "" : underlined("_" + name);
 }
 
 std::string text_of(const std::string& path) {
@@ -59,7 +63,7 @@ Json example_json(const Example& example, size_t number) {
 }  // namespace
 
 std::string level_name(const ValidationPoint& p) {
-    if (p.bpp > 0) return "rate point " + plain(p.level);
+    if (p.bpp_hyper > 0) return "rate point " + plain(p.level);
     if (p.psnr_noisy > 0) return p.level == kMixtureLevel ? "mixture" : "sigma " + plain(p.level);
     return p.level == 0 ? "" : "level " + plain(p.level);
 }
@@ -152,6 +156,7 @@ void TrainingLog::add(const TrainProgress& p) {
         if (point.bpp > 0) put("validation_bpp" + column_suffix(point), point.bpp);
         put("validation_psnr" + column_suffix(point), point.psnr);
     }
+    for (const Figure& figure : p.figures) put(underlined(figure.name), figure.value);
     rows_.push_back(row);
     if (!csv_.empty()) changed ? write_all() : append(row);
 
@@ -219,13 +224,14 @@ void TrainingLog::write_page(const std::string& state, int refresh) const {
     add_chart("Loss of the held-out crops", "", false, {{"loss", "validation_loss"}});
     add_chart("PSNR of the held-out crops, dB", "dB", false, psnr);
     add_chart("Bits a pixel of the held-out crops", "bpp", true, bpp);
+    for (const Figure& figure : validated_.figures) add_chart("Of the code: " + figure.name, "", false, {{figure.name, underlined(figure.name)}});
     add_chart("PSNR in training, dB", "dB", false, {{"PSNR", "psnr"}});
     add_chart("Bits a pixel in training", "bpp", false, {{"bpp", "bpp"}});
     add_chart("Learning rate", "", true, {{"rate", "learning_rate"}});
     add_chart("Norm of the gradient", "", true, {{"norm", "gradient_norm"}});
 
     Json rows = Json::array();
-    const bool is_codec = !validated_.validation.empty() && validated_.validation.front().bpp > 0;
+    const bool is_codec = !validated_.validation.empty() && validated_.validation.front().bpp_hyper > 0;
     const bool is_denoiser = !validated_.validation.empty() && validated_.validation.front().psnr_noisy > 0;
     for (const ValidationPoint& p : validated_.validation) {
         Json row = Json::array({level_name(p)});
