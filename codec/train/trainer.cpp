@@ -191,6 +191,7 @@ public:
     Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
         : description_(d),
           options_(o),
+          start_(start),
           report_(report),
           dataset_(o.data, dataset_options(d, o)),
           task_(make_training_task(description_, options_, dataset_)) {
@@ -239,6 +240,7 @@ public:
         assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
         result.validation_loss = task_->validation_loss(result.validation);
+        if (start_ != nullptr) result.start_validation = validation_->measure(*start_);
         result.figures = task_->figures(result.parameters);
         result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
@@ -384,6 +386,7 @@ private:
 
     const Description& description_;
     const TrainOptions options_;
+    const Parameters* start_;
     const std::function<bool(const TrainProgress&)>& report_;
     const Dataset dataset_;
     const std::unique_ptr<TrainingTask> task_;

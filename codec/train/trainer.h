@@ -61,6 +61,7 @@ struct TrainResult {
     Parameters parameters;  // the averaged weights; with early stopping the best of them
     std::vector<ValidationPoint> validation;
     std::vector<Figure> figures;
+    std::vector<ValidationPoint> start_validation;  // of the weights that the training started from, if they were given
     double validation_loss = 0;
     double seconds = 0;
     int64_t steps = 0, best_step = 0;  // with early stopping, parameters are those of best_step

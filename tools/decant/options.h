@@ -54,7 +54,7 @@ struct Settings {
     std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
     std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
-    std::string log;
+    std::string log, search, results;
 
     MetadataKinds metadata;  // that are carried over
     std::string csv, html;  // reports of eval; compare has html, too
