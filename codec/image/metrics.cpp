@@ -13,8 +13,6 @@
 #include "codec/error.h"
 
 namespace decant {
-namespace {
-
 void check_same_shape(const Image& reference, const Image& distorted) {
     check_image(reference);
     check_image(distorted);
@@ -25,6 +23,8 @@ void check_same_shape(const Image& reference, const Image& distorted) {
         throw Error(ErrorCode::invalid_argument,
                     "the pictures differ in depth: " + shapes + "; bring them to one depth first, which is never done silently");
 }
+
+namespace {
 
 // One channel, samples 0..255.
 struct Plane {

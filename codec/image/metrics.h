@@ -10,6 +10,9 @@ namespace decant {
 // All take pictures of 8 or 16 bits a sample. They throw Error(invalid_argument), with both shapes, unless width, height, channels
 // and depth are the same.
 
+// That check by itself.
+void check_same_shape(const Image& reference, const Image& distorted);
+
 // The mean of the squared differences over all samples; 0 for equal pictures, at most 255^2, of 16-bit pictures
 // 65535^2.
 double mse(const Image& reference, const Image& distorted);

@@ -140,12 +140,12 @@ constexpr ModuleText heic_text = {"decant_heic.so", "HEIC needs", "libheif with 
 
 const std::vector<PeerInfo>& peers() {
     static const std::vector<PeerInfo> all = {
-        {"jpeg", "JPEG", "quality", {10, 25, 50, 75, 88, 95}},
-        {"jp2", "JPEG 2000", "size, thousandths", {5, 12, 25, 50, 90, 150}},
-        {"webp", "WebP", "quality", {5, 30, 60, 80, 90, 97}},
-        {"avif", "AVIF", "cq-level", {60, 50, 40, 30, 20, 12}},
-        {"heic", "HEIC", "quality", {10, 20, 30, 40, 50, 60}},
-        {"jxl", "JPEG XL", "distance", {15, 8, 4, 2, 1, 0.5}},
+        {"jpeg", "JPEG", "quality", "image/jpeg", {5, 15, 35, 60, 80, 93}},
+        {"jp2", "JPEG 2000", "size, thousandths", "", {5, 12, 25, 50, 90, 150}},
+        {"webp", "WebP", "quality", "image/webp", {1, 20, 50, 75, 88, 96}},
+        {"avif", "AVIF", "cq-level", "image/avif", {60, 50, 40, 30, 20, 12}},
+        {"heic", "HEIC", "quality", "", {10, 20, 30, 40, 50, 60}},
+        {"jxl", "JPEG XL", "distance", "", {15, 8, 4, 2, 1, 0.5}},
     };
     return all;
 }

@@ -33,6 +33,7 @@ struct PeerInfo {
     const char* id;  // "webp"
     const char* name;
     const char* parameter;
+    const char* media_type;      // by which browsers show its files; "" where they do not
     std::vector<double> points;  // values of the parameter from few bits to many, which cover what photographs are stored with
 };
 const std::vector<PeerInfo>& peers();

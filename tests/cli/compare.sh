@@ -20,6 +20,11 @@ assert (row["reference"], row["distorted"]) == ("one/a.png", "two/a.ppm") and 15
 assert 15 < row["psnr-y"] < 60 and 0.3 < row["ssim"] < 1 and 0 < row["max-error"] < 256
 PYTHON
 
+
+# A perceptual measure, where its library is.
+expect_exit 0,1 "$DECANT" compare --butteraugli --json one/a.png two/a.ppm
+if [[ -s $OUT ]]; then expect_within 0.1 "$(field butteraugli)" 50; else expect_matches "$ERR" '^decant: Butteraugli needs .*install'; fi
+
 expect_exit 0 "$DECANT" compare -r one two
 expect_matches "$OUT" '^one/a\.png +two/a\.ppm '
 expect_matches "$OUT" '^one/deep/b\.png +two/deep/b\.ppm '

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "codec/image/metrics.h"
+#include "codec/measure/butteraugli.h"
 #include "tools/decant/console.h"
 #include "tools/decant/inputs.h"
 #include "tools/decant/json.h"
@@ -47,7 +48,12 @@ constexpr Measure kTable[] = {{"PSNR dB", 3, "psnr"},
                               {"luma dB", 3, "psnr-y"},
                               {"SSIM", 5, "ssim"},
                               {"MS-SSIM", 5, "ms-ssim"},
-                              {"max err", 0, "max-error"}};
+                              {"max err", 0, "max-error"},
+                              {"Butteraugli", 3, "butteraugli"}};  // with --butteraugli only
+
+std::vector<Measure> measures(const Settings& settings) {
+    return {std::begin(kTable), settings.butteraugli ? std::end(kTable) : std::prev(std::end(kTable))};
+}
 
 std::vector<std::string> row(const std::string& reference, const std::string& distorted, const Values& values) {
     std::vector<std::string> cells{reference, distorted};
@@ -56,9 +62,9 @@ std::vector<std::string> row(const std::string& reference, const std::string& di
 }
 
 std::string page(const Settings& settings, const Measurements& measurements, const PictureViews& views) {
-    Json measures = Json::array();
-    for (const Measure& measure : kTable)
-        measures.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
+    Json shown = Json::array();
+    for (const Measure& measure : measures(settings))
+        shown.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
     const Json codec{{"name", settings.inputs[1]},
                      {"description", ""},
                      {"parameter", ""},
@@ -69,7 +75,7 @@ std::string page(const Settings& settings, const Measurements& measurements, con
                       {"description", settings.inputs[1] + " compared with " + settings.inputs[0] + "; " +
                                           count_of(measurements.pictures(), "picture")},
                       {"codecs", Json::array({codec})},
-                      {"measures", std::move(measures)},
+                      {"measures", std::move(shown)},
                       {"views", views.json()},
                       {"views_note", views.note()}});
 }
@@ -83,10 +89,12 @@ ExitCode compare(const Settings& settings) {
         return ExitCode::no_input;
     }
     std::vector<std::string> head{"reference", "distorted"};
-    for (const Measure& measure : kTable) head.emplace_back(measure.heading);
+    for (const Measure& measure : measures(settings)) head.emplace_back(measure.heading);
     Table table(head);
     table.align_left(1);
-    Measurements measurements("", {kNone}, {std::begin(kTable), std::end(kTable)});
+    Measurements measurements("", {kNone}, measures(settings));
+    std::optional<Butteraugli> butteraugli;
+    if (settings.butteraugli) butteraugli.emplace();
     const auto html = open_report(settings.html, settings);
     std::optional<PictureViews> views;
     if (!settings.html.empty()) views.emplace(all.size(), 1);
@@ -95,11 +103,12 @@ ExitCode compare(const Settings& settings) {
         const std::string& path = pair.reference.path;
         attempt(path, status, [&] {
             if (pair.reference.problem) throw *pair.reference.problem;
-            const Image reference = read_picture(path, settings.max_pixels).image;
-            const Image distorted = read_picture(pair.partner, settings.max_pixels).image;
+            const Image reference = read_opaque_picture(path, settings.max_pixels).image;
+            const Image distorted = read_opaque_picture(pair.partner, settings.max_pixels).image;
             const Distortion d = in_file(pair.partner, [&] { return measure_distortion(reference, distorted); });
-            const Values values{d.psnr, d.psnr_luma, d.ssim, d.ms_ssim, static_cast<double>(d.max_error)};
-            if (views) views->add(path, reference, {{pair.partner + ", " + fixed(d.psnr, 2) + " dB", &distorted}});
+            Values values{d.psnr, d.psnr_luma, d.ssim, d.ms_ssim, static_cast<double>(d.max_error)};
+            if (butteraugli) values.push_back(in_file(pair.partner, [&] { return butteraugli->distance(reference, distorted); }));
+            if (views) views->add(path, reference, {{pair.partner + ", " + fixed(d.psnr, 2) + " dB", &distorted, "", {}}});
             if (settings.json) {
                 Json line{{"reference", path}, {"distorted", pair.partner}};
                 for (size_t i = 0; i < values.size(); ++i) line[kTable[i].key] = json_number(values[i]);

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 #include "codec/image/metrics.h"
 #include "codec/io/file.h"
 #include "codec/measure/bd_rate.h"
+#include "codec/measure/butteraugli.h"
 #include "codec/measure/image_codec.h"
 #include "tools/decant/curve.h"
 #include "tools/decant/eval.h"
@@ -31,6 +33,8 @@
 namespace decant::cli {
 namespace {
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
 enum {
     kBpp,
     kRawRatio,
@@ -44,6 +48,7 @@ enum {
     kDecodeSpeed,
     kEncodeTime,
     kDecodeTime,
+    kButteraugli,  // with --butteraugli only
     kMeasures
 };
 constexpr Measure kTable[] = {{"bpp", 3, "bpp"},
@@ -57,8 +62,13 @@ constexpr Measure kTable[] = {{"bpp", 3, "bpp"},
                               {"enc MP/s", 2, "encoding_speed"},
                               {"dec MP/s", 2, "decoding_speed"},
                               {"enc s", 3, "encoding_time"},
-                              {"dec s", 3, "decoding_time"}};
+                              {"dec s", 3, "decoding_time"},
+                              {"Butteraugli", 3, "butteraugli"}};
 static_assert(std::size(kTable) == kMeasures);
+
+std::vector<Measure> measures(const Settings& settings) {
+    return {kTable, kTable + (settings.butteraugli ? kMeasures : kButteraugli)};
+}
 
 // Decant as one codec among others.
 class DecantCodec : public ImageCodec {
@@ -92,55 +102,77 @@ struct Contender {
     std::unique_ptr<ImageCodec> codec;
     std::vector<double> points;  // values of its parameter
     Measurements measurements;
+    const char* media_type;  // of its files in a browser, ""
     std::string warm_shape;  // of the last picture
 };
 
 // What a report shows of a picture.
 struct Exhibit {
-    double bpp = 0;
-    std::string label;
+    std::string name;
+    double bpp = 0, psnr = 0;
     Image image;
+    std::vector<uint8_t> file;
 };
+
+// The parameter for a rate, straight in log(bpp) between points that go from few bits to many; outside of them the nearest one.
+double parameter_at(const std::vector<double>& parameters, const std::vector<double>& rates, double rate) {
+    for (size_t i = 0; i + 1 < rates.size(); ++i) {
+        if (rate >= rates[i + 1]) continue;
+        const double share = std::clamp(std::log(rate / rates[i]) / std::log(rates[i + 1] / rates[i]), 0.0, 1.0);
+        return parameters[i] + share * (parameters[i + 1] - parameters[i]);
+    }
+    return parameters.back();
+}
+
+// One of the 24 pictures that most curves are published for, by name ("kodim01" or "01") and size.
+bool is_of_kodak(const Input& input, const Image& image) {
+    std::string number = std::filesystem::path(input.path).stem().string();
+    if (number.starts_with("kodim")) number.erase(0, 5);
+    return number.size() == 2 && number >= "01" && number <= "24" && std::isdigit(static_cast<unsigned char>(number[1])) &&
+           std::minmax(image.width, image.height) == std::minmax(512u, 768u);
+}
 
 class CodecEvaluation {
 public:
     CodecEvaluation(const Settings& settings, const std::vector<const PeerInfo*>& peers, size_t pictures) : settings_(settings) {
-        add(std::make_unique<DecantCodec>(settings), settings.qualities);
-        for (const PeerInfo* peer : peers) add(make_peer(*peer, settings.threads), peer->points);
+        if (settings.butteraugli) butteraugli_.emplace(settings.threads);
+        add(std::make_unique<DecantCodec>(settings), settings.qualities, "");
+        for (const PeerInfo* peer : peers) add(make_peer(*peer, settings.threads), peer->points, peer->media_type);
         if (!settings.html.empty()) views_.emplace(pictures, peers.size() + 1);
     }
 
     void measure(const Input& input) {
-        const PictureFile picture = read_picture(input.path, settings_.max_pixels);
+        const PictureFile picture = read_opaque_picture(input.path, settings_.max_pixels);
         std::vector<std::vector<Values>> of_contenders;
         std::vector<Exhibit> exhibits;
         for (Contender& contender : contenders_) {
+            const bool is_decant = &contender == &contenders_.front();
+            // Of several qualities a low one, at which differences are seen.
+            const size_t shown_point = contender.points.size() / 3;
             std::vector<Values> all;
-            Exhibit exhibit;
             for (size_t point = 0; point < contender.points.size(); ++point) {
                 stop_if_interrupted();
                 Image decoded;
                 all.push_back(in_file(input.path, [&] { return measure(contender, picture, point, decoded); }));
-                const bool is_first = &contender == &contenders_.front();
-                if (is_first)
-                    keep_picture(input, contender.points.size() > 1 ? "_q" + plain(contender.points[point]) : "", decoded, settings_);
-                if (!views_) continue;
-                // Decant in the middle of its qualities, the others where they come nearest to its rate.
-                const double bpp = all.back()[kBpp];
-                const bool is_chosen = is_first ? point == contender.points.size() / 2
-                                                : exhibit.bpp == 0 || distance(bpp, exhibits[0].bpp) < distance(exhibit.bpp, exhibits[0].bpp);
-                if (!is_chosen) continue;
-                exhibit = {bpp, contender.codec->name() + ", " + fixed(bpp, 3) + " bpp, " + fixed(all.back()[kPsnr], 2) + " dB",
-                           std::move(decoded)};
+                if (!is_decant) continue;
+                keep_picture(input, contender.points.size() > 1 ? "_q" + plain(contender.points[point]) : "", decoded, settings_);
+                if (views_ && point == shown_point)
+                    exhibits.push_back({contender.codec->name(), all.back()[kBpp], all.back()[kPsnr], std::move(decoded), {}});
             }
+            if (views_ && !is_decant)
+                exhibits.push_back(in_file(input.path, [&] { return exhibit_at(contender, all, exhibits.front().bpp, picture.image); }));
             of_contenders.push_back(std::move(all));
-            exhibits.push_back(std::move(exhibit));
         }
         if (views_) {
             std::vector<ShownPicture> others;
-            for (const Exhibit& exhibit : exhibits) others.push_back({exhibit.label, &exhibit.image});
+            for (size_t i = 0; i < exhibits.size(); ++i) {
+                const Exhibit& e = exhibits[i];
+                others.push_back({e.name + ", " + fixed(e.bpp, 3) + " bpp, " + fixed(e.psnr, 2) + " dB", &e.image,
+                                  contenders_[i].media_type, e.file});
+            }
             views_->add(input.relative, picture.image, others);
         }
+        is_kodak_ = is_kodak_ && is_of_kodak(input, picture.image);
         // Only now, so that all means are over the same pictures.
         for (size_t i = 0; i < contenders_.size(); ++i)
             contenders_[i].measurements.add(input.path, std::move(of_contenders[i]));
@@ -149,13 +181,23 @@ public:
     const std::vector<Contender>& contenders() const { return contenders_; }
     const std::optional<PictureViews>& views() const { return views_; }
     size_t pictures() const { return contenders_.front().measurements.pictures(); }
+    bool is_kodak() const { return is_kodak_ && pictures() == 24; }
 
 private:
-    static double distance(double bpp, double other) { return std::abs(std::log(bpp / other)); }
+    // What a codec makes of the picture about as large as decant's file is.
+    static Exhibit exhibit_at(Contender& contender, const std::vector<Values>& at_points, double bpp, const Image& image) {
+        std::vector<double> rates;
+        for (const Values& values : at_points) rates.push_back(values[kBpp]);
+        ImageCodec& codec = *contender.codec;
+        std::vector<uint8_t> bytes = codec.encode(image, parameter_at(contender.points, rates, bpp));
+        Image decoded = codec.decode(bytes, image.channels);
+        const double quality = psnr(image, decoded);
+        return {codec.name(), bits_per_pixel(bytes.size(), image), quality, std::move(decoded), std::move(bytes)};
+    }
 
-    void add(std::unique_ptr<ImageCodec> codec, const std::vector<double>& points) {
+    void add(std::unique_ptr<ImageCodec> codec, const std::vector<double>& points, const char* media_type) {
         const std::string parameter = codec->parameter();
-        contenders_.push_back({std::move(codec), points, Measurements(parameter, points, {std::begin(kTable), std::end(kTable)}), ""});
+        contenders_.push_back({std::move(codec), points, Measurements(parameter, points, measures(settings_)), media_type, ""});
     }
 
     // The median of runs; after a second there are no more.
@@ -181,7 +223,7 @@ private:
             codec.decode(codec.encode(image, parameter), image.channels);
             contender.warm_shape = describe_shape(image);
         }
-        Values m(kMeasures);
+        Values m(settings_.butteraugli ? kMeasures : kButteraugli);
         m[kEncodeTime] = median_seconds([&] { bytes = codec.encode(image, parameter); });
         m[kDecodeTime] = median_seconds([&] { decoded = codec.decode(bytes, image.channels); });
         const double size = static_cast<double>(bytes.size()), megapixels = static_cast<double>(image.pixel_count()) / 1e6;
@@ -196,11 +238,14 @@ private:
         m[kMaxError] = distortion.max_error;
         m[kEncodeSpeed] = megapixels / m[kEncodeTime];
         m[kDecodeSpeed] = megapixels / m[kDecodeTime];
+        if (butteraugli_) m[kButteraugli] = butteraugli_->distance(image, decoded);
         return m;
     }
 
     const Settings& settings_;
     std::vector<Contender> contenders_;  // decant first
+    std::optional<Butteraugli> butteraugli_;
+    bool is_kodak_ = true;  // all pictures so far
     std::optional<PictureViews> views_;
 };
 
@@ -208,12 +253,26 @@ private:
 struct Comparison {
     std::string name;
     BjontegaardDelta rate, cubic_rate, psnr;
-    double ms_ssim_percent = std::numeric_limits<double>::quiet_NaN();  // of published curves there is none
+    double ms_ssim_percent = kNone;  // of published curves there is none
+    std::vector<double> picture_percents;  // BD-rates of the pictures, NaN where there is none; of published curves empty
 };
 
+// NaN for curves that do not meet, as of tiny pictures.
+double bd_rate_or_none(const std::vector<CurvePoint>& anchor, const std::vector<CurvePoint>& curve) {
+    try {
+        return bd_rate(anchor, curve).value;
+    } catch (const Error&) {
+        return kNone;
+    }
+}
+
 Comparison compare_curves(const NamedCurve& anchor, const std::vector<CurvePoint>& curve) {
-    return {anchor.name, bd_rate(anchor.points, curve), bd_rate(anchor.points, curve, CurveFit::cubic),
-            bd_quality(anchor.points, curve)};
+    Comparison comparison;
+    comparison.name = anchor.name;
+    comparison.rate = bd_rate(anchor.points, curve);
+    comparison.cubic_rate = bd_rate(anchor.points, curve, CurveFit::cubic);
+    comparison.psnr = bd_quality(anchor.points, curve);
+    return comparison;
 }
 
 // Points without a loss belong to no curve.
@@ -246,13 +305,16 @@ Json report_of(const Contender& contender) {
 
 Json bd_report(const std::vector<Comparison>& comparisons) {
     Json list = Json::array();
-    for (const Comparison& c : comparisons)
+    for (const Comparison& c : comparisons) {
         list.push_back({{"against", c.name},
                         {"percent", c.rate.value},
                         {"cubic_percent", c.cubic_rate.value},
                         {"psnr_range", {c.rate.low, c.rate.high}},
                         {"bd_psnr", c.psnr.value},
-                        {"ms_ssim_percent", json_number(c.ms_ssim_percent)}});
+                        {"ms_ssim_percent", json_number(c.ms_ssim_percent)},
+                        {"picture_percents", Json::array()}});
+        for (const double percent : c.picture_percents) list.back()["picture_percents"].push_back(json_number(percent));
+    }
     return list;
 }
 
@@ -280,18 +342,16 @@ std::string text_report(const CodecEvaluation& evaluation, const std::vector<Com
         text += "BD-rate against " + c.name + ": " + signed_percent(c.rate.value) + " (PSNR " + fixed(c.rate.low, 1) + " to " +
                 fixed(c.rate.high, 1) + " dB)";
         if (!std::isnan(c.ms_ssim_percent)) text += ", by MS-SSIM " + signed_percent(c.ms_ssim_percent);
+        std::vector<double> of_pictures = c.picture_percents;
+        std::erase_if(of_pictures, [](double percent) { return std::isnan(percent); });
+        if (of_pictures.size() > 1)
+            text += "; of single pictures " + signed_percent(std::ranges::min(of_pictures)) + " to " +
+                    signed_percent(std::ranges::max(of_pictures)) + ", mean " +
+                    signed_percent(std::accumulate(of_pictures.begin(), of_pictures.end(), 0.0) /
+                                   static_cast<double>(of_pictures.size()));
         text += "\n";
     }
     return text;
-}
-
-// The 24 pictures that most curves are published for, by their names.
-bool is_kodak(const std::vector<Input>& inputs) {
-    return std::all_of(inputs.begin(), inputs.end(), [](const Input& input) {
-        const std::string stem = std::filesystem::path(input.path).stem().string();
-        return stem.size() == 7 && stem.starts_with("kodim") && std::isdigit(static_cast<unsigned char>(stem[5])) &&
-               std::isdigit(static_cast<unsigned char>(stem[6]));
-    });
 }
 
 NamedCurve read_curve(const std::string& path) {
@@ -322,7 +382,8 @@ std::vector<NamedCurve> published_kodak_curves() {
     return curves;
 }
 
-std::string page(const CodecEvaluation& evaluation, const std::vector<Comparison>& comparisons, std::vector<NamedCurve> published) {
+std::string page(const CodecEvaluation& evaluation, const std::vector<Comparison>& comparisons,
+                 const std::vector<NamedCurve>& published, const std::vector<Measure>& shown) {
     Json codecs = Json::array(), curves = Json::array(), measures = Json::array();
     for (const Contender& contender : evaluation.contenders()) {
         Json codec = report_of(contender);
@@ -335,7 +396,7 @@ std::string page(const CodecEvaluation& evaluation, const std::vector<Comparison
         for (const CurvePoint& point : curve.points) points.push_back({point.bpp, point.quality});
         curves.push_back({{"name", curve.name}, {"points", std::move(points)}});
     }
-    for (const Measure& measure : kTable)
+    for (const Measure& measure : shown)
         measures.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
     return html_page(kReportPage, {{"name", "decant eval: rate, quality and speed"},
                       {"description", evaluation.contenders().front().codec->description() + "; " +
@@ -370,13 +431,13 @@ ExitCode eval_codec(const std::vector<Input>& inputs, const Settings& settings) 
     std::vector<Comparison> comparisons;
     for (size_t i = 1; i < contenders.size(); ++i)
         attempt(contenders[i].codec->name(), status, [&] {
-            const std::vector<Values> anchor = contenders[i].measurements.means();
+            const Measurements& others = contenders[i].measurements;
+            const std::vector<Values> anchor = others.means();
             Comparison comparison = compare_curves({contenders[i].codec->name(), psnr_curve(anchor)}, psnr_curve(means));
-            // Tiny pictures have none, or curves that do not meet.
-            try {
-                comparison.ms_ssim_percent = bd_rate(ms_ssim_curve(anchor), ms_ssim_curve(means)).value;
-            } catch (const Error&) {
-            }
+            comparison.ms_ssim_percent = bd_rate_or_none(ms_ssim_curve(anchor), ms_ssim_curve(means));
+            for (size_t picture = 0; picture < others.pictures(); ++picture)
+                comparison.picture_percents.push_back(bd_rate_or_none(
+                    psnr_curve(others.at_points(picture)), psnr_curve(contenders[0].measurements.at_points(picture))));
             comparisons.push_back(std::move(comparison));
         });
     for (const NamedCurve& file : files)
@@ -392,8 +453,8 @@ ExitCode eval_codec(const std::vector<Input>& inputs, const Settings& settings) 
     if (html)
         attempt(settings.html, status, [&] {
             std::vector<NamedCurve> published = std::move(files);
-            if (is_kodak(inputs) && published.empty()) published = published_kodak_curves();
-            finish_report(*html, page(evaluation, comparisons, std::move(published)));
+            if (evaluation.is_kodak() && published.empty()) published = published_kodak_curves();
+            finish_report(*html, page(evaluation, comparisons, published, measures(settings)));
         });
     return status.code();
 }

@@ -26,6 +26,7 @@ public:
     void add(const std::string& picture, std::vector<Values> at_points);
 
     size_t pictures() const { return pictures_.size(); }
+    const std::vector<Values>& at_points(size_t picture) const { return pictures_[picture].at_points; }
 
     // One a point. What a picture does not have (MS-SSIM of a tiny one, PSNR of a perfect one) is left out of the mean; where
     // all that have it are perfect it is infinite, NaN where no picture has it.

@@ -40,6 +40,6 @@ Json data_of_page(const std::string& text) {
     return data.is_discarded() ? Json() : data;
 }
 
-std::string data_uri(const char* type, std::span<const uint8_t> bytes) { return std::string("data:") + type + ";base64," + base64(bytes); }
+std::string data_uri(const std::string& media_type, std::span<const uint8_t> bytes) { return "data:" + media_type + ";base64," + base64(bytes); }
 
 }  // namespace decant::cli

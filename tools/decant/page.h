@@ -18,6 +18,6 @@ std::string html_page(const char* page, const Json& data, int refresh = 0);
 // The data of a page that html_page wrote; null of another text.
 Json data_of_page(const std::string& text);
 
-std::string data_uri(const char* type, std::span<const uint8_t> bytes);  // type: "image/png"
+std::string data_uri(const std::string& media_type, std::span<const uint8_t> bytes);  // "image/png"
 
 }  // namespace decant::cli

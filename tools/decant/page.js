@@ -17,7 +17,7 @@ function text(value, digits) {
   value = number(value);
   return Number.isNaN(value) ? "–" : value === Infinity ? "∞" : value.toFixed(digits);
 }
-function section(title, ...children) { main.append(el("section", {}, el("h2", {}, title), ...children)); }
+function section(title, ...children) { main.append(el("section", {id: "section-" + title.toLowerCase().replace(/[^a-z]+/g, "-")}, el("h2", {}, title), ...children)); }
 const colour = i => `var(--c${i % 8})`;
 const MARKS = [r => `M${-r} 0A${r} ${r} 0 1 0 ${r} 0A${r} ${r} 0 1 0 ${-r} 0Z`, r => `M${-r} ${-r}H${r}V${r}H${-r}Z`,
   r => `M0 ${-r}L${r} ${r}H${-r}Z`, r => `M0 ${-r - 1}L${r + 1} 0L0 ${r + 1}L${-r - 1} 0Z`, r => `M0 ${r}L${r} ${-r}H${-r}Z`,
@@ -32,13 +32,16 @@ function steps(low, high, count) {
   return result;
 }
 
-function table(columns, rows, sortable) {
+function table(columns, rows, id) {  // with an id its columns sort
   const body = el("tbody");
-  const show = () => body.replaceChildren(...rows.map(row => el("tr", {}, ...columns.map((column, i) =>
-    el("td", {class: column.words ? "words" : null}, column.words ? String(row[i]) : text(row[i], column.digits))))));
+  const cell = (row, column, i) => column.words ? String(row[i]) : text(row[i], column.digits);
+  const show = () => body.replaceChildren(...rows.filter(matches).map(row => el("tr", {}, ...columns.map((column, i) =>
+    el("td", {class: column.words ? "words" : null}, cell(row, column, i))))));
+  const filter = el("input", {type: "search", placeholder: "filter", "aria-label": "Show rows with all of these words", oninput: () => show()});
+  const matches = row => filter.value.toLowerCase().split(" ").every(word => columns.some((column, i) => column.words && cell(row, column, i).toLowerCase().includes(word)));
   const heads = columns.map((column, i) => {
     const head = el("th", {scope: "col", class: column.words ? "words" : null});
-    head.append(sortable ? el("button", {onclick: () => {
+    head.append(id ? el("button", {onclick: () => {
       const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       const key = row => column.words ? row[i] : Number.isNaN(number(row[i])) ? -Infinity : number(row[i]);
       rows.sort((a, b) => sign * (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
@@ -49,5 +52,6 @@ function table(columns, rows, sortable) {
     return head;
   });
   show();
-  return el("div", {class: "scroll", tabindex: 0}, el("table", {id: sortable ? "pictures" : null}, el("thead", {}, el("tr", {}, ...heads)), body));
+  const scroll = el("div", {class: "scroll", tabindex: 0}, el("table", {id: id || null}, el("thead", {}, el("tr", {}, ...heads)), body));
+  return id && rows.length > 20 ? el("div", {}, el("div", {class: "bar"}, filter), scroll) : scroll;
 }

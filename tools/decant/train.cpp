@@ -21,20 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Better now than after days of training.
-void check_output(const Settings& settings, bool overwrites) {
-    const fs::path path = settings.trained_model;
-    const std::string name = path.string();
-    std::error_code error;
-    if (path.extension() != ".safetensors")
-        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
-    if (fs::exists(path, error) && !overwrites)
-        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    if (!fs::is_directory(folder, error))
-        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
-}
-
 ExitCode export_checkpoint(const Settings& settings) {
     const Checkpoint checkpoint = read_checkpoint(settings.train.checkpoint);
     std::vector<std::pair<std::string, std::string>> metadata = checkpoint.metadata;
@@ -62,7 +48,7 @@ std::string gain_text(const std::string& name, const TrainResult& result) {
 ExitCode train(const Settings& settings) {
     const std::string results = results_file(settings);
     std::error_code error;
-    check_output(settings, settings.force || (!settings.search.empty() && fs::exists(results, error)));
+    check_model_output(settings.trained_model, settings.force || (!settings.search.empty() && fs::exists(results, error)));
     if (settings.export_checkpoint) return export_checkpoint(settings);
     std::shared_ptr<const Model> start;
     if (!settings.start_model.empty()) start = Model::load(find_model(settings.start_model));

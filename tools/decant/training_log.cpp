@@ -46,7 +46,7 @@ std::string picture_uri(const Example::Picture& picture, int side) {
     const auto extent = static_cast<uint32_t>(side);
     Image image(extent, extent, picture.channels);
     std::copy(picture.samples.begin(), picture.samples.end(), image.samples().begin());
-    return data_uri("image/png", write_png(image, 6));
+    return data_uri("image/png", write_png(image, nullptr, 6));
 }
 
 Json example_json(const Example& example, size_t number) {

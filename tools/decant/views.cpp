@@ -14,13 +14,14 @@ namespace decant::cli {
 namespace {
 
 constexpr size_t kMostPictures = 48;
-// Before base64, which makes four bytes of three. The crops come on top, up to 0.03 MB each.
-constexpr uint64_t kBytes = 6'000'000, kBytesAtMost = 600'000, kBytesForOthers = 150'000;
-constexpr uint32_t kRegion = 96;
+// Before base64, which makes four bytes of three. The crops come on top, about 0.015 MB each.
+constexpr uint64_t kBytes = 7'000'000, kBytesAtMost = 600'000, kBytesForOthers = 30'000;
+constexpr uint64_t kShareOfMap = 6;  // of the bytes of a picture
+constexpr uint32_t kRegion = 80;
 
 std::vector<uint8_t> webp(const Image& image, int quality) { return opencv_module().encode(image, ".webp", quality); }
 
-std::string uri(std::span<const uint8_t> bytes) { return data_uri("image/webp", bytes); }
+std::string uri(std::span<const uint8_t> bytes, const std::string& media_type = "image/webp") { return data_uri(media_type, bytes); }
 
 // Both sides halved, by `join` of the four samples (fewer at odd edges are repeated).
 template <class Join>
@@ -116,12 +117,25 @@ std::string crop_uri(const Image& image, const Region& region) {
 PictureViews::PictureViews(size_t pictures, size_t others)
     : pictures_(std::clamp<size_t>(pictures, 1, kMostPictures)),
       shown_others_(std::clamp<size_t>(kBytes / pictures_ / kBytesForOthers, 2, others + 1) - 1),
-      bytes_each_(std::min(kBytes / pictures_ / (shown_others_ + 1), kBytesAtMost)),
+      bytes_a_picture_(kBytes / pictures_),
       is_short_of_codecs_(shown_others_ < others) {}
 
 void PictureViews::add(const std::string& name, const Image& original, const std::vector<ShownPicture>& others) {
     if (others.empty()) throw Error(ErrorCode::internal, name + ": has nothing to be shown beside it");
     if (views_.size() == pictures_) return;
+    const size_t shown = std::min(others.size(), shown_others_);
+    // Files that browsers know show what was measured, and are small; what they leave goes to the others.
+    const auto as_file = [&](size_t i) {
+        return *others[i].media_type != 0 && others[i].file.size() <= bytes_a_picture_ / (shown + 1);
+    };
+    uint64_t bytes = bytes_a_picture_, made = 1;
+    for (size_t i = 0; i < shown; ++i)
+        if (as_file(i))
+            bytes -= others[i].file.size();
+        else
+            ++made;
+    bytes = std::min(bytes / made, kBytesAtMost);
+
     const Image before = with_depth(original, 8);
     Region region;
     Json list = Json::array();
@@ -129,9 +143,10 @@ void PictureViews::add(const std::string& name, const Image& original, const std
         const Image after = with_depth(*others[i].image, 8);
         if (i == 0) region = worst_region(before, after);
         Json other{{"label", others[i].label}, {"src", nullptr}, {"difference", nullptr}, {"crop", crop_uri(after, region)}};
-        if (i < shown_others_) {
-            other["src"] = uri_within(after, bytes_each_);
-            other["difference"] = uri_within(difference_map(before, after), bytes_each_ / 4);
+        if (i < shown) {
+            const uint64_t map_bytes = bytes / kShareOfMap;
+            other["src"] = as_file(i) ? uri(others[i].file, others[i].media_type) : uri_within(after, bytes - map_bytes);
+            other["difference"] = uri_within(difference_map(before, after), map_bytes);
         }
         list.push_back(std::move(other));
     }
@@ -139,14 +154,15 @@ void PictureViews::add(const std::string& name, const Image& original, const std
                       {"width", original.width},
                       {"height", original.height},
                       {"region", {region.x, region.y, region.side}},
-                      {"src", uri_within(before, bytes_each_)},
+                      {"src", uri_within(before, bytes)},
                       {"crop", crop_uri(before, region)},
                       {"others", std::move(list)}});
 }
 
 std::string PictureViews::note() const {
-    std::string note = "The large pictures are compressed for this page (lossy WebP), the regions below them and the difference maps are of "
-                       "the pictures as they were measured; the regions are exact.";
+    std::string note = "In the large view JPEG, WebP and AVIF are the files that were measured, as far as they are small; the others are "
+                       "compressed for this page (WebP). The regions and the difference maps are of the pictures as they were measured; the "
+                       "regions are exact.";
     if (is_short_of_codecs_) note += " Of the other codecs only the regions are shown, for the size of the page.";
     if (views_.size() == kMostPictures) note += " Only the first " + std::to_string(kMostPictures) + " pictures are shown.";
     return note;
