@@ -122,7 +122,7 @@ DatasetOptions dataset_options(const Description& description, const TrainOption
 class Validation {
 public:
     Validation(const Description& d, const TrainingTask& task, const Parameters& parameters, const Dataset& dataset, int threads)
-        : levels_(task.validation_levels()), parameters_(parameters) {
+        : levels_(task.validation_levels()), example_levels_(task.example_levels()), parameters_(parameters) {
         const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
         weights_ = std::make_unique<CodecWeights>(d, parameters_);
         crops_.resize(count);
@@ -133,18 +133,25 @@ public:
         for (int t = 0; t < threads; t++) steps_.push_back(task.make_validation(*weights_, kValidationSide));
     }
 
-    std::vector<ValidationPoint> measure(const Parameters& parameters) {
+    // examples: of the first so many crops, at each of the task's example levels; null or 0: none.
+    std::vector<ValidationPoint> measure(const Parameters& parameters, size_t example_crops = 0, std::vector<Example>* examples = nullptr) {
         parameters_ = parameters;
         weights_->update(parameters_);
         const size_t jobs = levels_.size() * crops_.size();
         std::vector<ValidationPoint> results(jobs);
+        std::vector<std::vector<Example::Picture>> pictures(jobs);
+        const auto is_example = [&](size_t j) { return j % crops_.size() < example_crops && std::ranges::find(example_levels_, levels_[j / crops_.size()]) != example_levels_.end(); };
         std::atomic<size_t> next{0};
         std::exception_ptr failure;
         std::mutex mutex;
         const auto work = [&](ValidationStep& step) {
             omp_set_num_threads(1);
             try {
-                for (size_t j; (j = next++) < jobs;) results[j] = step.run(crops_[j % crops_.size()], j % crops_.size(), levels_[j / crops_.size()], parameters_);
+                for (size_t j; (j = next++) < jobs;) {
+                    results[j] = step.run(crops_[j % crops_.size()], j % crops_.size(), levels_[j / crops_.size()], parameters_);
+                    results[j].level = levels_[j / crops_.size()];
+                    if (is_example(j)) pictures[j] = step.pictures();
+                }
             } catch (...) {
                 std::lock_guard lock(mutex);
                 failure = std::current_exception();
@@ -166,11 +173,16 @@ public:
             p.psnr_noisy += share * results[j].psnr_noisy;
             p.loss += share * results[j].loss;
         }
+        for (size_t crop = 0; crop < std::min(example_crops, crops_.size()); crop++) {
+            for (size_t j = crop; j < jobs; j += crops_.size()) {
+                if (is_example(j)) examples->push_back({kValidationSide, results[j], std::move(pictures[j])});
+            }
+        }
         return points;
     }
 
 private:
-    const std::vector<double> levels_;
+    const std::vector<double> levels_, example_levels_;
     Parameters parameters_;
     std::unique_ptr<CodecWeights> weights_;
     std::vector<std::vector<uint8_t>> crops_;
@@ -184,6 +196,7 @@ public:
           options_(o),
           ranks_(ranks),
           shards_(o.shards / ranks.size()),
+          start_(start),
           report_(report),
           dataset_(o.data, dataset_options(d, o)),
           task_(make_training_task(description_, options_, dataset_)) {
@@ -232,6 +245,7 @@ public:
         assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
         result.validation_loss = task_->validation_loss(result.validation);
+        if (start_ != nullptr) result.start_validation = validation_->measure(*start_);
         result.figures = task_->figures(result.parameters);
         result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
@@ -378,7 +392,7 @@ private:
             if (validate) {
                 Parameters averaged = state_.parameters;
                 assign(averaged, state_.optimiser.average);
-                p.validation = validation_->measure(averaged);
+                p.validation = validation_->measure(averaged, size_t(options_.examples), &p.examples);
                 p.validation_loss = task_->validation_loss(p.validation);
                 if (ranks_.size() > 1) {
                     // Machines may differ in the last bits, the schedule must not.
@@ -405,6 +419,11 @@ private:
             started_ = time;
             save_state(state_, description_, options_.optimiser.kind, options_.checkpoint);
         }
+        if (!go_on && ranks_.size() > 1) {
+            // Whoever ends first ends all: not before the checkpoint is written.
+            std::array<double, 1> nothing{};
+            ranks_.sum(nothing);
+        }
         if (!go_on) throw Error(ErrorCode::cancelled, "training stopped at step " + std::to_string(state_.step));
     }
 
@@ -412,6 +431,7 @@ private:
     const TrainOptions options_;
     Ranks& ranks_;
     const int shards_;  // of this rank
+    const Parameters* start_;
     const std::function<bool(const TrainProgress&)>& report_;
     const Dataset dataset_;
     const std::unique_ptr<TrainingTask> task_;
