@@ -49,7 +49,7 @@ struct Model::State {
 
     const ModelContents& codec() const {
         if (const auto* c = std::get_if<ModelContents>(&contents)) return *c;
-        throw Error(ErrorCode::model_mismatch, path + ": a denoising model cannot encode or decode; choose another one");
+        throw Error(ErrorCode::model_mismatch, path + ": is no codec, so it cannot encode or decode; choose another model");
     }
 };
 

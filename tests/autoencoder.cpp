@@ -2,11 +2,9 @@
 #include "codec/autoencoder/autoencoder.h"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,21 +12,17 @@
 #include "codec/error.h"
 #include "codec/network/model_file.h"
 #include "tests/tiny_autoencoder.h"
+#include "tests/tiny_model.h"
 
 using namespace decant;
 using namespace decant::test;
-namespace fs = std::filesystem;
 
 namespace {
 
 std::shared_ptr<const Model> model_of(const Description& d) {
-    std::string folder = (fs::temp_directory_path() / "decant-autoencoder-XXXXXX").string();
-    REQUIRE(mkdtemp(folder.data()) != nullptr);
-    const std::string path = folder + "/model.safetensors";
-    save_model(path, d, random_parameters(d), {});
-    auto model = Model::load(path);
-    fs::remove_all(folder);
-    return model;
+    const TemporaryFolder folder;
+    save_model(folder / "model.safetensors", d, autoencoder_parameters(d), {});
+    return Model::load(folder / "model.safetensors");
 }
 
 Image waves(uint32_t width, uint32_t height, int channels = 3) {

@@ -23,7 +23,7 @@ namespace {
 struct Setup {
     explicit Setup(const Description& d, bool training = true, int samples = 2)
         : description(d),
-          parameters(random_parameters(description)),
+          parameters(autoencoder_parameters(description)),
           weights(description, parameters, {.fold = false}),
           step(description, weights, {samples, 16, 16, DataType::f32, training}),
           pictures(size_t(samples) * 16 * 16 * 3) {

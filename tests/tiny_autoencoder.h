@@ -29,7 +29,7 @@ inline Description tiny_autoencoder(const std::string& bottleneck, const std::st
 }
 
 // Of about the size that training begins with.
-inline Parameters random_parameters(const Description& d) {
+inline Parameters autoencoder_parameters(const Description& d) {
     Parameters parameters(d);
     std::mt19937 random(7);
     std::normal_distribution<float> normal;

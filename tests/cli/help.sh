@@ -2,7 +2,7 @@
 # --help and --version of the program and of each verb: on stdout, exit code 0, and complete.
 source "$(dirname "$0")/lib.bash"
 
-verbs=(encode decode denoise eval compare info train models)
+verbs=(encode decode denoise eval compare info train embed anomaly sample models)
 
 for flag in --help -h; do
     expect_exit 0 "$DECANT" $flag
@@ -38,6 +38,9 @@ for verb in "${verbs[@]}"; do
     case $verb in
         encode) expect_options "${files[@]}" "${batch[@]}" --model --quality --skip-if-larger --verify ;;
         decode) expect_options "${files[@]}" "${batch[@]}" --model --format ;;
+        embed) expect_options "${files[@]}" "${batch[@]}" --model --pooled ;;
+        anomaly) expect_options --learn --out --model --output-dir --recursive --json --help ;;
+        sample) expect_options --model --output --count --side --seed --help ;;
         denoise) expect_options "${files[@]}" "${batch[@]}" --model --sigma --strength --format ;;
         eval) expect_options --json --threads --recursive --model --quality --against --output-dir ;;
         compare) expect_options --json --recursive ;;

@@ -38,6 +38,12 @@ ExitCode run_verb(Verb verb, const Settings& settings) {
             return info(settings);
         case Verb::train:
             return train(settings);
+        case Verb::embed:
+            return embed(settings);
+        case Verb::anomaly:
+            return anomaly(settings);
+        case Verb::sample:
+            return sample(settings);
         case Verb::models:
             return models(settings);
     }

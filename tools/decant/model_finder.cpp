@@ -77,6 +77,18 @@ std::string find_denoiser(const std::string& name_or_file) {
     }
 }
 
+void check_model_output(const std::string& name, bool overwrite) {
+    const fs::path path = name;
+    std::error_code error;
+    if (path.extension() != ".safetensors")
+        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
+    if (fs::exists(path, error) && !overwrite)
+        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    if (!fs::is_directory(folder, error))
+        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
+}
+
 ModelLibrary::ModelLibrary(const std::string& only)
     : unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
     std::reverse(unread_.begin(), unread_.end());

@@ -29,6 +29,9 @@ std::string find_model(const std::string& name_or_file);
 // The same among denoising models, of which "photo" is short for "denoise-photo". There is no default.
 std::string find_denoiser(const std::string& name_or_file);
 
+// Whether a model can be written there: better said now than after days of training. Throws Error invalid_argument, exists, not_found.
+void check_model_output(const std::string& path, bool overwrite);
+
 // Loads models as .dcn files ask for them; shared by all threads that decode.
 class ModelLibrary {
 public:

@@ -28,7 +28,7 @@ struct VerbText {
     const char *name, *arguments, *summary, *details, *examples;
 };
 
-constexpr std::array<VerbText, 8> kVerbs{{
+constexpr std::array<VerbText, 11> kVerbs{{
     {Verb::encode, "encode", "[options] INPUT...", "pictures to .dcn files",
      "INPUT is a PNG, JPEG, WebP, TIFF, BMP, PPM or PGM file, a folder of such files, or - for standard input.\n"
      "Each result lies beside its input, unless -o or --output-dir says otherwise.\n",
@@ -101,6 +101,22 @@ constexpr std::array<VerbText, 8> kVerbs{{
      "  decant train --data pictures --out fine.safetensors --from photo --rate 1e-4 --steps 20000\n"
      "  decant train --export --checkpoint mine.safetensors.checkpoint --out so_far.safetensors\n"
      "  decant encode -m ./mine.safetensors photo.png\n"},
+    {Verb::embed, "embed", "[options] INPUT...", "what a model makes of pictures, as NumPy arrays",
+     "Writes a .npy file a picture: of a codec the latents [height/16, width/16, channels], of an autoencoder its code, as 32-bit floats;\n"
+     "with --pooled one vector. tools/find_duplicates.py finds pictures that are nearly the same by these.\n",
+     "  decant embed --pooled 4 -r pictures --output-dir vectors\n"
+     "  decant embed -m ./mine.safetensors photo.png -o code.npy\n"},
+    {Verb::anomaly, "anomaly", "[options] INPUT...", "pictures that are not like the normal ones, and where",
+     "With --learn it makes a model of the pictures in a folder, which are normal: an autoencoder is trained on them, or one that is\n"
+     "given with -m is taken, and how its code and its errors are distributed is noted. With that model each INPUT gets a score; above 1,\n"
+     "which few normal pictures reach, it is not normal. Heat maps show where.\n",
+     "  decant anomaly --learn good --out normal.safetensors\n"
+     "  decant anomaly -m ./normal.safetensors --output-dir maps new\n"
+     "  decant anomaly -m ./normal.safetensors --json new/*.png\n"},
+    {Verb::sample, "sample", "[options] -m MODEL -o FILE", "new pictures, drawn from a variational autoencoder",
+     "Codes are drawn from a normal distribution and decoded, side by side in one picture.\n",
+     "  decant train --config models/recipes/autoencoder-variational.json --data pictures --out mine.safetensors\n"
+     "  decant sample -m ./mine.safetensors -o samples.png\n"},
     {Verb::models, "models", "[options]", "the models at hand",
      "Models are looked for in the folder that the environment variable DECANT_MODELS names, in the folder models beside the\n"
      "program, and in ../share/decant/models from there. None is ever fetched from a network.\n",
@@ -154,15 +170,15 @@ struct Option {
 
 // clang-format off
 const Option kOptions[] = {
-    {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output>},
-    {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::output_dir>},
+    {"output", 'o', "FILE", "output, for one input; - is standard output", {}, "the input's name with the new extension", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::output>},
+    {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::output_dir>},
     {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG; with --denoise the denoised ones, with added noise the _noisy ones, with --against the _nlm ones", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
-    {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::recursive>},
-    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::files_from>},
-    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::force>},
-    {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::skip_existing>},
+    {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::anomaly), setting<&Settings::recursive>},
+    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::embed, Verb::anomaly), setting<&Settings::files_from>},
+    {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::sample), setting<&Settings::force>},
+    {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::skip_existing>},
 
-    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode), setting<&Settings::model>},
+    {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo", in(Verb::encode, Verb::embed), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "photo; with --denoise auto, as of decant denoise", in(Verb::eval), setting<&Settings::model>},
     {"model", 'm', "MODEL", "name of a model at hand (see decant models), or a file", {}, "the one that each file names", in(Verb::decode), setting<&Settings::model>},
     {"model", 'm', "MODEL", "auto, which tells pages from photographs, colour from gray; photo, gray or scan; another model at hand (see decant models), or a file", {}, "auto", in(Verb::denoise), setting<&Settings::model>},
@@ -193,6 +209,18 @@ const Option kOptions[] = {
     {"csv", 0, "FILE", "write a table with a line a codec, picture and quality; - is standard output", {}, "none", in(Verb::eval), setting<&Settings::csv>},
     {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
 
+    {"pooled", 0, "N", "one vector in the place of an array: means of the values and of their magnitudes over N x N parts of the picture", {1, 64}, "off", in(Verb::embed), setting<&Settings::pooled>},
+    {"learn", 0, "FOLDER", "make a model of the pictures in this folder, which are normal", {}, "none, score pictures", in(Verb::anomaly), setting<&Settings::learn>},
+    {"out", 0, "MODEL", "with --learn: file for the model, NAME.safetensors", {}, "none, required", in(Verb::anomaly), setting<&Settings::trained_model>},
+    {"model", 'm', "MODEL", "model that --learn made, name or file; with --learn: an autoencoder to begin with", {}, "none; with --learn one is trained", in(Verb::anomaly), setting<&Settings::model>},
+    {"set", 0, "PATH=VALUE", "with --learn: change a value of recipes/autoencoder-anomaly.json, such as training.steps=1000. May be given again", {}, "none", in(Verb::anomaly), setting<&Settings::assignments>},
+    {"output-dir", 0, "FOLDER", "folder for heat maps, made if necessary: the pictures in gray, red where they are not normal", {}, "none", in(Verb::anomaly), setting<&Settings::output_dir>},
+    {"force", 'f', "", "overwrite files that exist", {}, "off", in(Verb::anomaly), setting<&Settings::force>},
+    {"model", 'm', "MODEL", "variational autoencoder, name or file", {}, "none, required", in(Verb::sample), setting<&Settings::model>},
+    {"output", 'o', "FILE", "the picture", {}, "none, required", in(Verb::sample), setting<&Settings::output>},
+    {"count", 'n', "N", "samples", {1, 10000}, "", in(Verb::sample), setting<&Settings::count>},
+    {"side", 0, "N", "pixels a side of each", {1, 4096}, "", in(Verb::sample), setting<&Settings::side>},
+    {"seed", 0, "N", "start of the random numbers", {0, kUnlimited}, "", in(Verb::sample), setting<&Settings::seed>},
     {"out", 'o', "MODEL", "file for the model, NAME.safetensors", {}, "none, required", in(Verb::train), setting<&Settings::trained_model>},
     {"force", 'f', "", "overwrite a model that exists", {}, "off", in(Verb::train), setting<&Settings::force>},
     {"config", 0, "RECIPE", "JSON file with the description of the networks and, in \"training\", any of the values that options below change; with --from only the latter", {}, "recipes/photo.json among the models", in(Verb::train), setting<&Settings::recipe>},
@@ -203,15 +231,15 @@ const Option kOptions[] = {
     {"checkpoint-every", 0, "N", "steps between checkpoints", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::checkpoint_every>},
     {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},
 
-    {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval), setting<&Settings::threads>},
-    {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare), setting<&Settings::max_pixels>},
-    {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::dry_run>},
-    {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::fail_fast>},
-    {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::compare, Verb::info, Verb::models), setting<&Settings::json>},
+    {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::embed, Verb::anomaly, Verb::sample), setting<&Settings::threads>},
+    {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::anomaly), setting<&Settings::max_pixels>},
+    {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::dry_run>},
+    {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::fail_fast>},
+    {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::compare, Verb::info, Verb::models, Verb::embed, Verb::anomaly), setting<&Settings::json>},
     {"json", 0, "", "one report on standard output, a value a quality or noise level", {}, "off", in(Verb::eval), setting<&Settings::json>},
-    {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::progress>},
-    {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train), setting<&Settings::quiet>},
-    {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::verbose>},
+    {"progress", 0, "auto|always|never", "progress on standard error; auto: if it is a terminal", {}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train, Verb::embed, Verb::anomaly), setting<&Settings::progress>},
+    {"quiet", 0, "", "no words but errors", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::train, Verb::embed, Verb::anomaly), setting<&Settings::quiet>},
+    {"verbose", 'v', "", "a line for each file", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::verbose>},
 };
 // clang-format on
 
@@ -441,8 +469,11 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::eval, "sigma", "denoise"},
                                {Verb::eval, "seed", "denoise"},
                                {Verb::eval, "noisy", "denoise"},
-                               {Verb::eval, "known-sigma", "denoise"}};
-constexpr Relation kExclusions[] = {{Verb::eval, "quality", "denoise"},
+                               {Verb::eval, "known-sigma", "denoise"},
+                               {Verb::anomaly, "out", "learn"},
+                               {Verb::anomaly, "set", "learn"}};
+constexpr Relation kExclusions[] = {{Verb::anomaly, "learn", "output-dir"},
+                                    {Verb::eval, "quality", "denoise"},
                                     {Verb::eval, "effort", "denoise"},
                                     {Verb::eval, "repeats", "denoise"},
                                     {Verb::eval, "butteraugli", "denoise"},
@@ -469,17 +500,21 @@ void check_together(Verb verb, const Settings& s) {
     if (s.json && s.output == "-") refuse(name + ": --json and --output - would mix on standard output");
     if (s.quiet && s.verbose) refuse(name + ": --quiet and --verbose exclude each other");
     const bool takes_inputs =
-        verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::eval || verb == Verb::info;
+        verb == Verb::encode || verb == Verb::decode || verb == Verb::denoise || verb == Verb::eval || verb == Verb::info || verb == Verb::embed ||
+        (verb == Verb::anomaly && s.learn.empty());
     if (takes_inputs && s.inputs.empty() && s.files_from.empty())
         refuse(name + ": no input is given; usage: decant " + name + " " + text_of(verb).arguments);
     if (verb == Verb::compare && s.inputs.size() != 2)
         refuse("compare: two pictures or two folders are needed, " + std::to_string(s.inputs.size()) + " given");
-    if ((verb == Verb::train || verb == Verb::models) && !s.inputs.empty())
+    if ((verb == Verb::train || verb == Verb::models || verb == Verb::sample || (verb == Verb::anomaly && !s.learn.empty())) && !s.inputs.empty())
         refuse(name + ": takes no argument without an option, \"" + s.inputs.front() + "\" is given");
     if (s.denoise && !s.against.empty() && s.against != kNonlocalMeans)
         refuse("eval: --denoise compares with --against nlm, not with \"" + s.against + "\"");
     if (verb == Verb::eval && !s.denoise && !s.against.empty() && s.qualities.size() < 2)
         refuse("eval: --against compares curves; give two or more qualities, better four, such as -q 10,30,50,70,90");
+    if (verb == Verb::anomaly && !s.learn.empty() && s.trained_model.empty()) refuse("anomaly: --learn needs --out MODEL");
+    if (verb == Verb::anomaly && s.learn.empty() && s.model.empty()) refuse("anomaly: -m MODEL is needed, one that decant anomaly --learn made");
+    if (verb == Verb::sample && (s.model.empty() || s.output.empty())) refuse("sample: --model and --output are needed");
     if (s.export_checkpoint) {
         if (s.train.checkpoint.empty() || s.trained_model.empty()) refuse("train: --export needs --checkpoint and --out");
         if (!s.assignments.empty() || !s.start_model.empty() || !s.recipe.empty())

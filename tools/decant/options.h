@@ -12,7 +12,7 @@
 
 namespace decant::cli {
 
-enum class Verb { encode, decode, denoise, eval, compare, info, train, models };
+enum class Verb { encode, decode, denoise, eval, compare, info, train, embed, anomaly, sample, models };
 
 struct ByteCount {
     uint64_t value = 0;
@@ -61,6 +61,10 @@ struct Settings {
     int repeats = 3;
     std::string csv, html;
     bool butteraugli = false;
+
+    int pooled = 0;             // embed: cells a side; 0: all positions
+    std::string learn;          // anomaly: a folder of normal pictures
+    int count = 16, side = 64;  // of samples
 };
 
 struct CommandLine {

@@ -41,20 +41,6 @@ Recipe read_recipe(const Settings& settings, const Model* start) {
     return recipe;
 }
 
-// Better now than after days of training.
-void check_output(const Settings& settings) {
-    const fs::path path = settings.trained_model;
-    const std::string name = path.string();
-    std::error_code error;
-    if (path.extension() != ".safetensors")
-        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
-    if (fs::exists(path, error) && !settings.force)
-        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    if (!fs::is_directory(folder, error))
-        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
-}
-
 std::string validation_text(const std::vector<ValidationPoint>& points, const std::vector<Figure>& figures) {
     std::string text;
     for (const ValidationPoint& point : points) {
@@ -115,7 +101,7 @@ ExitCode export_checkpoint(const Settings& settings) {
 }  // namespace
 
 ExitCode train(const Settings& settings) {
-    check_output(settings);
+    check_model_output(settings.trained_model, settings.force);
     if (settings.export_checkpoint) return export_checkpoint(settings);
     std::shared_ptr<const Model> start;
     if (!settings.start_model.empty()) start = Model::load(find_model(settings.start_model));

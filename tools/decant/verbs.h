@@ -13,6 +13,9 @@ ExitCode eval(const Settings& settings);
 ExitCode compare(const Settings& settings);
 ExitCode info(const Settings& settings);
 ExitCode train(const Settings& settings);
+ExitCode embed(const Settings& settings);
+ExitCode anomaly(const Settings& settings);
+ExitCode sample(const Settings& settings);
 ExitCode models(const Settings& settings);
 
 }  // namespace decant::cli
