@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "codec/container/alpha_section.h"
 #include "codec/container/metadata_section.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
@@ -79,7 +80,7 @@ struct Codec::State {
 
     EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options, const std::vector<Section>& sections) {
         Container container;
-        container.ancillary = sections;
+        container.sections = sections;
         Header& header = container.header;
         header.model = contents.identity;
         header.width = image.width;
@@ -132,6 +133,10 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     State& s = *state_;
     const int last = (s.contents.description.levels() - 1) * 256;
     std::vector<Section> sections;
+    if (options.alpha) {
+        check_alpha(image, *options.alpha);
+        sections.push_back(pack_alpha(*options.alpha));
+    }
     if (!options.metadata.empty()) sections.push_back(pack_metadata(options.metadata));
     EncodeResult result;
     if (options.target.kind == EncodeTarget::Kind::none) {
@@ -162,6 +167,10 @@ uint64_t Codec::symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions&
 
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options) {
     return unpack_metadata(parse_container(bytes, {options.max_pixels}));
+}
+
+std::optional<Image> decode_alpha(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+    return unpack_alpha(parse_container(bytes, {options.max_pixels}));
 }
 
 uint64_t required_model(std::span<const uint8_t> bytes) { return parse_container(bytes).header.model; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -58,6 +59,7 @@ struct EncodeOptions {
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
     Metadata metadata = {};        // goes into the file as it is, and counts in its size
+    std::optional<Image> alpha = {};  // the same: 1 channel of 8 bits, as large as the image; colours are not multiplied with it
 };
 
 struct EncodeResult {
@@ -108,6 +110,10 @@ private:
 // What a .dcn file carries beside its picture, without decoding it. Throws what parse_container throws, corrupt or limit where the
 // metadata are damaged or larger than any encoder makes them.
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
+
+// Its alpha, without decoding the picture: 1 channel of 8 bits, exactly what was encoded; none: opaque. Throws what parse_container
+// throws, corrupt where it is damaged.
+std::optional<Image> decode_alpha(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 
 // The identity of the model that a .dcn file needs, without decoding it. Throws what parse_container throws.
 uint64_t required_model(std::span<const uint8_t> bytes);

@@ -84,7 +84,7 @@ TEST_CASE("the header says what was asked for") {
         CHECK(std::abs(container.header.quality - quality / 100 * 2 * 256) <= 0.5);
         CHECK(container.header.tile == 64);
         CHECK(container.tiles.size() == 2);
-        CHECK(container.ancillary.empty());
+        CHECK(container.sections.empty());
         CHECK(required_model(bytes) == tiny()->identity());
     }
 }
@@ -258,7 +258,7 @@ TEST_CASE("metadata sections do not change the picture") {
     Codec codec(tiny(), 1);
     const auto bytes = codec.encode(mixed_image(40, 40, 3)).bytes;
     Container container = parse_container(bytes);
-    container.ancillary = {{kSectionMetadata, {1, 2, 3}}};
+    container.sections = {{kSectionMetadata, {1, 2, 3}}};
     const auto with = write_container(container);
     CHECK(with.size() > bytes.size());
     CHECK(codec.decode(with) == codec.decode(bytes));

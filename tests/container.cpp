@@ -84,7 +84,7 @@ TEST_CASE("a container comes back") {
     Header expected = small_header();
     expected.ancillary = 12 + 3 + 12;
     CHECK(container.header == expected);
-    CHECK(container.ancillary == std::vector<Section>{{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}});
+    CHECK(container.sections == std::vector<Section>{{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}});
     REQUIRE(container.tiles.size() == 2);
     for (std::size_t i = 0; i < 2; ++i)
         CHECK(std::equal(container.tiles[i].begin(), container.tiles[i].end(), tiles[i].begin(), tiles[i].end()));
@@ -215,7 +215,7 @@ TEST_CASE("unknown sections are skipped or refused by their first letter") {
     const std::vector<uint8_t> a{1}, b{2};
     const Container container{small_header(), {{{'z', 'z', 'z', '9'}, {5}}}, {a, b}};
     std::vector<uint8_t> bytes = write_container(container);
-    CHECK(parse_container(bytes).ancillary == container.ancillary);
+    CHECK(parse_container(bytes).sections == container.sections);
     const std::size_t section = kHeadPayload + 36 + 4;
     bytes[section] = 'Z';
     repair_section(bytes, section);

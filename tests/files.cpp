@@ -120,10 +120,12 @@ TEST_CASE("nothing appears before commit, and nothing stays without it") {
         AtomicFile file(folder.file("a"));
         file.write(bytes_of("half"));
         CHECK_FALSE(fs::exists(folder.file("a")));
-        REQUIRE(folder.entries() == 1);
-        const std::string name = fs::directory_iterator(folder.file(""))->path().filename().string();
-        CHECK(name.starts_with(".a.decant-"));
-        CHECK(name.size() == std::string(".a.decant-XXXXXX").size());
+        // Without a name, or with one of its own where the file system cannot do without.
+        for (const auto& entry : fs::directory_iterator(folder.file(""))) {
+            const std::string name = entry.path().filename().string();
+            CHECK(name.starts_with(".a.decant-"));
+            CHECK(name.size() == std::string(".a.decant-XXXXXX").size());
+        }
     }
     CHECK(folder.entries() == 0);
     AtomicFile file(folder.file("a"));

@@ -56,7 +56,7 @@ private:
 
 // Gray ones are bare; those in colours carry metadata as far as the format holds them.
 std::vector<std::uint8_t> file_of(const Image& image, ImageFormat format) {
-    return encode_picture(image, image.channels == 1 ? Metadata{} : all_metadata(), format).bytes;
+    return encode_picture({image, {}, image.channels == 1 ? Metadata{} : all_metadata(), {}}, format).bytes;
 }
 
 Failure read_failure(const std::vector<std::uint8_t>& bytes) {

@@ -96,7 +96,7 @@ TEST_CASE("interlaced PNG reads like any other") {
                        .interlace = PNG_INTERLACE_ADAM7}) == image);
 }
 
-TEST_CASE("opaque alpha is dropped, transparency is refused") {
+TEST_CASE("opaque alpha is dropped, transparency refused where nobody asks for alpha") {
     const Image rgb = read_recipe({.width = 2, .color_type = PNG_COLOR_TYPE_RGB_ALPHA, .data = {1, 2, 3, 255, 4, 5, 6, 255}});
     CHECK(rgb.channels == 3);
     CHECK(rgb.samples() == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});

@@ -21,7 +21,7 @@ using Unit = Resolution::Unit;
 constexpr ImageFormat holding_formats[] = {ImageFormat::png, ImageFormat::jpeg, ImageFormat::webp, ImageFormat::tiff};
 
 Bytes file_with(const Metadata& metadata, ImageFormat format, int channels = 3) {
-    const EncodedPicture encoded = encode_picture(smooth_image(24, 16, channels), metadata, format);
+    const EncodedPicture encoded = encode_picture({smooth_image(24, 16, channels), {}, metadata, {}}, format);
     CHECK(encoded.remarks.empty());
     return encoded.bytes;
 }
@@ -42,7 +42,7 @@ std::string remarks_of(std::span<const std::uint8_t> file, ImageFormat format) {
 
 std::string embedding_remarks(const Metadata& metadata, ImageFormat format, int channels = 3) {
     std::string text;
-    for (const std::string& remark : encode_picture(smooth_image(24, 16, channels), metadata, format).remarks) text += remark + "\n";
+    for (const std::string& remark : encode_picture({smooth_image(24, 16, channels), {}, metadata, {}}, format).remarks) text += remark + "\n";
     return text;
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("pixels and their metadata do not touch each other") {
             if (channels == 1) metadata.icc.clear();
             const Image image = smooth_image(24, 16, channels);
             CHECK(read_image(file_with(metadata, format, channels), "x") == read_image(encode_image(image, format), "x"));
-            CHECK(encode_picture(image, {}, format).bytes == encode_image(image, format));
+            CHECK(encode_picture({image, {}, {}, {}}, format).bytes == encode_image(image, format));
             const Metadata none = read(encode_image(image, format), format);
             CHECK(none.empty());
         }

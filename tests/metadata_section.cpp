@@ -19,7 +19,7 @@ using Bytes = std::vector<uint8_t>;
 
 Container container_of(const Bytes& payload) {
     Container container;
-    container.ancillary.push_back({kSectionMetadata, payload});
+    container.sections.push_back({kSectionMetadata, payload});
     return container;
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("kinds that are not known are skipped, kinds that come twice refused")
     append_item(content, "xmp ", {1, 2});
     CHECK(code_of(frame_of(content)) == ErrorCode::corrupt);
     Container twice = container_of(pack_metadata(all_metadata()).payload);
-    twice.ancillary.push_back(twice.ancillary.front());
+    twice.sections.push_back(twice.sections.front());
     CHECK(failure_of([&] { unpack_metadata(twice); }).code == ErrorCode::corrupt);
 }
 

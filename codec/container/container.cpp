@@ -147,20 +147,20 @@ bool is_container(std::span<const uint8_t> bytes) {
 }
 
 std::vector<uint8_t> write_container(const Container& container) {
-    std::vector<uint8_t> ancillary;
-    for (const Section& section : container.ancillary) {
-        if (!is_section_type(section.type) || !is_small(section.type[0]))
+    std::vector<uint8_t> sections;
+    for (const Section& section : container.sections) {
+        if (!is_section_type(section.type) || !(is_small(section.type[0]) || section.type == kSectionAlpha))
             throw Error(ErrorCode::invalid_argument,
-                        "section " + name_of(section.type) + ": not the type of an ancillary section");
+                        "section " + name_of(section.type) + ": neither an ancillary type nor one that is known");
         if (section.payload.size() > kMaxLength - kSectionOverhead ||
-            ancillary.size() > kMaxLength - kSectionOverhead - section.payload.size())
+            sections.size() > kMaxLength - kSectionOverhead - section.payload.size())
             throw Error(ErrorCode::invalid_argument,
                         "section " + name_of(section.type) + ": " + std::to_string(section.payload.size()) +
                             " bytes; all sections together are limited to " + std::to_string(kMaxLength));
-        append_section(ancillary, section.type, section.payload);
+        append_section(sections, section.type, section.payload);
     }
     Header header = container.header;
-    header.ancillary = static_cast<uint32_t>(ancillary.size());
+    header.ancillary = static_cast<uint32_t>(sections.size());
     check_fields(header, ErrorCode::invalid_argument);
     if (container.tiles.size() != tile_grid(header).count())
         throw Error(ErrorCode::invalid_argument, "container: " + std::to_string(container.tiles.size()) +
@@ -181,7 +181,7 @@ std::vector<uint8_t> write_container(const Container& container) {
     std::vector<uint8_t> bytes(kSignature.begin(), kSignature.end());
     append(bytes, kContainerVersion);
     const uint32_t head_crc = append_section(bytes, kSectionHead, head);
-    append(bytes, ancillary);
+    append(bytes, sections);
     for (std::size_t number = 0; number < container.tiles.size(); ++number) {
         append(bytes, container.tiles[number]);
         append(bytes, crc_of_tile(head_crc, number, container.tiles[number]));
@@ -241,11 +241,11 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     while (!sections.empty()) {
         const std::size_t offset = file_size - bytes.size() - sections.size();
         const SectionView section = take_section(sections, offset);
-        if (is_capital(section.type[0]))
+        if (is_capital(section.type[0]) && section.type != kSectionAlpha)
             throw Error(ErrorCode::unsupported, "critical section " + name_of(section.type) + " at byte " +
                                                     std::to_string(offset) + " is unknown to .dcn version " +
                                                     std::to_string(kContainerVersion));
-        container.ancillary.push_back({section.type, {section.payload.begin(), section.payload.end()}});
+        container.sections.push_back({section.type, {section.payload.begin(), section.payload.end()}});
     }
     container.tiles.reserve(tile_count);
     for (std::size_t number = 0; number < tile_count; ++number) {
@@ -260,6 +260,20 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
         bytes = bytes.subspan(length + 4);
     }
     return container;
+}
+
+const Section* find_section(const Container& container, const std::array<char, 4>& type) {
+    const auto is_wanted = [&](const Section& section) { return section.type == type; };
+    const auto found = std::find_if(container.sections.begin(), container.sections.end(), is_wanted);
+    if (found == container.sections.end()) return nullptr;
+    if (std::any_of(found + 1, container.sections.end(), is_wanted))
+        throw Error(ErrorCode::corrupt, "two sections " + name_of(type) + "; there is one at most");
+    return &*found;
+}
+
+std::size_t section_size(const Container& container, const std::array<char, 4>& type) {
+    const Section* section = find_section(container, type);
+    return section == nullptr ? 0 : section->payload.size() + kSectionOverhead;
 }
 
 std::vector<std::pair<std::string, std::string>> describe_container(const Container& container) {
@@ -281,7 +295,7 @@ std::vector<std::pair<std::string, std::string>> describe_container(const Contai
         std::accumulate(container.tiles.begin(), container.tiles.end(), std::size_t{0},
                         [](std::size_t sum, std::span<const uint8_t> tile) { return sum + tile.size(); });
     lines.emplace_back("tile bytes", std::to_string(tile_bytes));
-    for (const Section& section : container.ancillary)
+    for (const Section& section : container.sections)
         lines.emplace_back("section " + name_of(section.type), std::to_string(section.payload.size()) + " bytes");
     return lines;
 }

@@ -3,8 +3,11 @@
 // All numbers are unsigned and little endian. A CRC is the CRC-32 of zlib and PNG (polynomial 0xEDB88320). A file is
 //
 //   8 bytes      signature: 8D 44 43 4E 0D 0A 1A 0A. As in PNG: not text, "DCN", and line ends that a transfer as text would
-//   damage. u16          version: 1 HEAD         the header section, see below sections     metadata, any number; together
-//   exactly as long as the header says tiles        as many as the header implies; the file ends right after the last one
+//                damage
+//   u16          version: 1
+//   HEAD         the header section, see below
+//   sections     any number of others; together exactly as long as the header says
+//   tiles        as many as the header implies; the file ends right after the last one
 //
 // Each byte is covered by a CRC, or has only one value that is accepted.
 //
@@ -13,8 +16,13 @@
 //   u32          length of the payload in bytes
 //   length bytes payload
 //   u32          CRC of type, length and payload
-// A type with a capital first letter is critical: a decoder that does not know it refuses the file; HEAD is the only one so far.
-// Others are ancillary: a decoder may skip them. "meta" is metadata, at most once:
+// A type with a capital first letter is critical: a decoder that does not know it refuses the file. Others are ancillary: a decoder
+// may skip them.
+//
+// "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says.
+// The colours are not multiplied with it; those of pixels with alpha 0 mean nothing. A file without it is opaque.
+//
+// "meta" is metadata, at most once:
 //   one Zstandard frame (RFC 8878) that says the size of its content and has its checksum (XXH64). The content, at most 64 MiB, is
 //   a list of items:
 //     4 bytes      kind: "icc " an ICC profile, "exif" an EXIF block (from its TIFF header on), "xmp " an XMP packet, "res " the
@@ -41,13 +49,11 @@
 //
 // A tile is
 //   length bytes data: one entropy-coded stream (codec/entropy/rans.h) of symbols (codec/entropy/scale_tables.h); which symbols,
-//   in which
-//                order and with which tables is up to the model
+//                in which order and with which tables is up to the model
 //   u32          CRC of the CRC of HEAD (4 bytes), the tile's number from 0 (u32) and the data, so that a tile of another file,
-//   or of
-//                another place, is not accepted
+//                or of another place, is not accepted
 //
-// A file of one tile and no metadata is 58 bytes longer than the data of the tile.
+// A file of one tile and no other section is 58 bytes longer than the data of the tile.
 #pragma once
 
 #include <array>
@@ -71,7 +77,7 @@ struct Header {
     uint16_t quality = 0;    // rate point in 1/256
     uint16_t tile = 0;       // edge of a tile in latents, 1 …
     uint16_t flags = 0;      // reserved, 0
-    uint32_t ancillary = 0;  // bytes of ancillary sections; write_container() computes it
+    uint32_t ancillary = 0;  // bytes of the sections behind HEAD; write_container() computes it
 
     bool operator==(const Header&) const = default;
 };
@@ -91,12 +97,13 @@ struct Section {
     bool operator==(const Section&) const = default;
 };
 
+inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 
 // A file taken apart. The tiles are views: of the bytes that were parsed, or of the encoder's streams.
 struct Container {
     Header header;
-    std::vector<Section> ancillary;
+    std::vector<Section> sections;  // between HEAD and the tiles
     std::vector<std::span<const uint8_t>> tiles;
 };
 
@@ -108,7 +115,7 @@ struct ParseOptions {
 bool is_container(std::span<const uint8_t> bytes);
 
 // Throws Error invalid_argument if a header field is out of its range, the number of tiles does not fit the header, a section's
-// type is not ancillary, or a length exceeds 32 bits.
+// type is neither ancillary nor "ALPH", or a length exceeds 32 bits.
 std::vector<uint8_t> write_container(const Container& container);
 
 // The result refers to `bytes`. All checksums are verified, and all sizes are compared with the size of the file and the limits
@@ -117,6 +124,12 @@ std::vector<uint8_t> write_container(const Container& container);
 //   corrupt      anything damaged, truncated or left over
 //   limit        more than max_pixels
 Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& options = {});
+
+// The section of that type; null if there is none. Throws Error(corrupt) if there are two.
+const Section* find_section(const Container& container, const std::array<char, 4>& type);
+
+// Bytes that it takes in the file, with type, length and CRC; 0 if there is none.
+std::size_t section_size(const Container& container, const std::array<char, 4>& type);
 
 // Names and values for people: the header's fields in the order of the file, then the numbers and sizes of tiles and sections.
 std::vector<std::pair<std::string, std::string>> describe_container(const Container& container);

@@ -18,7 +18,6 @@ constexpr std::string_view kIcc = "icc ", kExif = "exif", kXmp = "xmp ", kResolu
 constexpr uint64_t kMaxContent = uint64_t{1} << 26;
 // A block of 128 KiB takes at least 4 bytes (RFC 8878, 3.1.1.2).
 constexpr uint64_t kMaxExpansion = 32768;
-constexpr std::size_t kSectionOverhead = 12;
 // A few kB as a rule, so that time is no matter; where it is many MB, it is tenths of a second.
 constexpr int kLevel = 12;
 
@@ -47,14 +46,6 @@ Resolution read_resolution(std::span<const uint8_t> data) {
         {fields.u32(1), fields.u32(5)}, {fields.u32(9), fields.u32(13)}, static_cast<Resolution::Unit>(fields.u8(0))};
     if (data.size() != 17 || !is_valid(resolution)) fields.fail("the resolution is not valid");
     return resolution;
-}
-
-const Section* find_section(const Container& container) {
-    const auto is_metadata = [](const Section& section) { return section.type == kSectionMetadata; };
-    const auto found = std::find_if(container.ancillary.begin(), container.ancillary.end(), is_metadata);
-    if (found == container.ancillary.end()) return nullptr;
-    if (std::any_of(found + 1, container.ancillary.end(), is_metadata)) throw Error(ErrorCode::corrupt, "metadata: two sections");
-    return &*found;
 }
 
 std::vector<uint8_t> unpacked(std::span<const uint8_t> packed) {
@@ -99,7 +90,7 @@ Section pack_metadata(const Metadata& metadata) {
 
 Metadata unpack_metadata(const Container& container) {
     Metadata metadata;
-    const Section* section = find_section(container);
+    const Section* section = find_section(container, kSectionMetadata);
     if (section == nullptr) return metadata;
     const std::vector<uint8_t> content = unpacked(section->payload);
     const Fields fields(content, ByteOrder::little, kName);
@@ -124,9 +115,6 @@ Metadata unpack_metadata(const Container& container) {
     return metadata;
 }
 
-std::size_t packed_metadata_size(const Container& container) {
-    const Section* section = find_section(container);
-    return section == nullptr ? 0 : section->payload.size() + kSectionOverhead;
-}
+std::size_t packed_metadata_size(const Container& container) { return section_size(container, kSectionMetadata); }
 
 }  // namespace decant

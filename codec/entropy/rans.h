@@ -2,7 +2,8 @@
 // interleaving: F. Giesen, "Interleaved entropy coders", 2014 (arXiv:1402.3392). Integer arithmetic only.
 //
 // The stream. A stream is a sequence of symbols, each a slice [start, start + frequency) of 2^15 slots (codec/entropy/table.h); a
-// raw field of n bits with value v is the slice [v·2^(15-n), (v+1)·2^(15-n)). Symbol i (from 0, in decoding order, raw fields
+// raw field of n bits with value v is the slice [v·2^(15-n), (v+1)·2^(15-n)); a decision of probability p is the slice [0, p) if it
+// is yes, [p, 2^15) if it is no. Symbol i (from 0, in decoding order, raw fields
 // included) belongs to state i mod 4. The bytes are
 //   u32 × 4   the states at the start of decoding, each in [2^16, 2^32)
 //   u16 × n   words in the order in which the decoder takes them
@@ -41,6 +42,12 @@ public:
     // A raw field: count 1 … 15 bits, value < 2^count. Throws Error invalid_argument otherwise.
     void put_bits(uint32_t value, int count);
 
+    // A decision; `probability` of yes in 1/2^15, 1 … 2^15 - 1 (not checked).
+    void put_bit(bool yes, uint32_t probability) {
+        slices_.push_back(yes ? Slice{0, static_cast<uint16_t>(probability)}
+                              : Slice{static_cast<uint16_t>(probability), static_cast<uint16_t>(kProbabilityScale - probability)});
+    }
+
     // The finished stream; the encoder is empty afterwards and can be used for the next one.
     std::vector<uint8_t> finish();
 
@@ -74,6 +81,14 @@ public:
         const uint32_t slot = states_[turn_] & (kProbabilityScale - 1);
         advance(slot & ((1u << rest) - 1), 1u << rest);
         return slot >> rest;
+    }
+
+    // A decision that put_bit() was given with the same probability. Throws as decode() does.
+    bool get_bit(uint32_t probability) {
+        const uint32_t slot = states_[turn_] & (kProbabilityScale - 1);
+        const bool yes = slot < probability;
+        advance(yes ? slot : slot - probability, yes ? probability : kProbabilityScale - probability);
+        return yes;
     }
 
     // To be called after the last symbol: throws Error corrupt unless all input is used and all states are back at their start

@@ -1,5 +1,6 @@
 #include "codec/image/decoded.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -23,25 +24,27 @@ void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t h
     if (options.make_room) options.make_room(width * height, depth);
 }
 
-Image without_alpha(const Source& source, std::uint32_t width, std::uint32_t height, int channels, Samples samples) {
+Pixels separate_alpha(std::uint32_t width, std::uint32_t height, int channels, Samples samples) {
     const bool has_alpha = channels == 2 || channels == 4;
-    if (!has_alpha) return Image(width, height, channels, std::move(samples));
+    if (!has_alpha) return {Image(width, height, channels, std::move(samples)), {}};
+    Pixels pixels;
     std::visit(
         [&]<Sample T>(std::vector<T>& values) {
             const auto step = static_cast<std::size_t>(channels);
-            for (std::size_t alpha = step - 1; alpha < values.size(); alpha += step)
-                if (values[alpha] != std::numeric_limits<T>::max())
-                    throw_unsupported(source,
-                                      "has transparent pixels, which are not supported; "
-                                      "flatten the picture onto a background first");
+            std::vector<T> alpha(values.size() / step);
             // In place: a target never overtakes the pixel it is copied from.
             std::size_t target = 0;
-            for (std::size_t pixel = 0; pixel < values.size(); pixel += step)
-                for (std::size_t c = 0; c + 1 < step; ++c) values[target++] = values[pixel + c];
+            for (std::size_t pixel = 0; pixel < alpha.size(); ++pixel) {
+                for (std::size_t c = 0; c + 1 < step; ++c) values[target++] = values[pixel * step + c];
+                alpha[pixel] = values[pixel * step + step - 1];
+            }
             values.resize(target);
+            const auto is_opaque = [](T value) { return value == std::numeric_limits<T>::max(); };
+            if (!std::all_of(alpha.begin(), alpha.end(), is_opaque)) pixels.alpha = Image(width, height, 1, std::move(alpha));
         },
         samples);
-    return Image(width, height, channels - 1, std::move(samples));
+    pixels.image = Image(width, height, channels - 1, std::move(samples));
+    return pixels;
 }
 
 }  // namespace decant

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -22,14 +23,30 @@ struct Source {
 
 // A word about colours that do not come as they are stored.
 inline constexpr const char* kPaletteRemark = "the palette was converted to RGB";
+inline constexpr const char* kPremultipliedRemark = "colours that were multiplied with alpha were divided by it";
 inline constexpr const char* kCmykRemark = "CMYK was converted to RGB, without colour management";
 
 // Throws Error(corrupt) for a side of 0 and Error(limit) for more pixels than allowed; then makes room for pixels of `depth` bits a
 // sample. To be called once.
 void check_dimensions(const Source& source, std::uint64_t width, std::uint64_t height, int depth, const ReadOptions& options);
 
-// Pixels with the alpha channel that some formats have: channels 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
-// Returns an Image of 1 or 3 channels; throws Error(unsupported) unless alpha is the largest value everywhere.
-Image without_alpha(const Source& source, std::uint32_t width, std::uint32_t height, int channels, Samples samples);
+struct Pixels {
+    Image image;
+    std::optional<Image> alpha;  // 1 channel of the same depth; none: opaque
+};
+
+// Pixels with the alpha channel that some formats have: channels 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. Alpha that is the
+// largest value everywhere is dropped.
+Pixels separate_alpha(std::uint32_t width, std::uint32_t height, int channels, Samples samples);
+
+// The samples of a picture with alpha as the last channel, as files store them. Both have the same size and depth.
+template <Sample T>
+void interleave_row(const Image& image, const Image& alpha, std::uint32_t y, T* dst) {
+    const T *pixel = image.row<T>(y), *opacity = alpha.row<T>(y);
+    for (std::uint32_t x = 0; x < image.width; ++x) {
+        for (int c = 0; c < image.channels; ++c) *dst++ = *pixel++;
+        *dst++ = *opacity++;
+    }
+}
 
 }  // namespace decant

@@ -131,6 +131,12 @@ HeaderFacts read_tiff_header(const Source& source) {
     if (const auto orientation = directory.find(tiff_tag::orientation);
         orientation && orientation->count > 0 && orientation->value_size == 2)
         if (directory.integer(*orientation, 0) != 1) facts.orientation_offset = orientation->offset;
+    // One more sample than colours; what it is said to be, if anything.
+    if (const auto kind = directory.find(tiff_tag::extra_samples); kind && kind->count > 0 && kind->value_size == 2) {
+        constexpr std::uint32_t associated = 1, unassociated = 2;
+        facts.is_premultiplied = directory.integer(*kind, 0) == associated;
+        if (directory.integer(*kind, 0) == unassociated) facts.alpha_kind_offset = kind->offset;
+    }
     check_tiff_data(source, fields, directory);
     return facts;
 }

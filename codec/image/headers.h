@@ -18,6 +18,9 @@ struct HeaderFacts {
     bool has_palette = false, is_cmyk = false;  // colours that are converted to gray or RGB
     // TIFF only: where the file stores an orientation other than "as stored" (2 bytes, in the file's byte order).
     std::optional<std::size_t> orientation_offset;
+    bool is_premultiplied = false;  // colours are stored multiplied with alpha
+    // TIFF only: where the file says that they are not (2 bytes, in the file's byte order).
+    std::optional<std::size_t> alpha_kind_offset;
 };
 
 // Throws Error: corrupt for a damaged header or a file that ends before its own structure does; unsupported for kinds

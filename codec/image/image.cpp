@@ -63,6 +63,14 @@ void check_image(const Image& image) {
                                                      " samples instead of " + std::to_string(expected));
 }
 
+void check_alpha(const Image& image, const Image& alpha) {
+    check_image(image);
+    check_image(alpha);
+    if (alpha.channels != 1 || alpha.width != image.width || alpha.height != image.height || alpha.depth() != image.depth())
+        throw Error(ErrorCode::invalid_argument,
+                    "alpha of " + describe_shape(alpha) + " does not belong to a picture of " + describe_shape(image));
+}
+
 Image with_depth(Image image, int depth) {
     check_depth(depth);
     if (image.depth() == depth) return image;

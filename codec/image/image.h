@@ -95,6 +95,9 @@ std::string describe_shape(const Image& image);
 // Throws Error(invalid_argument) unless sides, channels and the number of samples agree with each other.
 void check_image(const Image& image);
 
+// Throws Error(invalid_argument) unless `alpha` is a picture of 1 channel with the size and depth of `image`.
+void check_alpha(const Image& image, const Image& alpha);
+
 // The same picture at 8 or 16 bits a sample: v · 257 upwards, v / 257 rounded downwards, which gives back what was raised.
 // Throws Error(invalid_argument) for any other depth.
 Image with_depth(Image image, int depth);

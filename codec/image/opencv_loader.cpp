@@ -88,18 +88,34 @@ OpencvModule::Picture OpencvModule::decode(std::span<const std::uint8_t> bytes, 
     return std::move(received.result);
 }
 
-std::vector<std::uint8_t> OpencvModule::encode(const Image& image, const std::string& extension, int quality) const {
-    Samples swapped;
+std::vector<std::uint8_t> OpencvModule::encode(const Image& image, const std::string& extension, int quality,
+                                               const Image* alpha) const {
+    Samples arranged;  // blue first, with alpha
     const void* samples = image.bytes().data();
-    if (image.channels == 3)
+    int channels = image.channels;
+    if (alpha != nullptr) {
+        channels = 4;
         samples = image.visit([&]<Sample T>(const std::vector<T>& src) -> const void* {
-            auto& dst = swapped.emplace<std::vector<T>>(src.size());
+            auto& dst = arranged.emplace<std::vector<T>>(4 * image.pixel_count());
+            const std::vector<T>& opacity = alpha->samples<T>();
+            const std::size_t step = static_cast<std::size_t>(image.channels), last = step - 1;
+            for (std::size_t i = 0; i < opacity.size(); ++i) {
+                dst[4 * i] = src[i * step + last];
+                dst[4 * i + 1] = src[i * step + last / 2];
+                dst[4 * i + 2] = src[i * step];
+                dst[4 * i + 3] = opacity[i];
+            }
+            return dst.data();
+        });
+    } else if (image.channels == 3) {
+        samples = image.visit([&]<Sample T>(const std::vector<T>& src) -> const void* {
+            auto& dst = arranged.emplace<std::vector<T>>(src.size());
             swap_red_blue(src.data(), dst.data(), image.pixel_count(), image.channels);
             return dst.data();
         });
-    const decant_opencv_picture picture = {image.width,    image.height,
-                                           image.channels, image.depth(),
-                                           samples,        image.row_size() * static_cast<std::size_t>(image.depth() / 8)};
+    }
+    const decant_opencv_picture picture = {image.width, image.height, channels, image.depth(), samples,
+                                           std::size_t{image.width} * static_cast<std::size_t>(channels * image.depth() / 8)};
     Received<std::vector<std::uint8_t>> received;
     std::array<char, 256> error{};
     if (encode_(extension.c_str(), &picture, quality, receive_bytes, &received, error.data(), error.size()) != 0)

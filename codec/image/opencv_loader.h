@@ -33,7 +33,8 @@ public:
     // Throws Error(corrupt).
     Picture decode(std::span<const std::uint8_t> bytes, const std::string& name) const;
     // `extension` with its dot; `quality` as decant_opencv_encode_function has it. Throws Error(internal).
-    std::vector<std::uint8_t> encode(const Image& image, const std::string& extension, int quality) const;
+    // `alpha`: null, or of the same size and depth; gray becomes RGB with it.
+    std::vector<std::uint8_t> encode(const Image& image, const std::string& extension, int quality, const Image* alpha = nullptr) const;
     // Of OpenCV, such as "4.6.0".
     std::string version() const { return version_(); }
 

@@ -121,7 +121,7 @@ void skip_other_chunks(png_structp png) {
 
 }  // namespace
 
-Image read_png(const Source& source, const ReadOptions& options, Remarks& remarks) {
+Pixels read_png(const Source& source, const ReadOptions& options, Remarks& remarks) {
     Reader reader(source.bytes);
     const png_structp png = reader.png;
     const png_infop info = reader.info;
@@ -163,20 +163,23 @@ Image read_png(const Source& source, const ReadOptions& options, Remarks& remark
             png_read_end(png, nullptr);
         }))
         throw_damaged(source, reader.stream);
-    return without_alpha(source, width, height, channels, std::move(samples));
+    return separate_alpha(width, height, channels, std::move(samples));
 }
 
-std::vector<std::uint8_t> write_png(const Image& image, int level) {
+std::vector<std::uint8_t> write_png(const Image& image, const Image* alpha, int level) {
     std::vector<std::uint8_t> output;
     const auto bytes = image.bytes();
     const std::size_t row_size = bytes.size() / image.height;
     output.reserve(bytes.size() / 2 + 4096);
+    const int sample_size = image.depth() / 8;
+    std::vector<std::uint8_t> mixed(alpha != nullptr ? row_size + std::size_t{image.width} * static_cast<std::size_t>(sample_size) : 0);
     Writer writer(output);
     const png_structp png = writer.png;
     const png_infop info = writer.info;
     if (!guarded(png, [&] {
             png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-            const int color_type = image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
+            const int color_type = (image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB) |
+                                   (alpha != nullptr ? PNG_COLOR_MASK_ALPHA : 0);
             png_set_IHDR(png, info, image.width, image.height, image.depth(), color_type, PNG_INTERLACE_NONE,
                          PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
             png_set_compression_level(png, std::clamp(level, 1, 9));
@@ -186,7 +189,17 @@ std::vector<std::uint8_t> write_png(const Image& image, int level) {
             png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
             png_write_info(png, info);
             use_machine_order(png);  // of what is given; it lasts from here on
-            for (std::uint32_t y = 0; y < image.height; ++y) png_write_row(png, bytes.data() + y * row_size);
+            for (std::uint32_t y = 0; y < image.height; ++y) {
+                if (alpha == nullptr) {
+                    png_write_row(png, bytes.data() + y * row_size);
+                    continue;
+                }
+                if (sample_size == 1)
+                    interleave_row(image, *alpha, y, mixed.data());
+                else
+                    interleave_row(image, *alpha, y, reinterpret_cast<std::uint16_t*>(mixed.data()));
+                png_write_row(png, mixed.data());
+            }
             png_write_end(png, info);
         })) {
         if (writer.stream.out_of_memory) throw std::bad_alloc();

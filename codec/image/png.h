@@ -8,9 +8,9 @@
 
 namespace decant {
 
-Image read_png(const Source& source, const ReadOptions& options, Remarks& remarks);
+Pixels read_png(const Source& source, const ReadOptions& options, Remarks& remarks);
 
-// Lossless. `level` is zlib's: 1 fastest .. 9 smallest; values outside are clamped.
-std::vector<std::uint8_t> write_png(const Image& image, int level);
+// Lossless. `alpha`: null, or of the same size and depth. `level` is zlib's: 1 fastest .. 9 smallest; values outside are clamped.
+std::vector<std::uint8_t> write_png(const Image& image, const Image* alpha, int level);
 
 }  // namespace decant

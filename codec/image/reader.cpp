@@ -1,5 +1,7 @@
 #include "codec/image/reader.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -31,16 +33,32 @@ void check_depth(const Source& source, int bits) {
         throw_unsupported(source, std::to_string(bits) + " bits a sample are not supported; convert to 8 or 16 bit");
 }
 
-// OpenCV turns a TIFF by its orientation tag whatever its flags say, so it gets a copy that says "as stored".
-std::vector<std::uint8_t> without_orientation(const Source& source, std::size_t orientation_offset) {
-    std::vector<std::uint8_t> copy(source.bytes.begin(), source.bytes.end());
-    const bool little_endian = copy[0] == 'I';
-    copy[orientation_offset] = little_endian ? 1 : 0;
-    copy[orientation_offset + 1] = little_endian ? 0 : 1;
+// OpenCV turns a TIFF by its orientation tag, and multiplies its colours with alpha, whatever its flags say; so it gets a copy that
+// says "as stored" and "multiplied already".
+std::vector<std::uint8_t> as_it_lies(const Source& source, const HeaderFacts& facts) {
+    std::vector<std::uint8_t> copy;
+    for (const auto& offset : {facts.orientation_offset, facts.alpha_kind_offset}) {
+        if (!offset) continue;
+        if (copy.empty()) copy.assign(source.bytes.begin(), source.bytes.end());
+        const bool little_endian = copy[0] == 'I';
+        copy[*offset] = little_endian ? 1 : 0;
+        copy[*offset + 1] = little_endian ? 0 : 1;
+    }
     return copy;
 }
 
-Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
+void divide_by_alpha(Pixels& pixels) {
+    pixels.image.visit([&]<Sample T>(std::vector<T>& samples) {
+        const std::vector<T>& alpha = pixels.alpha->samples<T>();
+        constexpr std::uint64_t most = std::numeric_limits<T>::max();
+        const auto channels = static_cast<std::size_t>(pixels.image.channels);
+        for (std::size_t i = 0; i < samples.size(); ++i)
+            if (const std::uint64_t a = alpha[i / channels]; a != 0)
+                samples[i] = static_cast<T>(std::min(most, (samples[i] * most + a / 2) / a));
+    });
+}
+
+Pixels read_with_opencv(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
     const HeaderFacts facts = read_header(source, format);
     check_depth(source, facts.depth);
     check_dimensions(source, facts.width, facts.height, facts.depth, options);
@@ -52,10 +70,9 @@ Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptio
                                       std::to_string(source.bytes.size()) + " bytes is too large for a " +
                                       std::string(format_name(format)) + " file here; convert it to PNG or PPM");
 
-    std::vector<std::uint8_t> turned_back;
-    if (facts.orientation_offset) turned_back = without_orientation(source, *facts.orientation_offset);
+    const std::vector<std::uint8_t> changed = as_it_lies(source, facts);
     OpencvModule::Picture picture =
-        opencv_module().decode(turned_back.empty() ? source.bytes : std::span<const std::uint8_t>(turned_back), source.name);
+        opencv_module().decode(changed.empty() ? source.bytes : std::span<const std::uint8_t>(changed), source.name);
     if (picture.depth == 0) throw_unsupported(source, "samples are not unsigned integers; convert to 8 or 16 bit");
     if (picture.width != facts.width || picture.height != facts.height || picture.depth != facts.depth)
         throw_corrupt(source, "damaged " + std::string(format_name(format)) + ": its header says " + std::to_string(facts.width) +
@@ -64,7 +81,12 @@ Image read_with_opencv(const Source& source, ImageFormat format, const ReadOptio
                                   std::to_string(picture.height) + " of " + std::to_string(picture.depth));
     if (facts.is_cmyk) remarks.emplace_back(kCmykRemark);
     if (facts.has_palette && picture.channels >= 3) remarks.emplace_back(kPaletteRemark);
-    return without_alpha(source, picture.width, picture.height, picture.channels, std::move(picture.samples));
+    Pixels pixels = separate_alpha(picture.width, picture.height, picture.channels, std::move(picture.samples));
+    if (facts.is_premultiplied && pixels.alpha) {
+        divide_by_alpha(pixels);
+        remarks.emplace_back(kPremultipliedRemark);
+    }
+    return pixels;
 }
 
 ImageFormat format_of(const Source& source) {
@@ -74,12 +96,12 @@ ImageFormat format_of(const Source& source) {
     return *format;
 }
 
-Image read_pixels(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
+Pixels read_pixels(const Source& source, ImageFormat format, const ReadOptions& options, Remarks& remarks) {
     switch (format) {
         case ImageFormat::png:
             return read_png(source, options, remarks);
         case ImageFormat::pnm:
-            return read_pnm(source, options);
+            return {read_pnm(source, options), {}};
         default:
             return read_with_opencv(source, format, options, remarks);
     }
@@ -90,14 +112,19 @@ Image read_pixels(const Source& source, ImageFormat format, const ReadOptions& o
 Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options) {
     const Source source{bytes, name};
     Remarks remarks;
-    return read_pixels(source, format_of(source), options, remarks);
+    Pixels pixels = read_pixels(source, format_of(source), options, remarks);
+    if (pixels.alpha)
+        throw_unsupported(source, "has transparent pixels, which are not supported here; flatten the picture onto a background first");
+    return std::move(pixels.image);
 }
 
 Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options) {
     const Source source{bytes, name};
     const ImageFormat format = format_of(source);
     Picture picture;
-    picture.image = read_pixels(source, format, options, picture.remarks);
+    Pixels pixels = read_pixels(source, format, options, picture.remarks);
+    picture.image = std::move(pixels.image);
+    picture.alpha = std::move(pixels.alpha);
     picture.metadata = read_metadata(bytes, format, picture.remarks);
     if (!picture.metadata.icc.empty() && !icc_describes(picture.metadata.icc, picture.image.channels)) {
         picture.metadata.icc.clear();

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ struct ReadOptions {
 // Decodes one picture. The format is told by the content, never by a file name; `name` only appears in messages.
 //
 // The pixels come as they are stored: 16 bits a sample stay 16, fewer than 8 become 8; no colour conversion beyond palette
-// or CMYK to RGB, no gamma, and no rotation by EXIF or TIFF orientation tags. Gray stays 1 channel,
-// except in WebP, which has no gray. Alpha that is opaque everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
+// or CMYK to RGB, no gamma, and no rotation by EXIF or TIFF orientation tags. Gray stays 1 channel, except in WebP, which has no gray.
+// Alpha that is opaque everywhere is dropped. Of a file that holds several pictures (TIFF, PPM) the first is read.
 //
 // Throws Error: corrupt (damaged, truncated, empty), limit (more pixels than `max_pixels`), unsupported (not a known
 // format, samples that are not unsigned integers of up to 8 or of 16 bits, transparency, animation, or the OpenCV module is
@@ -34,11 +35,12 @@ Image read_image(std::span<const std::uint8_t> bytes, const std::string& name, c
 
 struct Picture {
     Image image;
+    std::optional<Image> alpha;  // 1 channel, size and depth of the image; none: opaque. Colours are not multiplied with it
     Metadata metadata;
     std::vector<std::string> remarks;  // what was converted or left out, and why, for people; `name` is not in them
 };
 
-// The same with its metadata. A profile that does not describe the pixels as they come out, such as that of a CMYK picture, is left
+// The same with its metadata, and with alpha where there is transparency. A profile that does not describe the pixels as they come out, such as that of a CMYK picture, is left
 // out. Metadata that are damaged are no error: they are left out with a remark (codec/metadata/embedding.h).
 Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
 

@@ -7,7 +7,7 @@
 
 #include "codec/image/format.h"
 #include "codec/image/image.h"
-#include "codec/metadata/metadata.h"
+#include "codec/image/reader.h"
 
 namespace decant {
 
@@ -29,10 +29,11 @@ std::vector<std::uint8_t> encode_image(const Image& image, ImageFormat format, c
 
 struct EncodedPicture {
     std::vector<std::uint8_t> bytes;
-    std::vector<std::string> remarks;  // which metadata were left out, and why, for people
+    std::vector<std::string> remarks;  // what was left out, and why, for people
 };
 
-// The same with metadata in it, as far as the format can hold them (codec/metadata/embedding.h).
-EncodedPicture encode_picture(const Image& image, const Metadata& metadata, ImageFormat format, const WriteOptions& options = {});
+// The same with alpha and metadata, as far as the format can hold them (codec/metadata/embedding.h). PNG, WebP and TIFF hold alpha, in
+// TIFF of gray as RGB; in the others the picture stands in front of white. The picture's own remarks are not looked at.
+EncodedPicture encode_picture(const Picture& picture, ImageFormat format, const WriteOptions& options = {});
 
 }  // namespace decant

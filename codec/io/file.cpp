@@ -147,7 +147,12 @@ AtomicFile::AtomicFile(const std::string& path, const FileWriteOptions& options)
     open_temporary();
 }
 
+// By which the file behind a descriptor can be named.
+std::string AtomicFile::nameless_path() const { return "/proc/self/fd/" + std::to_string(file_.get()); }
+
 void AtomicFile::open_temporary() {
+    file_ = FileDescriptor(open_file(folder_of(target_).c_str(), O_TMPFILE | O_WRONLY, 0666));
+    if (file_.is_open() && access(nameless_path().c_str(), F_OK) == 0) return;
     std::random_device random;
     constexpr int attempts = 100;
     for (int i = 0; i < attempts; ++i) {
@@ -163,6 +168,13 @@ void AtomicFile::open_temporary() {
     throw_io(name_, "no free temporary name in folder " + folder_of(target_), EEXIST);
 }
 
+// Throws Error(exists) for a path that is taken.
+void AtomicFile::name_file(const std::string& path) {
+    if (linkat(AT_FDCWD, nameless_path().c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
+    if (errno == EEXIST) throw_exists(name_);
+    throw_io(name_, "cannot be named", errno);
+}
+
 AtomicFile::~AtomicFile() {
     if (!temporary_.empty()) unlink(temporary_.c_str());
 }
@@ -176,15 +188,7 @@ void AtomicFile::write(std::span<const std::uint8_t> bytes) {
     }
 }
 
-void AtomicFile::commit() {
-    if (!file_.is_open()) throw Error(ErrorCode::internal, name_ + ": finished twice");
-    if (options_.sync && !target_.empty() && fsync(file_.get()) != 0) throw_io(name_, "cannot be written", errno);
-    // Network file systems report a full disk only here.
-    if (close(file_.release()) != 0 && errno != EINTR) throw_io(name_, "cannot be written", errno);
-    if (target_.empty()) return;
-
-    if (!options_.attributes_from.empty() && options_.attributes_from != "-")
-        copy_time_and_mode(options_.attributes_from, temporary_);
+void AtomicFile::rename_to_target() {
     int error = 0;
     if (!options_.overwrite)
         error = rename_new(temporary_, target_);
@@ -193,8 +197,28 @@ void AtomicFile::commit() {
     if (error == EEXIST) throw_exists(name_);
     if (error != 0) throw_io(name_, "cannot be renamed from " + temporary_, error);
     temporary_.clear();
+}
+
+void AtomicFile::commit() {
+    if (!file_.is_open()) throw Error(ErrorCode::internal, name_ + ": finished twice");
+    if (options_.sync && !target_.empty() && fsync(file_.get()) != 0) throw_io(name_, "cannot be written", errno);
+    const bool is_nameless = !target_.empty() && temporary_.empty();
+    if (!target_.empty() && !options_.attributes_from.empty() && options_.attributes_from != "-")
+        copy_time_and_mode(options_.attributes_from, is_nameless ? nameless_path() : temporary_);
+    if (is_nameless && options_.overwrite) {
+        // A link replaces nothing, a name does: for this moment the file has one of its own.
+        std::random_device random;
+        const std::string candidate = temporary_name(target_, random);
+        name_file(candidate);
+        temporary_ = candidate;
+    } else if (is_nameless) {
+        name_file(target_);
+    }
+    // Network file systems report a full disk only here.
+    if (close(file_.release()) != 0 && errno != EINTR) throw_io(name_, "cannot be written", errno);
+    if (!temporary_.empty()) rename_to_target();
     // The name is on the disk only when the folder is.
-    if (options_.sync) {
+    if (options_.sync && !target_.empty()) {
         const FileDescriptor folder(open_file(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY));
         if (!folder.is_open() || fsync(folder.get()) != 0) throw_io(name_, "its folder cannot be brought to the disk", errno);
     }

@@ -33,8 +33,9 @@ struct FileWriteOptions {
     std::string attributes_from = {};  // a file whose modification time and permissions the result gets; empty or "-": none
 };
 
-// A file that appears complete or not at all. The bytes go into ".NAME.decant-XXXXXX" in the target's folder; `commit`
-// gives it its name. Without `commit`, or after any failure, the destructor removes it, and the target is as it was.
+// A file that appears complete or not at all. The bytes go into a file without a name (open(2), O_TMPFILE), so that nothing is left
+// behind even where the program is killed, or, on file systems that have no such thing, into ".NAME.decant-XXXXXX" in the target's
+// folder; `commit` gives it its name. Without `commit`, or after any failure, it is gone, and the target is as it was.
 //
 // A target that is a symbolic link stays one: the file behind it is replaced. A target that is a device or a pipe, such
 // as /dev/null, is written to directly, since replacing it would destroy it; "-" is standard output.
@@ -55,11 +56,14 @@ public:
 
 private:
     void open_temporary();
+    std::string nameless_path() const;
+    void name_file(const std::string& path);
+    void rename_to_target();
 
     FileWriteOptions options_;
     std::string name_;       // as the caller gave it, for messages
     std::string target_;     // symbolic links resolved; empty when written to directly
-    std::string temporary_;  // empty once it is renamed or removed
+    std::string temporary_;  // empty while the file has no name, and once it is renamed or removed
     FileDescriptor file_;
 };
 

@@ -16,7 +16,7 @@ namespace decant {
 namespace tiff_tag {
 constexpr std::uint16_t width = 256, height = 257, bits = 258, photometric = 262, strip_offsets = 273, orientation = 274,
                         channels = 277, strip_sizes = 279, x_resolution = 282, y_resolution = 283, planar = 284,
-                        resolution_unit = 296, tile_offsets = 324, tile_sizes = 325, sample_format = 339, xmp = 700, iptc = 33723, icc = 34675,
+                        resolution_unit = 296, tile_offsets = 324, tile_sizes = 325, extra_samples = 338, sample_format = 339, xmp = 700, iptc = 33723, icc = 34675,
                         exif_directory = 34665, gps_directory = 34853, interoperability_directory = 40965;
 }
 

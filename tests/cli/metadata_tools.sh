@@ -67,11 +67,11 @@ done
 # From each format to each other: all of EXIF, XMP and the profile, and the resolution wherever it lies there. Of TIFF's own fields
 # some describe the pixels.
 content() {  # FILE
-    tags "$1" | sed -E '/^\[(IFD0|JFIF|PNG-pHYs)\]/d'
-    exiftool -q -q -s -n -Make -Model -Orientation -Copyright "$1"
     exiftool -j -G1 -n "$1" | python3 -c '
-import json, sys
+import json, re, sys
 tags, metre = json.load(sys.stdin)[0], 0.0254
+for tag in sorted(tags):
+    if re.match("(ExifIFD|GPS|InteropIFD|XMP|ICC)|IFD0:(Make|Model|Orientation|Copyright)$", tag): print(tag, tags[tag])
 places = (("PNG-pHYs:PixelsPerUnitX", "PNG-pHYs:PixelsPerUnitY", "PNG-pHYs:PixelUnits", {1: metre}),
           ("JFIF:XResolution", "JFIF:YResolution", "JFIF:ResolutionUnit", {1: 1, 2: 2.54}),
           ("IFD0:XResolution", "IFD0:YResolution", "IFD0:ResolutionUnit", {2: 1, 3: 2.54}))
@@ -79,7 +79,7 @@ x, y, factor = next((tags[x], tags[y], inches[tags[unit]]) for x, y, unit, inche
 print("%.0f x %.0f dpi" % (x * factor, y * factor))'
 }
 content full.jpg >wanted
-expect_contains wanted '300 x 300 dpi'
+for tag in '300 x 300 dpi' ExifIFD:DateTimeOriginal GPS:GPSLatitude XMP-dc:Title ICC_Profile: IFD0:Orientation; do expect_contains wanted "$tag"; done
 for from in png jpg webp tif; do
     for to in png jpg webp tif; do
         expect_exit 0 "$DECANT" decode "$from.dcn" -o "$from-to.$to"
@@ -105,6 +105,17 @@ for format in png jpg tif; do
     expect_unchanged "gray.$format" "gray_back.$format"
     expect_contains looks.after ', Gray,'
 done
+# Alpha as ImageMagick sees it, by the hash of its plane.
+alpha_of() { convert "$1" -alpha extract -depth 8 -format '%#' info: 2>/dev/null; }
+for format in png webp tif; do
+    convert base.png \( -size 96x64 radial-gradient: \) -alpha off -compose CopyOpacity -composite -define webp:lossless=true "alpha.$format"
+    expect_exit 0 "$DECANT" encode "alpha.$format" -o alpha.dcn -f
+    expect_exit 0 "$DECANT" decode alpha.dcn -o "alpha_back.$format"
+    expect_unchanged "alpha.$format" "alpha_back.$format"
+    expect_contains looks.after ', srgba'
+    [[ $(alpha_of "alpha.$format") == "$(alpha_of "alpha_back.$format")" ]] || fail "alpha of alpha_back.$format differs"
+done
+
 make_png deep.png 96 64 16
 for format in png tif; do
     [[ $format == png ]] || convert deep.png "deep.$format"

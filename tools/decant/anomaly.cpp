@@ -57,7 +57,7 @@ ExitCode learn(const Settings& settings) {
         if (is_interrupted()) throw Error(ErrorCode::cancelled, "stopped; " + settings.trained_model + " does not know yet what is normal");
         attempt(input.path, status, [&] {
             if (input.problem) throw *input.problem;
-            learner.add(read_picture(input.path, settings.max_pixels).image);
+            learner.add(read_opaque_picture(input.path, settings.max_pixels).image);
         });
     }
     auto metadata = model->metadata();
@@ -112,7 +112,7 @@ ExitCode anomaly(const Settings& settings) {
         if (is_interrupted()) throw Error(ErrorCode::cancelled, "stopped");
         attempt(input.path, status, [&] {
             if (input.problem) throw *input.problem;
-            const PictureFile picture = read_picture(input.path, settings.max_pixels);
+            const PictureFile picture = read_opaque_picture(input.path, settings.max_pixels);
             const AnomalyMap map = in_file(input.path, [&] { return normality.measure(autoencoder, picture.image); });
             const int x = map.peak_x * autoencoder.stride() + autoencoder.stride() / 2, y = map.peak_y * autoencoder.stride() + autoencoder.stride() / 2;
             if (!settings.output_dir.empty()) {

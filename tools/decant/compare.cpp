@@ -102,8 +102,8 @@ ExitCode compare(const Settings& settings) {
         const std::string& path = pair.reference.path;
         attempt(path, status, [&] {
             if (pair.reference.problem) throw *pair.reference.problem;
-            const Image reference = read_picture(path, settings.max_pixels).image;
-            const Image distorted = read_picture(pair.partner, settings.max_pixels).image;
+            const Image reference = read_opaque_picture(path, settings.max_pixels).image;
+            const Image distorted = read_opaque_picture(pair.partner, settings.max_pixels).image;
             const Distortion d = in_file(pair.partner, [&] { return measure_distortion(reference, distorted); });
             Values values{d.psnr, d.psnr_luma, d.ssim, d.ms_ssim, static_cast<double>(d.max_error)};
             if (butteraugli) values.push_back(in_file(pair.partner, [&] { return butteraugli->distance(reference, distorted); }));

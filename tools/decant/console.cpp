@@ -17,6 +17,23 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// "\n" and "\x1b" in their place: a name must not move the cursor or make a second message.
+std::string without_control_characters(const std::string& text) {
+    std::string result;
+    for (const char c : text) {
+        const auto code = static_cast<unsigned char>(c);
+        if (code >= 32 && code != 127) {
+            result += c;
+        } else if (c == '\n') {
+            result += "\\n";
+        } else {
+            constexpr const char* digits = "0123456789abcdef";
+            result += {'\\', 'x', digits[code >> 4], digits[code & 15]};
+        }
+    }
+    return result;
+}
+
 struct Console {
     std::mutex mutex;
     bool is_terminal = isatty(STDERR_FILENO) == 1;
@@ -29,10 +46,11 @@ struct Console {
         has_line = false;
     }
 
+    // A message is one line, whatever the names of files hold.
     void write_line(const std::string& text) {
         const std::lock_guard lock(mutex);
         clear_line();
-        std::fputs((text + "\n").c_str(), stderr);
+        std::fputs((without_control_characters(text) + "\n").c_str(), stderr);
     }
 };
 

@@ -22,17 +22,14 @@ public:
     void run(const Job& job, Place& place, FileReport& report) {
         const std::vector<uint8_t> bytes = read_file(job.input);
         report.input_bytes = bytes.size();
-        const Image image = in_file(job.input, [&] { return decode(bytes, place, report); });
-        const Metadata metadata =
-            in_file(job.input, [&] { return carried(decode_metadata(bytes, {settings_.max_pixels}), settings_, report); });
         const std::vector<uint8_t> encoded =
-            in_file(job.input, [&] { return encode_with_metadata(image, metadata, format_, report); });
+            in_file(job.input, [&] { return encode_picture(decode(bytes, place, report), format_, report); });
         write_output(job, encoded, settings_);
         report.output_bytes = encoded.size();
     }
 
 private:
-    Image decode(std::span<const uint8_t> bytes, Place& place, FileReport& report) {
+    Picture decode(std::span<const uint8_t> bytes, Place& place, FileReport& report) {
         const Header header = parse_container(bytes, {settings_.max_pixels}).header;
         const int depth = output_depth(settings_, format_, header.depth);
         report.set_shape(header.width, header.height, depth);
@@ -40,7 +37,12 @@ private:
         place.make_room(report.pixels(), depth);
         Codec& codec = codec_of(header.model);
         report.model = codec.model().name();
-        return with_depth(codec.decode(bytes, {settings_.max_pixels, {is_interrupted}}), depth);
+        const DecodeOptions options{settings_.max_pixels, {is_interrupted}};
+        Picture picture;
+        picture.image = with_depth(codec.decode(bytes, options), depth);
+        if (auto alpha = decode_alpha(bytes, options)) picture.alpha = with_depth(std::move(*alpha), depth);
+        picture.metadata = carried(decode_metadata(bytes, options), settings_, report);
+        return picture;
     }
 
     Codec& codec_of(uint64_t model) {

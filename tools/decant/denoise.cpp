@@ -23,17 +23,18 @@ void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, con
     PictureFile picture =
         read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
     report.notes = std::move(picture.remarks);
-    const Metadata metadata = carried(std::move(picture.metadata), settings, report);
+    picture.metadata = carried(std::move(picture.metadata), settings, report);
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
     Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });
     report.model = denoiser.model().name();
     report.input_bytes = picture.bytes;
     report.set_shape(picture.image.width, picture.image.height, depth);
     const DenoiseOptions options{settings.sigma, settings.strength, {is_interrupted}, depth};
-    const DenoiseResult result = in_file(job.input, [&] { return denoiser.denoise(picture.image, options); });
+    DenoiseResult result = in_file(job.input, [&] { return denoiser.denoise(picture.image, options); });
+    picture.image = std::move(result.image);
+    if (picture.alpha) picture.alpha = with_depth(std::move(*picture.alpha), depth);
     report.sigma = result.sigma;
-    const std::vector<uint8_t> bytes =
-        in_file(job.input, [&] { return encode_with_metadata(result.image, metadata, format, report); });
+    const std::vector<uint8_t> bytes = in_file(job.input, [&] { return encode_picture(picture, format, report); });
     write_output(job, bytes, settings);
     report.output_bytes = bytes.size();
 }

@@ -25,7 +25,7 @@ ExitCode embed(const Settings& settings) {
     WorkerPool pool(settings.threads);
     return run_batch(jobs, settings, pool, [&](const Job& job, Place& place, FileReport& report) {
         const PictureFile picture =
-            read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
+            read_opaque_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         report.input_bytes = picture.bytes;
         report.set_shape(picture.image.width, picture.image.height, picture.image.depth());
         report.model = embedder.model().name();

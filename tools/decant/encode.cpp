@@ -29,6 +29,7 @@ public:
         report.notes = std::move(picture.remarks);
         EncodeOptions encode_options = options();
         encode_options.metadata = carried(std::move(picture.metadata), settings_, report);
+        encode_options.alpha = std::move(picture.alpha);
         report.model = model_->name();
         report.input_bytes = picture.bytes;
         report.set_shape(picture.image.width, picture.image.height, picture.image.depth());
@@ -38,7 +39,7 @@ public:
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
         if (settings_.target_psnr > 0) report.psnr = result.psnr;
-        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, bytes); });
+        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, encode_options, bytes); });
         if (settings_.skip_if_larger && bytes.size() >= picture.bytes) {
             report.status = Status::skipped;
             report.reason =
@@ -83,7 +84,7 @@ private:
     }
 
     // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model and the threads.
-    double verify(const Image& image, std::span<const uint8_t> bytes) {
+    double verify(const Image& image, const EncodeOptions& encoded, std::span<const uint8_t> bytes) {
         const DecodeOptions options{settings_.max_pixels, {is_interrupted}};
         const Image decoded = codec_.decode(bytes, options);
         if (Codec(model_, pool_).decode(bytes, options) != decoded)
@@ -92,6 +93,9 @@ private:
         if (describe_shape(decoded) != describe_shape(image))
             throw Error(ErrorCode::corrupt, "--verify: decoded to " + describe_shape(decoded) + " instead of " +
                                                 describe_shape(image) + "; nothing was written, please report this");
+        if (decode_alpha(bytes, options) != encoded.alpha || decode_metadata(bytes, options) != encoded.metadata)
+            throw Error(ErrorCode::corrupt,
+                        "--verify: alpha or metadata come out changed; nothing was written, please report this");
         return psnr(image, decoded);
     }
 

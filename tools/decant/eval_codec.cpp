@@ -141,7 +141,7 @@ public:
     }
 
     void measure(const Input& input) {
-        const PictureFile picture = read_picture(input.path, settings_.max_pixels);
+        const PictureFile picture = read_opaque_picture(input.path, settings_.max_pixels);
         std::vector<std::vector<Values>> of_contenders;
         std::vector<Exhibit> exhibits;
         for (Contender& contender : contenders_) {

@@ -81,7 +81,7 @@ public:
 
     // A clean picture with noise of each level.
     void measure_with_noise(const Input& input, size_t index) {
-        const Image clean = read_picture(input.path, settings_.max_pixels).image;
+        const Image clean = read_opaque_picture(input.path, settings_.max_pixels).image;
         std::vector<Values> all;
         for (const double sigma : sigmas_) {
             stop_if_interrupted();
@@ -94,8 +94,8 @@ public:
     }
 
     void measure_pair(const Pair& pair) {
-        const Image clean = read_picture(pair.reference.path, settings_.max_pixels).image;
-        const Image noisy = read_picture(pair.partner, settings_.max_pixels).image;
+        const Image clean = read_opaque_picture(pair.reference.path, settings_.max_pixels).image;
+        const Image noisy = read_opaque_picture(pair.partner, settings_.max_pixels).image;
         measurements_.add(pair.reference.path,
                           {in_file(pair.partner, [&] { return measure(pair.reference, "", clean, noisy, kNone); })});
     }

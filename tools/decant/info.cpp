@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "codec/container/alpha_section.h"
 #include "codec/container/metadata_section.h"
 #include "codec/decant.h"
 #include "codec/io/file.h"
@@ -29,7 +30,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     // Nothing is decoded, so no number of pixels is too large.
     const Container container = parse_container(bytes, {UINT64_MAX});
     const Metadata metadata = unpack_metadata(container);
-    const size_t metadata_size = packed_metadata_size(container);
+    const size_t metadata_size = packed_metadata_size(container), alpha_size = packed_alpha_size(container);
     const Header& header = container.header;
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
@@ -47,12 +48,14 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
                        {"ratio", ratio},
+                       {"alpha", alpha_size > 0 ? Json(alpha_size) : Json()},
                        {"metadata", json_of(metadata, metadata_size)}}));
         return;
     }
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
+    if (alpha_size > 0) line("alpha", count_of(alpha_size, "byte"));
     if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
     if (!metadata.exif.empty())
         line("EXIF", count_of(metadata.exif.size(), "byte") + ", orientation " + std::to_string(orientation_of(metadata)));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <string_view>
 #include <system_error>
 
 #include "codec/image/format.h"
@@ -16,6 +17,12 @@ namespace decant::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+// It cannot be read, which is to be said.
+bool is_broken_link(const fs::directory_entry& entry) {
+    std::error_code unknown;
+    return entry.is_symlink(unknown) && !entry.exists(unknown);
+}
 
 void list_folder(const fs::path& folder, const fs::path& relative, bool recursive, Accept accept, std::vector<Input>& inputs) {
     std::error_code error;
@@ -34,17 +41,20 @@ void list_folder(const fs::path& folder, const fs::path& relative, bool recursiv
         if (entry.is_directory(unknown)) {
             // A link to a folder could lead back here.
             if (recursive && !entry.is_symlink(unknown)) list_folder(entry.path(), relative / name, recursive, accept, inputs);
-        } else if (entry.is_regular_file(unknown) && accept(name.string())) {
+        } else if (accept(name.string()) && (entry.is_regular_file(unknown) || is_broken_link(entry))) {
             inputs.push_back({entry.path().string(), (relative / name).string(), {}});
         }
     }
 }
 
+// A name may hold line ends, but never a 0: where there is one, the list is that of find -print0.
 std::vector<std::string> read_list(const std::string& path) {
     const std::vector<uint8_t> bytes = read_file(path);
-    std::vector<std::string> lines = split({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, '\n');
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const char separator = text.find('\0') == text.npos ? '\n' : '\0';
+    std::vector<std::string> lines = split(text, separator);
     for (std::string& line : lines)
-        if (line.ends_with('\r')) line.pop_back();
+        if (separator == '\n' && line.ends_with('\r')) line.pop_back();
     std::erase(lines, "");
     return lines;
 }
@@ -117,9 +127,11 @@ std::vector<Job> plan_jobs(const std::vector<Input>& inputs, const Settings& set
             if (sources.contains(target))
                 job.problem = Error(ErrorCode::exists, input_name(job.input) + ": its output " + job.output +
                                                            " is an input; write elsewhere with --output or --output-dir");
-            else if (const auto [other, is_new] = writers.emplace(target, job.input); !is_new)
+            else if (const auto [other, is_new] = writers.emplace(target, job.input); !is_new) {
+                if (identity_of(other->second) == identity_of(job.input)) continue;  // the same file, named twice
                 job.problem = Error(ErrorCode::exists, job.input + ": its output " + job.output + " is also that of " +
                                                            other->second + "; write one of them elsewhere");
+            }
         }
         jobs.push_back(std::move(job));
     }

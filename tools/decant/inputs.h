@@ -36,7 +36,7 @@ struct Job {
 // The path below --output-dir (or beside the input) that belongs to an input, with this extension in the place of its own.
 std::string output_path(const Input& input, const Settings& settings, const std::string& extension);
 
-// One job an input. An output that is an input of the batch, or another job's output, becomes the job's problem.
+// One job an input; a file that is named twice is one. An output that is an input of the batch, or another job's output, becomes the job's problem.
 // Throws Error invalid_argument for several inputs with one --output.
 std::vector<Job> plan_jobs(const std::vector<Input>& inputs, const Settings& settings, const std::string& extension);
 

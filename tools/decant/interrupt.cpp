@@ -28,6 +28,7 @@ void handle(int number) {
 
 void install_signal_handlers() {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of the write
     handle(SIGINT);
     handle(SIGTERM);
     handle(SIGHUP);

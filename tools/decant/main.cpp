@@ -1,5 +1,7 @@
 // decant VERB ...: the verb is called here, and here alone an Error becomes an exit code.
+#include <fcntl.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <exception>
 #include <filesystem>
@@ -76,12 +78,20 @@ void keep_memory() {
     mallopt(M_TOP_PAD, 1 << 24);
 }
 
+// A stream that the caller closed would give its number to the next file that is opened, and messages would land in an output. What
+// takes its place can be used for nothing, so that using it stays an error.
+void hold_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(stream, F_GETFD) < 0) static_cast<void>(open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
 }  // namespace
 }  // namespace decant::cli
 
 int main(int argc, char** argv) {
     using namespace decant;
     using namespace decant::cli;
+    hold_standard_streams();
     keep_memory();
     ExitCode code = ExitCode::failed;
     try {

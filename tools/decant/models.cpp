@@ -42,7 +42,7 @@ ExitCode models(const Settings& settings) {
     if (found || status.code() != ExitCode::done) return status.code();
     std::string folders;
     for (const std::string& folder : model_folders()) folders += "\n  " + folder;
-    complain("no model is at hand; looked for NAME.safetensors in" + folders + "\nset DECANT_MODELS to the folder that has one");
+    complain("no model is at hand; looked for NAME.safetensors in" + folders + "; set DECANT_MODELS to the folder that has one");
     return ExitCode::failed;
 }
 

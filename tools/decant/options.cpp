@@ -174,7 +174,7 @@ const Option kOptions[] = {
     {"output-dir", 0, "FOLDER", "folder for the outputs, made if necessary; below it, -r repeats the tree of the input", {}, "beside each input", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::output_dir>},
     {"output-dir", 0, "FOLDER", "keep the decoded pictures there, as PNG; with --denoise the denoised ones, with added noise the _noisy ones, with --against the _nlm ones", {}, "they are not kept", in(Verb::eval), setting<&Settings::output_dir>},
     {"recursive", 'r', "", "look into the folders below a folder, too", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::anomaly), setting<&Settings::recursive>},
-    {"files-from", 0, "FILE", "further inputs, one a line; - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::embed, Verb::anomaly), setting<&Settings::files_from>},
+    {"files-from", 0, "FILE", "further inputs, one a line, or with a 0 behind each (find -print0); - is standard input", {}, "none", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::embed, Verb::anomaly), setting<&Settings::files_from>},
     {"force", 'f', "", "overwrite files that exist", {}, "off, they are left alone and reported", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::sample), setting<&Settings::force>},
     {"skip-existing", 0, "", "pass over inputs whose output exists: resumes an interrupted batch", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::skip_existing>},
 

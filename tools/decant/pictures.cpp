@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "codec/alpha/hidden_colours.h"
 #include "codec/image/metrics.h"
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
@@ -15,11 +16,22 @@ namespace decant::cli {
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
     try {
-        return {decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
+        PictureFile picture{decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
+        if (picture.alpha) fill_hidden_colours(picture.image, *picture.alpha);
+        return picture;
     } catch (const Error& error) {
         if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
         throw;
     }
+}
+
+PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,
+                                const std::function<void(uint64_t, int)>& make_room) {
+    PictureFile picture = read_picture(path, max_pixels, make_room);
+    if (picture.alpha)
+        throw Error(ErrorCode::unsupported, input_name(path) + ": has transparent pixels, whose colours mean nothing here; flatten "
+                                                               "the picture onto a background first");
+    return picture;
 }
 
 namespace {
@@ -55,8 +67,8 @@ Metadata carried(Metadata metadata, const Settings& settings, FileReport& report
     return metadata;
 }
 
-std::vector<uint8_t> encode_with_metadata(const Image& image, const Metadata& metadata, ImageFormat format, FileReport& report) {
-    EncodedPicture encoded = encode_picture(image, metadata, format);
+std::vector<uint8_t> encode_picture(const Picture& picture, ImageFormat format, FileReport& report) {
+    EncodedPicture encoded = decant::encode_picture(picture, format);
     report.notes.insert(report.notes.end(), encoded.remarks.begin(), encoded.remarks.end());
     return std::move(encoded.bytes);
 }

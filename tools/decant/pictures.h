@@ -17,9 +17,14 @@ struct PictureFile : Picture {
     uint64_t bytes = 0;  // of the file
 };
 
+// Colours that cannot be seen, under alpha 0, are smooth continuations of those around.
 // Throws what read_file and decant::read_picture throw, but Error(io) for a damaged picture: exit code 4 is for damaged .dcn files.
 // make_room: that of ReadOptions.
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room = {});
+
+// The same for verbs that look at pixels alone. Throws Error(unsupported) for a picture with transparency.
+PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,
+                                const std::function<void(uint64_t, int)>& make_room = {});
 
 // The format asked for with --format, or that of the name of --output, or PNG. Throws Error invalid_argument for a name that stands
 // for no format, and for one that cannot hold the --depth asked for.
@@ -33,7 +38,7 @@ int output_depth(const Settings& settings, ImageFormat format, int stored);
 Metadata carried(Metadata metadata, const Settings& settings, FileReport& report);
 
 // encode_picture, with what it remarks in the report.
-std::vector<uint8_t> encode_with_metadata(const Image& image, const Metadata& metadata, ImageFormat format, FileReport& report);
+std::vector<uint8_t> encode_picture(const Picture& picture, ImageFormat format, FileReport& report);
 
 // Bits a pixel of a file of this size.
 double bits_per_pixel(uint64_t bytes, const Image& image);
