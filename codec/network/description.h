@@ -180,6 +180,10 @@ inline constexpr const char* kDecoderNetwork = "decoder";
 // A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
 inline constexpr int kPixelZero = 128, kPixelExponent = 8;
 inline float pixel_value(uint8_t pixel) { return (float(pixel) - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
+inline uint8_t pixel_of(float value) {  // the nearest pixel
+    const float v = value * float(1 << kPixelExponent) + float(kPixelZero) + 0.5f;
+    return uint8_t(v < 0.0f ? 0.0f : v > 255.0f ? 255.0f : v);
+}
 // The square of the largest pixel's distance to 0: errors in R + λ·255²·MSE are relative to it.
 inline constexpr double kPixelPeak2 = (255.0 / (1 << kPixelExponent)) * (255.0 / (1 << kPixelExponent));
 

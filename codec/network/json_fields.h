@@ -61,12 +61,12 @@ OrderedJson write_value(const T& member) {
 }
 
 inline void check_keys(const OrderedJson& object, const std::set<std::string>& known, const std::string& where) {
-    if (!object.is_object()) fail_json(where + ": an object is expected");
+    if (!object.is_object()) fail_json((where.empty() ? "" : where + ": ") + "an object is expected");
     for (const auto& [key, value] : object.items()) {
         if (known.contains(key)) continue;
         std::string list;
         for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-        fail_json(where + "." + key + ": unknown key \"" + key + "\"; there are " + list);
+        fail_json((where.empty() ? key : where + "." + key) + ": unknown key \"" + key + "\"; there are " + list);
     }
 }
 

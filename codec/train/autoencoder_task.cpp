@@ -93,13 +93,26 @@ public:
             const double rms = rms_difference(crop, before) / 255.0;
             p.psnr_noisy = psnr_of(rms * rms);
         }
+        original_ = picture;
+        corrupted_ = corrupted;
         return p;
+    }
+
+    std::vector<Example::Picture> pictures() const override {
+        const int channels = step_.channels();
+        std::vector<uint8_t> result(original_.size());
+        std::ranges::transform(step_.reconstruction(), result.begin(), [](float v) { return uint8_t(std::clamp(255.0f * v + 0.5f, 0.0f, 255.0f)); });
+        std::vector<Example::Picture> pictures{{"original", channels, original_}};
+        if (description_.corruption.kind != Corruption::Kind::none) pictures.push_back({"corrupted", channels, corrupted_});
+        pictures.push_back({"reconstruction", channels, std::move(result)});
+        return pictures;
     }
 
 private:
     const Description& description_;
     const int side_;
     AutoencoderStep step_;
+    std::vector<uint8_t> original_, corrupted_;
 };
 
 // The activity that a unit should have.

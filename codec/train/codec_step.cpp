@@ -504,6 +504,13 @@ CodecStep::CodecStep(const Description& description, CodecWeights& weights, cons
     : state_(std::make_unique<State>(description, weights, options)) {}
 CodecStep::~CodecStep() = default;
 
+std::vector<uint8_t> CodecStep::decoded() const {
+    const TensorRef output = state_->synthesis->output();
+    std::vector<uint8_t> pixels(output.shape.elements());
+    std::transform(output.as<float>(), output.as<float>() + pixels.size(), pixels.begin(), pixel_of);
+    return pixels;
+}
+
 StepResult CodecStep::run(const Batch& batch, const Parameters& parameters, std::span<float> gradients) {
     return state_->run(batch, parameters, gradients);
 }

@@ -63,6 +63,7 @@ public:
 
     ValidationPoint run(std::span<const uint8_t> crop, size_t, double level, const Parameters& parameters) override {
         const float quality = float(level), weight = 1.0f;
+        original_.assign(crop.begin(), crop.end());
         const StepResult r = step_.run({crop, {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters, {});
         ValidationPoint p;
         p.bpp = r.bits_y[0] + r.bits_z[0];
@@ -71,8 +72,11 @@ public:
         return p;
     }
 
+    std::vector<Example::Picture> pictures() const override { return {{"original", 3, original_}, {"decoded", 3, step_.decoded()}}; }
+
 private:
     CodecStep step_;
+    std::vector<uint8_t> original_;
 };
 
 }  // namespace
@@ -90,6 +94,8 @@ std::vector<double> CodecTask::validation_levels() const {
     for (int level = 0; level < description_.levels(); level++) levels.push_back(level);
     return levels;
 }
+
+std::vector<double> CodecTask::example_levels() const { return {0, double(description_.levels() / 2), double(description_.levels() - 1)}; }
 
 double CodecTask::validation_loss(std::span<const ValidationPoint> points) const {
     double sum = 0;

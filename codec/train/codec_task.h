@@ -12,6 +12,7 @@ public:
     std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const override;
     std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const override;
     std::vector<double> validation_levels() const override;
+    std::vector<double> example_levels() const override;
     double validation_loss(std::span<const ValidationPoint> points) const override;  // mean log(R + λ·255²·D) over the rate points
 };
 

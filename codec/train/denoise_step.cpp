@@ -31,6 +31,7 @@ struct DenoiseStep::State {
     DenoiseStepOptions options;
     int channels;
     Graph graph;
+    std::vector<uint8_t> noisy;  // of the last run
 
     State(const Description& d, CodecWeights& weights, const DenoiseStepOptions& o)
         : options(o),
@@ -51,6 +52,7 @@ struct DenoiseStep::State {
         if (batch.noisy.size() != samples * values || batch.clean.size() != samples * values || batch.sigma.size() != samples) {
             throw Error(ErrorCode::internal, "a batch of another size than the step was made for");
         }
+        noisy.assign(batch.noisy.begin(), batch.noisy.end());
         float* input = graph.input().as<float>();
         for (size_t n = 0; n < samples; n++) {
             const uint8_t* pixel = batch.noisy.data() + n * values;
@@ -88,6 +90,13 @@ DenoiseStep::DenoiseStep(const Description& description, CodecWeights& weights, 
 DenoiseStep::~DenoiseStep() = default;
 
 int DenoiseStep::channels() const { return state_->channels; }
+
+std::vector<uint8_t> DenoiseStep::denoised() const {
+    const float* residual = state_->graph.output().as<float>();
+    std::vector<uint8_t> pixels(state_->noisy.size());
+    for (size_t i = 0; i < pixels.size(); i++) pixels[i] = pixel_of(pixel_value(state_->noisy[i]) + residual[i]);
+    return pixels;
+}
 
 DenoiseStepResult DenoiseStep::run(const Batch& batch, const Parameters& parameters, std::span<float> gradients) {
     return state_->run(batch, parameters, gradients);

@@ -43,6 +43,8 @@ public:
     // gradients: as long as parameters.values(), or empty for the loss alone; divided by the number of samples.
     DenoiseStepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients);
 
+    std::vector<uint8_t> denoised() const;  // the pictures of the last run as they come out, [samples, height, width, channels]
+
 private:
     struct State;
     std::unique_ptr<State> state_;

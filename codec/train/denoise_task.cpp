@@ -86,13 +86,21 @@ public:
         p.psnr = psnr_of(step_.run({noisy, clean, {&sigma, 1}}, parameters, {}).mse[0]);
         const double rms = rms_difference(crop, before) / 255.0;
         p.psnr_noisy = psnr_of(rms * rms);
+        clean_ = clean;
+        noisy_ = noisy;
         return p;
+    }
+
+    std::vector<Example::Picture> pictures() const override {
+        const int channels = step_.channels();
+        return {{"original", channels, clean_}, {"noisy", channels, noisy_}, {"denoised", channels, step_.denoised()}};
     }
 
 private:
     const NoiseDomain domain_;
     DenoiseStep step_;
     const int side_;
+    std::vector<uint8_t> clean_, noisy_;
 };
 
 }  // namespace
@@ -106,5 +114,6 @@ std::unique_ptr<ValidationStep> DenoiseTask::make_validation(CodecWeights& weigh
 }
 
 std::vector<double> DenoiseTask::validation_levels() const { return {0, 15, 25, 50, kMixtureLevel}; }
+std::vector<double> DenoiseTask::example_levels() const { return {25, 50, kMixtureLevel}; }
 
 }  // namespace decant

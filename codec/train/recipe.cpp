@@ -1,5 +1,7 @@
 #include "codec/train/recipe.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -165,6 +167,11 @@ std::string to_json(const TrainOptions& options) {
         if (f.is_kept) object[f.key] = value_of(f, options);
     }
     return object.dump();
+}
+
+uint64_t fingerprint(const Recipe& recipe) {
+    const std::string text = to_json(recipe.description) + "\n" + to_json(recipe.training) + "\n" + recipe.training.data;
+    return XXH3_64bits(text.data(), text.size());
 }
 
 void check(const TrainOptions& o) {

@@ -6,6 +6,7 @@
 // All of it may be left out but the networks.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <variant>
@@ -52,6 +53,9 @@ std::string name_of(Optimiser optimiser);  // as in recipes
 
 // All values that the result depends on, beside the pictures.
 std::string to_json(const TrainOptions& options);
+
+// A hash of all that the result depends on, with the name of the folder.
+uint64_t fingerprint(const Recipe& recipe);
 
 // Throws Error invalid_argument, beginning with the path of the value.
 void check(const TrainOptions& options);

@@ -119,7 +119,7 @@ DatasetOptions dataset_options(const Description& description, const TrainOption
 class Validation {
 public:
     Validation(const Description& d, const TrainingTask& task, const Parameters& parameters, const Dataset& dataset, int threads)
-        : levels_(task.validation_levels()), parameters_(parameters) {
+        : levels_(task.validation_levels()), example_levels_(task.example_levels()), parameters_(parameters) {
         const size_t count = std::min<size_t>(kValidationCrops, dataset.held_out());
         weights_ = std::make_unique<CodecWeights>(d, parameters_);
         crops_.resize(count);
@@ -130,18 +130,25 @@ public:
         for (int t = 0; t < threads; t++) steps_.push_back(task.make_validation(*weights_, kValidationSide));
     }
 
-    std::vector<ValidationPoint> measure(const Parameters& parameters) {
+    // examples: of the first so many crops, at each of the task's example levels; null or 0: none.
+    std::vector<ValidationPoint> measure(const Parameters& parameters, size_t example_crops = 0, std::vector<Example>* examples = nullptr) {
         parameters_ = parameters;
         weights_->update(parameters_);
         const size_t jobs = levels_.size() * crops_.size();
         std::vector<ValidationPoint> results(jobs);
+        std::vector<std::vector<Example::Picture>> pictures(jobs);
+        const auto is_example = [&](size_t j) { return j % crops_.size() < example_crops && std::ranges::find(example_levels_, levels_[j / crops_.size()]) != example_levels_.end(); };
         std::atomic<size_t> next{0};
         std::exception_ptr failure;
         std::mutex mutex;
         const auto work = [&](ValidationStep& step) {
             omp_set_num_threads(1);
             try {
-                for (size_t j; (j = next++) < jobs;) results[j] = step.run(crops_[j % crops_.size()], j % crops_.size(), levels_[j / crops_.size()], parameters_);
+                for (size_t j; (j = next++) < jobs;) {
+                    results[j] = step.run(crops_[j % crops_.size()], j % crops_.size(), levels_[j / crops_.size()], parameters_);
+                    results[j].level = levels_[j / crops_.size()];
+                    if (is_example(j)) pictures[j] = step.pictures();
+                }
             } catch (...) {
                 std::lock_guard lock(mutex);
                 failure = std::current_exception();
@@ -163,11 +170,16 @@ public:
             p.psnr_noisy += share * results[j].psnr_noisy;
             p.loss += share * results[j].loss;
         }
+        for (size_t crop = 0; crop < std::min(example_crops, crops_.size()); crop++) {
+            for (size_t j = crop; j < jobs; j += crops_.size()) {
+                if (is_example(j)) examples->push_back({kValidationSide, results[j], std::move(pictures[j])});
+            }
+        }
         return points;
     }
 
 private:
-    const std::vector<double> levels_;
+    const std::vector<double> levels_, example_levels_;
     Parameters parameters_;
     std::unique_ptr<CodecWeights> weights_;
     std::vector<std::vector<uint8_t>> crops_;
@@ -179,6 +191,7 @@ public:
     Trainer(const Description& d, const TrainOptions& o, const Parameters* start, const std::function<bool(const TrainProgress&)>& report)
         : description_(d),
           options_(o),
+          start_(start),
           report_(report),
           dataset_(o.data, dataset_options(d, o)),
           task_(make_training_task(description_, options_, dataset_)) {
@@ -227,6 +240,7 @@ public:
         assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
         result.validation_loss = task_->validation_loss(result.validation);
+        if (start_ != nullptr) result.start_validation = validation_->measure(*start_);
         result.figures = task_->figures(result.parameters);
         result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
@@ -349,7 +363,7 @@ private:
             if (validate) {
                 Parameters averaged = state_.parameters;
                 assign(averaged, state_.optimiser.average);
-                p.validation = validation_->measure(averaged);
+                p.validation = validation_->measure(averaged, size_t(options_.examples), &p.examples);
                 p.validation_loss = task_->validation_loss(p.validation);
                 p.figures = task_->figures(averaged);
                 const bool is_best = observe(options_, state_.schedule, state_.step, p.validation_loss);
@@ -372,6 +386,7 @@ private:
 
     const Description& description_;
     const TrainOptions options_;
+    const Parameters* start_;
     const std::function<bool(const TrainProgress&)>& report_;
     const Dataset dataset_;
     const std::unique_ptr<TrainingTask> task_;

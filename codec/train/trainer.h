@@ -43,6 +43,7 @@ struct TrainOptions {
     int64_t checkpoint_every = 2000;  // steps
     int64_t validate_every = 500;
     uint64_t max_bytes = 4ull << 30;  // of decoded pictures in memory
+    int examples = 0;                 // held-out crops that validations show
 };
 
 struct TrainProgress {
@@ -51,6 +52,7 @@ struct TrainProgress {
     double rate = 0;                                        // of learning, in the last step
     double crops_per_second = 0, seconds_left = 0, seconds = 0;  // seconds: of training in all, over interruptions
     std::vector<ValidationPoint> validation;                      // filled when it was measured at this step
+    std::vector<Example> examples;                                // of that validation, as TrainOptions asks for
     std::vector<Figure> figures;                                  // with the validation: what the kind of model has to tell
     double validation_loss = 0;                                   // of it: one number, the lower the better (TrainingTask)
 };
@@ -59,6 +61,7 @@ struct TrainResult {
     Parameters parameters;  // the averaged weights; with early stopping the best of them
     std::vector<ValidationPoint> validation;
     std::vector<Figure> figures;
+    std::vector<ValidationPoint> start_validation;  // of the weights that the training started from, if they were given
     double validation_loss = 0;
     double seconds = 0;
     int64_t steps = 0, best_step = 0;  // with early stopping, parameters are those of best_step

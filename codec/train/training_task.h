@@ -36,6 +36,8 @@ public:
     virtual ~ValidationStep() = default;
     // crop: [side, side, 3]. What is random depends on its index alone.
     virtual ValidationPoint run(std::span<const uint8_t> crop, size_t index, double level, const Parameters& parameters) = 0;
+    // What went in and what came out in the last run, the original first.
+    virtual std::vector<Example::Picture> pictures() const { return {}; }
 };
 
 struct ParameterRange {
@@ -51,6 +53,7 @@ public:
     virtual std::unique_ptr<ShardStep> make_shard(CodecWeights& weights, int shard) const = 0;
     virtual std::unique_ptr<ValidationStep> make_validation(CodecWeights& weights, int side) const = 0;
     virtual std::vector<double> validation_levels() const = 0;  // of the points that are measured
+    virtual std::vector<double> example_levels() const { return validation_levels(); }  // some of them, of which examples are shown
     virtual std::vector<Figure> figures(const Parameters&) const { return {}; }
     // After every step: may draw parameters anew that are of no use; the optimiser forgets what it knew of those ranges.
     virtual std::vector<ParameterRange> revive(int64_t, Parameters&) const { return {}; }

@@ -1,7 +1,9 @@
 // What a model does with the held-out crops.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace decant {
 
@@ -21,6 +23,18 @@ struct ValidationPoint {
 struct Figure {
     std::string name;
     double value = 0;
+};
+
+// A held-out crop on its way through the model.
+struct Example {
+    struct Picture {
+        std::string label;  // "original", "decoded"
+        int channels = 3;
+        std::vector<uint8_t> samples;  // [side, side, channels]
+    };
+    int side = 0;
+    ValidationPoint figures;  // of this crop
+    std::vector<Picture> pictures;
 };
 
 }  // namespace decant

@@ -66,11 +66,10 @@ DECANT_VECTORISED void to_pixels(const int32_t* src, uint8_t* dst, size_t count,
 }
 
 DECANT_VECTORISED void to_pixels(const float* src, uint8_t* dst, size_t count, int channels) {
-    const auto to_byte = [](float v) { return uint8_t(std::min(std::max(v * float(1 << kPixelExponent) + float(kPixelZero) + 0.5f, 0.0f), 255.0f)); };
     if (channels == 3) {
-        for (size_t k = 0; k < 3 * count; k++) dst[k] = to_byte(src[k]);
+        for (size_t k = 0; k < 3 * count; k++) dst[k] = pixel_of(src[k]);
     } else {
-        for (size_t k = 0; k < count; k++) dst[k] = to_byte((src[3 * k] + src[3 * k + 1] + src[3 * k + 2]) * (1.0f / 3.0f));
+        for (size_t k = 0; k < count; k++) dst[k] = pixel_of((src[3 * k] + src[3 * k + 1] + src[3 * k + 2]) * (1.0f / 3.0f));
     }
 }
 

@@ -20,6 +20,18 @@ expect_matches "$ERR" '^decant: new\.safetensors: .'
 # Fine-tuning starts with the weights of another model.
 expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --from ./new.safetensors --out fine.safetensors --quiet
 expect_empty "$ERR"
+# What it has brought: with a rate of nothing, nothing.
+expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --rate 1e-15 --from ./new.safetensors --out same.safetensors
+expect_matches "$ERR" '^photo, which it started from: .* BD-rate -?0\.0 %$'
+expect_exit 0 "$DECANT" info --json same.safetensors
+python3 - "$OUT" <<'PYTHON' || fail "the model does not tell what it started with"
+import json, sys
+metadata = json.load(open(sys.argv[1]))["metadata"]
+before, after = json.loads(metadata["start_results"]), json.loads(metadata["results"])
+assert len(before) == len(after) == 8
+for a, b in zip(before, after):
+    assert abs(a["psnr"] - b["psnr"]) < 0.01 and abs(a["bpp"] / b["bpp"] - 1) < 1e-3, (a, b)
+PYTHON
 
 options+=(--from ./new.safetensors)
 python3 - "$DECANT" train "${options[@]}" --steps 1000000 --progress always --out long.safetensors <<'PYTHON' || fail "not interrupted as it should be"
@@ -99,5 +111,6 @@ expect_exit 1,4 "$DECANT" train --config recipe.json --from ./small.safetensors 
 expect_contains "$ERR" 'recipe.json: line 2: name'
 echo '{"training": {"data": "data", "steps": 1, "batch": 1, "shards": 1, "crop": 64}}' >training.json
 expect_exit 0 "$DECANT" train --config training.json --from ./small.safetensors --out further.safetensors
+expect_matches "$ERR" 'small, which it started from: sigma 0 .* dB more than that, in the mean$'
 expect_exit 2 "$DECANT" train --config training.json --from ./small.safetensors --set networks.denoise.layers.head.channels=8 --out x.safetensors
 expect_no_file x.safetensors

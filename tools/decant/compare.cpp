@@ -10,6 +10,7 @@
 #include "tools/decant/inputs.h"
 #include "tools/decant/json.h"
 #include "tools/decant/measurements.h"
+#include "tools/decant/page.h"
 #include "tools/decant/pairs.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/report.h"
@@ -70,7 +71,7 @@ std::string page(const Settings& settings, const Measurements& measurements, con
                      {"points", Json::array({nullptr})},
                      {"results", Json::object()},
                      {"pictures", measurements.picture_reports()}};
-    return html_page({{"name", "decant compare"},
+    return html_page(kReportPage, {{"name", "decant compare"},
                       {"description", settings.inputs[1] + " compared with " + settings.inputs[0] + "; " +
                                           count_of(measurements.pictures(), "picture")},
                       {"codecs", Json::array({codec})},

@@ -25,6 +25,7 @@
 #include "tools/decant/measurements.h"
 #include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
+#include "tools/decant/page.h"
 #include "tools/decant/report.h"
 #include "tools/decant/text.h"
 #include "tools/decant/views.h"
@@ -398,7 +399,7 @@ std::string page(const CodecEvaluation& evaluation, const std::vector<Comparison
     }
     for (const Measure& measure : shown)
         measures.push_back({{"heading", measure.heading}, {"digits", measure.digits}, {"key", measure.key}});
-    return html_page({{"name", "decant eval: rate, quality and speed"},
+    return html_page(kReportPage, {{"name", "decant eval: rate, quality and speed"},
                       {"description", evaluation.contenders().front().codec->description() + "; " +
                                           count_of(evaluation.pictures(), "picture")},
                       {"codecs", std::move(codecs)},

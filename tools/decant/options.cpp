@@ -99,6 +99,8 @@ constexpr std::array<VerbText, 11> kVerbs{{
      "interrupted or goes on, here or on a GPU (tools/torch_train.py), becomes a model as it is.\n",
      "  decant train --data pictures --out mine.safetensors --steps 200000\n"
      "  decant train --data pictures --out fine.safetensors --from photo --rate 1e-4 --steps 20000\n"
+     "  decant train --data pictures --out mine.safetensors --log mine.csv --html mine.html\n"
+     "  decant train --data pictures --config small.json --search rates.json --out best.safetensors --html search.html\n"
      "  decant train --export --checkpoint mine.safetensors.checkpoint --out so_far.safetensors\n"
      "  decant encode -m ./mine.safetensors photo.png\n"},
     {Verb::embed, "embed", "[options] INPUT...", "what a model makes of pictures, as NumPy arrays",
@@ -227,6 +229,10 @@ const Option kOptions[] = {
     {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
     {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
     {"export", 0, "", "make a model of --checkpoint as it is, without training", {}, "off", in(Verb::train), setting<&Settings::export_checkpoint>},
+    {"log", 0, "FILE", "CSV with a line a second: step, time, learning rate, loss and figures, of validations too; a resumed training goes on with it", {}, "none", in(Verb::train), setting<&Settings::log>},
+    {"html", 0, "FILE", "page with curves and held-out crops, written anew at each validation; a browser that shows it follows the training", {}, "none", in(Verb::train), setting<&Settings::html>},
+    {"search", 0, "SPEC", "JSON file that says which values of the recipe to try (codec/train/search.h): a grid, at random, successive halving, Hyperband. Prints a table; --out is the best model, --log the table as CSV, --html a page with plots", {}, "none", in(Verb::train), setting<&Settings::search>},
+    {"results", 0, "FILE", "with --search: a line of JSON a trial; those that are there are not repeated", {}, "MODEL.search.jsonl", in(Verb::train), setting<&Settings::results>},
     {"set", 0, "PATH=VALUE", "change a value of the recipe: training.rate=1e-4, or of a layer by its name, networks.denoise.layers.head.channels=48; * stands for every name. May be given again", {}, "none", in(Verb::train), setting<&Settings::assignments>},
     {"checkpoint-every", 0, "N", "steps between checkpoints", {1, kUnlimited}, "", in(Verb::train), training<&TrainOptions::checkpoint_every>},
     {"max-bytes", 0, "N", "of decoded pictures in memory; what exceeds it is left out", {1, kUnlimited}, "4294967296 (4 GiB)", in(Verb::train), training<&TrainOptions::max_bytes>},
@@ -466,6 +472,7 @@ struct Relation {
 };
 constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::encode, "denoise-model", "denoise"},
+                               {Verb::train, "results", "search"},
                                {Verb::eval, "sigma", "denoise"},
                                {Verb::eval, "seed", "denoise"},
                                {Verb::eval, "noisy", "denoise"},
@@ -473,6 +480,8 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::anomaly, "out", "learn"},
                                {Verb::anomaly, "set", "learn"}};
 constexpr Relation kExclusions[] = {{Verb::anomaly, "learn", "output-dir"},
+                                    {Verb::train, "search", "export"},
+                                    {Verb::train, "search", "checkpoint"},
                                     {Verb::eval, "quality", "denoise"},
                                     {Verb::eval, "effort", "denoise"},
                                     {Verb::eval, "repeats", "denoise"},

@@ -54,6 +54,7 @@ struct Settings {
     std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
     std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
+    std::string log, search, results;
 
     MetadataKinds metadata;  // that are carried over
 

@@ -7,7 +7,7 @@
 
 #include "codec/error.h"
 #include "codec/image/opencv_loader.h"
-#include "tools/decant/report_page.h"
+#include "tools/decant/page.h"
 #include "tools/decant/text.h"
 
 namespace decant::cli {
@@ -19,24 +19,9 @@ constexpr uint64_t kBytes = 7'000'000, kBytesAtMost = 600'000, kBytesForOthers =
 constexpr uint64_t kShareOfMap = 6;  // of the bytes of a picture
 constexpr uint32_t kRegion = 80;
 
-std::string base64(std::span<const uint8_t> bytes) {
-    constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    text.reserve((bytes.size() + 2) / 3 * 4);
-    for (size_t i = 0; i < bytes.size(); i += 3) {
-        const size_t count = std::min<size_t>(3, bytes.size() - i);
-        uint32_t bits = 0;
-        for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? bytes[i + k] : 0u);
-        for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
-    }
-    return text;
-}
-
 std::vector<uint8_t> webp(const Image& image, int quality) { return opencv_module().encode(image, ".webp", quality); }
 
-std::string uri(std::span<const uint8_t> bytes, const std::string& media_type = "image/webp") {
-    return "data:" + media_type + ";base64," + base64(bytes);
-}
+std::string uri(std::span<const uint8_t> bytes, const std::string& media_type = "image/webp") { return data_uri(media_type, bytes); }
 
 // Both sides halved, by `join` of the four samples (fewer at odd edges are repeated).
 template <class Join>
@@ -181,15 +166,6 @@ std::string PictureViews::note() const {
     if (is_short_of_codecs_) note += " Of the other codecs only the regions are shown, for the size of the page.";
     if (views_.size() == kMostPictures) note += " Only the first " + std::to_string(kMostPictures) + " pictures are shown.";
     return note;
-}
-
-std::string html_page(const Json& data) {
-    std::string text = data.dump(-1, ' ', false, Json::error_handler_t::replace);
-    // Inside of a script element nothing may look like its end.
-    for (size_t at = 0; (at = text.find('<', at)) != text.npos;) text.replace(at, 1, "\\u003c");
-    std::string page = report_page();
-    const std::string place = "/*DATA*/";
-    return page.replace(page.find(place), place.size(), text);
 }
 
 }  // namespace decant::cli

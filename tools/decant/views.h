@@ -41,7 +41,4 @@ private:
     Json views_ = Json::array();
 };
 
-// The whole page: the template of report.html with this data in it.
-std::string html_page(const Json& data);
-
 }  // namespace decant::cli
