@@ -105,8 +105,11 @@ chart.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
 seen.value = /at step/.test(chart.parentElement.querySelector("figcaption").textContent);
 seen.alt = [...document.images].every(image => image.alt);
 seen.fetched = performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length;
-Promise.all([...document.images].map(image => image.decode())).then(() => seen.decoded = true, () => seen.decoded = false)
-    .then(() => document.body.dataset.seen = JSON.stringify(seen));
+const done = () => {
+    seen.decoded = [...document.images].every(image => image.complete && image.naturalWidth > 0);
+    document.body.dataset.seen = JSON.stringify(seen);
+};
+document.readyState === "complete" ? done() : addEventListener("load", done);
 }
 </script>
 HTML
