@@ -80,7 +80,9 @@ TEST_CASE("a report is read, with either name of the PSNR") {
     CHECK(rgb.points[1].bpp == 1);
     CHECK(rgb.points[1].quality == 33);
     CHECK(parse_curve(R"({"results": {"bpp": [0.5], "psnr": [31]}})").points[0].quality == 31);
-    for (const char* bad : {"", "[]", "{}", R"({"results": {"bpp": [1]}})", R"({"results": {"bpp": [1], "psnr": [1, 2]}})",
+    const NamedCurve lossless = parse_curve(R"({"results": {"bpp": [0.5, 1, 8], "psnr-rgb": [31, null, "inf"]}})");
+    CHECK(lossless.points.size() == 1);
+    for (const char* bad : {"", "[]", R"({"results": {"bpp": 1, "psnr": 1}})", R"({"results": {"bpp": [1], "psnr": ["-"]}})", "{}", R"({"results": {"bpp": [1]}})", R"({"results": {"bpp": [1], "psnr": [1, 2]}})",
                             R"({"results": {"bpp": ["a"], "psnr": [1]}})"})
         CHECK_THROWS_AS(parse_curve(bad), Error);
 }

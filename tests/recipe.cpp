@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -159,4 +160,36 @@ TEST_CASE("going on from a model") {
     CHECK(r.description.noise == NoiseDomain::page);
     CHECK(refused(ErrorCode::model_mismatch, kText, {}, &start).find("line 3: name: the model") == 0);
     CHECK(refused(ErrorCode::invalid_argument, "", {set("networks.denoise.layers.enc1.a.channels", "9")}, &start).find("does not fit") != std::string::npos);
+}
+
+TEST_CASE("damaged recipes are refused or read, nothing else") {
+    std::mt19937 random(1);
+    const std::string text = kText, bytes = "{}[]\",:/*0-9e.tn\\u\n \xff";
+    int good = 0;
+    for (int i = 0; i < 3000; i++) {
+        std::string damaged = text;
+        for (int k = 0; k <= i % 3; k++) {
+            const size_t at = random() % damaged.size();
+            switch (random() % 3) {
+                case 0: damaged[at] = bytes[random() % bytes.size()]; break;
+                case 1: damaged.erase(at, 1 + random() % 8); break;
+                default: damaged.insert(at, 1 + random() % 3, bytes[random() % bytes.size()]);
+            }
+        }
+        CAPTURE(damaged);
+        try {
+            parse_recipe(damaged);
+            good++;
+        } catch (const Error& error) {
+            REQUIRE(error.code() == ErrorCode::model_mismatch);
+        }
+        const std::string path = damaged.substr(random() % 100, random() % 60);
+        try {
+            parse_recipe(text, {{path, damaged.substr(0, 20), "--set"}});
+        } catch (const Error& error) {
+            REQUIRE(error.code() == ErrorCode::invalid_argument);
+        }
+    }
+    CHECK(good > 0);
+    CHECK(good < 3000);
 }

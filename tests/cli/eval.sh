@@ -43,7 +43,9 @@ python3 - "$OUT" table.csv <<'PYTHON' || fail "not the expected reports"
 import csv, json, sys
 report = json.load(open(sys.argv[1]))
 assert [other["name"] for other in report["against"]] == ["JPEG", "WebP"]
-assert [len(delta["picture_percents"]) for delta in report["bd-rate"]] == [2, 2, 0]
+for key in "picture_percents", "picture_bd_psnrs":
+    assert [len(delta[key]) for delta in report["bd-rate"]] == [2, 2, 0]
+assert all(psnr > 0 for delta in report["bd-rate"] for psnr in delta["picture_bd_psnrs"])
 assert all(abs(percent / delta["percent"] - 1) < 0.5 for delta in report["bd-rate"][:2] for percent in delta["picture_percents"])
 assert [delta["against"] for delta in report["bd-rate"]] == ["JPEG", "WebP", report["name"]], report["bd-rate"]
 for codec in [report, *report["against"]]:

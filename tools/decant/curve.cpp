@@ -1,14 +1,28 @@
 #include "tools/decant/curve.h"
 
+#include <cmath>
+#include <limits>
+
 #include "codec/error.h"
 #include "tools/decant/json.h"
 
 namespace decant::cli {
 namespace {
 
+// json_number() backwards.
+double number(const Json& value) {
+    if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
+    if (value == "inf") return std::numeric_limits<double>::infinity();
+    return value.get<double>();
+}
+
 std::vector<double> numbers(const Json& results, const char* key) {
     try {
-        return results.at(key).get<std::vector<double>>();
+        std::vector<double> list;
+        const Json& values = results.at(key);
+        if (!values.is_array()) throw Error(ErrorCode::corrupt, std::string("results: \"") + key + "\" is no list");
+        for (const Json& value : values) list.push_back(number(value));
+        return list;
     } catch (const Json::exception&) {
         throw Error(ErrorCode::corrupt, std::string("results: \"") + key + "\" is missing, or is no list of numbers");
     }
@@ -28,7 +42,8 @@ NamedCurve parse_curve(const std::string& text) {
                     "results: " + std::to_string(bpp.size()) + " values of bpp, " + std::to_string(psnr.size()) + " of psnr");
     NamedCurve curve;
     if (report.contains("name") && report["name"].is_string()) curve.name = report["name"].get<std::string>();
-    for (size_t i = 0; i < bpp.size(); ++i) curve.points.push_back({bpp[i], psnr[i]});
+    for (size_t i = 0; i < bpp.size(); ++i)
+        if (std::isfinite(psnr[i])) curve.points.push_back({bpp[i], psnr[i]});
     return curve;
 }
 

@@ -14,7 +14,7 @@ struct NamedCurve {
     std::vector<CurvePoint> points;  // of PSNR
 };
 
-// Takes "psnr-rgb", or else "psnr". Throws Error corrupt with the key that is missing or wrong.
+// Takes "psnr-rgb", or else "psnr"; leaves out points where it is "inf" (nothing was lost) or null. Throws Error corrupt with the key that is missing or wrong.
 NamedCurve parse_curve(const std::string& json);
 
 }  // namespace decant::cli

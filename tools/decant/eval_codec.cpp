@@ -254,13 +254,15 @@ struct Comparison {
     std::string name;
     BjontegaardDelta rate, cubic_rate, psnr;
     double ms_ssim_percent = kNone;  // of published curves there is none
-    std::vector<double> picture_percents;  // BD-rates of the pictures, NaN where there is none; of published curves empty
+    // BD-rate and BD-PSNR of each picture, NaN where there is none; of published curves empty.
+    std::vector<double> picture_percents, picture_psnrs;
 };
 
-// NaN for curves that do not meet, as of tiny pictures.
-double bd_rate_or_none(const std::vector<CurvePoint>& anchor, const std::vector<CurvePoint>& curve) {
+// bd_rate or bd_quality; NaN for curves that do not meet, as of tiny pictures.
+template <class Delta>
+double or_none(const Delta& delta, const std::vector<CurvePoint>& anchor, const std::vector<CurvePoint>& curve) {
     try {
-        return bd_rate(anchor, curve).value;
+        return delta(anchor, curve, CurveFit::piecewise_cubic).value;
     } catch (const Error&) {
         return kNone;
     }
@@ -305,16 +307,15 @@ Json report_of(const Contender& contender) {
 
 Json bd_report(const std::vector<Comparison>& comparisons) {
     Json list = Json::array();
-    for (const Comparison& c : comparisons) {
+    for (const Comparison& c : comparisons)
         list.push_back({{"against", c.name},
                         {"percent", c.rate.value},
                         {"cubic_percent", c.cubic_rate.value},
                         {"psnr_range", {c.rate.low, c.rate.high}},
                         {"bd_psnr", c.psnr.value},
                         {"ms_ssim_percent", json_number(c.ms_ssim_percent)},
-                        {"picture_percents", Json::array()}});
-        for (const double percent : c.picture_percents) list.back()["picture_percents"].push_back(json_number(percent));
-    }
+                        {"picture_percents", json_numbers(c.picture_percents)},
+                        {"picture_bd_psnrs", json_numbers(c.picture_psnrs)}});
     return list;
 }
 
@@ -434,10 +435,13 @@ ExitCode eval_codec(const std::vector<Input>& inputs, const Settings& settings) 
             const Measurements& others = contenders[i].measurements;
             const std::vector<Values> anchor = others.means();
             Comparison comparison = compare_curves({contenders[i].codec->name(), psnr_curve(anchor)}, psnr_curve(means));
-            comparison.ms_ssim_percent = bd_rate_or_none(ms_ssim_curve(anchor), ms_ssim_curve(means));
-            for (size_t picture = 0; picture < others.pictures(); ++picture)
-                comparison.picture_percents.push_back(bd_rate_or_none(
-                    psnr_curve(others.at_points(picture)), psnr_curve(contenders[0].measurements.at_points(picture))));
+            comparison.ms_ssim_percent = or_none(bd_rate, ms_ssim_curve(anchor), ms_ssim_curve(means));
+            for (size_t picture = 0; picture < others.pictures(); ++picture) {
+                const auto of_other = psnr_curve(others.at_points(picture));
+                const auto of_decant = psnr_curve(contenders[0].measurements.at_points(picture));
+                comparison.picture_percents.push_back(or_none(bd_rate, of_other, of_decant));
+                comparison.picture_psnrs.push_back(or_none(bd_quality, of_other, of_decant));
+            }
             comparisons.push_back(std::move(comparison));
         });
     for (const NamedCurve& file : files)

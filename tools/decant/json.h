@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace decant::cli {
 
@@ -15,6 +16,12 @@ inline std::string to_line(const Json& json) { return json.dump(-1, ' ', false, 
 // JSON has no infinity: it becomes the string "inf", as of the PSNR of equal pictures; NaN, where there is no value, becomes null.
 inline Json json_number(double value) {
     return std::isnan(value) ? Json() : std::isinf(value) ? Json(value > 0 ? "inf" : "-inf") : Json(value);
+}
+
+inline Json json_numbers(const std::vector<double>& values) {
+    Json list = Json::array();
+    for (const double value : values) list.push_back(json_number(value));
+    return list;
 }
 
 }  // namespace decant::cli

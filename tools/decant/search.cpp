@@ -245,13 +245,14 @@ std::string page_text(const std::string& name, const std::vector<Finished>& in_o
     for (const SearchDimension& d : spec.dimensions) heads.push_back({{"heading", short_name(d.path)}, {"words", true}});
     heads.push_back({{"heading", spec.is_in_seconds ? "seconds" : "budget"}, {"digits", 0}});
     for (const Column& c : columns(is_codec(sorted))) heads.push_back({{"heading", c.name}, {"digits", c.digits}});
-    heads.push_back({{"heading", "error"}, {"words", true}});
+    const bool has_errors = std::any_of(sorted.begin(), sorted.end(), [](const Finished& f) { return !f.error.empty(); });
+    if (has_errors) heads.push_back({{"heading", "error"}, {"words", true}});
     for (const Finished& f : sorted) {
         Json row = Json::array();
         for (const std::string& value : f.values) row.push_back(shown(value));
         row.push_back(f.budget);
         for (const Column& c : columns(is_codec(sorted))) row.push_back(c.of(f, best));  // JSON has null for what is not finite
-        row.push_back(f.error);
+        if (has_errors) row.push_back(f.error);
         rows.push_back(std::move(row));
     }
     const bool is_done = in_order.size() == total;

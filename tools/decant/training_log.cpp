@@ -231,18 +231,21 @@ void TrainingLog::write_page(const std::string& state, int refresh) const {
     add_chart("Norm of the gradient", "", true, {{"norm", "gradient_norm"}});
 
     Json rows = Json::array();
+    const bool has_rate = !validated_.validation.empty() && validated_.validation.front().bpp > 0;
     const bool is_codec = !validated_.validation.empty() && validated_.validation.front().bpp_hyper > 0;
     const bool is_denoiser = !validated_.validation.empty() && validated_.validation.front().psnr_noisy > 0;
     for (const ValidationPoint& p : validated_.validation) {
         Json row = Json::array({level_name(p)});
-        if (is_codec) row.insert(row.end(), {p.bpp, p.bpp_hyper});
+        if (has_rate) row.push_back(p.bpp);
+        if (is_codec) row.push_back(p.bpp_hyper);
         if (is_denoiser) row.push_back(p.psnr_noisy);
         row.push_back(p.psnr);
         rows.push_back(std::move(row));
     }
     Json heads = Json::array({{{"heading", "held out"}, {"words", true}}});
-    if (is_codec) heads.insert(heads.end(), {{{"heading", "bpp"}, {"digits", 4}}, {{"heading", "of it hyper-latents"}, {"digits", 4}}});
-    if (is_denoiser) heads.push_back({{"heading", "noisy, dB"}, {"digits", 2}});
+    if (has_rate) heads.push_back({{"heading", "bpp"}, {"digits", 4}});
+    if (is_codec) heads.push_back({{"heading", "of it hyper-latents"}, {"digits", 4}});
+    if (is_denoiser) heads.push_back({{"heading", "before, dB"}, {"digits", 2}});
     heads.push_back({{"heading", "PSNR, dB"}, {"digits", 2}});
 
     // What a resumed training goes on from, where there is no table.
