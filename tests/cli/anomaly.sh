@@ -2,13 +2,7 @@
 # anomaly: learns what is normal from a folder, scores pictures, and says where; and samples of a variational model.
 source "$(dirname "$0")/lib.bash"
 
-for python in python3 /usr/bin/python3 ""; do
-    if [[ -z $python ]]; then
-        echo "skipped: no python3 here can import numpy and PIL (Debian: python3-numpy, python3-pil)"
-        exit 77
-    fi
-    if "$python" -c 'import numpy, PIL.Image' 2>/dev/null; then break; fi
-done
+find_python "numpy, PIL.Image"
 
 mkdir good
 "$python" - <<'PYTHON'

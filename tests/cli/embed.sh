@@ -2,13 +2,7 @@
 # embed: arrays that NumPy reads, and copies of a picture found by them.
 source "$(dirname "$0")/lib.bash"
 
-for python in python3 /usr/bin/python3 ""; do
-    if [[ -z $python ]]; then
-        echo "skipped: no python3 here can import numpy and PIL (Debian: python3-numpy, python3-pil)"
-        exit 77
-    fi
-    if "$python" -c 'import numpy, PIL.Image' 2>/dev/null; then break; fi
-done
+find_python "numpy, PIL.Image"
 
 array() {  # FILE  prints its shape and type
     "$python" -c 'import numpy, sys; a = numpy.load(sys.argv[1]); assert numpy.isfinite(a).all(); print(*a.shape, a.dtype)' "$1"

@@ -138,3 +138,12 @@ field() {  # KEY  its value in the first line of JSON in $OUT
 expect_within() {  # LOW VALUE HIGH
     python3 -c 'import sys; low, value, high = map(float, sys.argv[1:]); sys.exit(not low <= value <= high)' "$@" || fail "$2 is not in $1 ... $3"
 }
+
+# find_python MODULES  sets $python to one that can import these (numpy, PIL.Image); without any the script ends as skipped.
+find_python() {
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c "import $1" 2>/dev/null; then return; fi
+    done
+    echo "skipped: no python3 here can import $1 (Debian: python3-numpy, python3-pil, python3-torch)"
+    exit 77
+}

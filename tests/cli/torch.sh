@@ -3,13 +3,7 @@
 # other's checkpoints.
 source "$(dirname "$0")/lib.bash"
 
-for python in python3 /usr/bin/python3 ""; do
-    if [[ -z $python ]]; then
-        echo "skipped: no python3 here can import torch, numpy and PIL (Debian: python3-torch, python3-numpy, python3-pil)"
-        exit 77
-    fi
-    if "$python" -c 'import numpy, torch, PIL.Image' 2>/dev/null; then break; fi
-done
+find_python "numpy, torch, PIL.Image"
 tools=$(realpath -- "$SAMPLES/../tools")
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$tools
 
