@@ -109,3 +109,20 @@ TEST_CASE("training goes on from weights that are given") {
     for (size_t i = 0; i < start.values().size(); i++)
         CHECK(result.parameters.values()[i] == doctest::Approx(start.values()[i]).epsilon(1e-5));
 }
+
+TEST_CASE("statistics of batches do not depend on the shards") {
+    const Description d = parse_description(R"({"name": "n", "task": "denoise", "networks": {"denoise": {"channels_in": 4, "layers": [
+        {"name": "a", "channels": 4, "kernel": 3, "normalisation": "batch", "activation": "relu"},
+        {"name": "b", "channels": 3, "kernel": 3, "init": "zero"}]}}})");
+    TrainOptions o = small_options();
+    o.rate = 1e-12;  // the weights stay, so that the statistics are those of the pictures,
+    o.steps = 100;   // and of the start hardly anything
+    std::vector<float> variance[2];
+    for (const int shards : {1, 2}) {
+        o.shards = shards;
+        const TrainResult result = train_model(d, o, nullptr, go_on);
+        const auto values = result.parameters["denoise.a.variance"];
+        variance[shards - 1].assign(values.begin(), values.end());
+    }
+    for (size_t i = 0; i < variance[0].size(); i++) CHECK(variance[1][i] / variance[0][i] == doctest::Approx(1).epsilon(0.1));
+}

@@ -49,12 +49,8 @@ public:
         const int64_t warm_up = description_.bottleneck.warm_up;
         const float weight = warm_up == 0 ? 1.0f : float(std::min(1.0, double(step) / double(warm_up)));
         const AutoencoderStepResult r = step_.run({pictures, corrupted, random_key(options_.seed, 8, uint64_t(step), uint64_t(shard_)), weight}, parameters, gradients);
-        // Statistics come as those of the shard, gradients as their share of the sum.
         const float share = 1.0f / float(options_.shards);
-        for (const Parameter& p : parameters.list()) {
-            if (p.change == Parameter::Change::statistic) continue;
-            for (float& g : gradients.subspan(p.offset, p.size)) g *= share;
-        }
+        take_share(parameters, gradients, share);
         StepMeasures m;
         m.loss = r.loss * double(share);
         for (size_t n = 0; n < r.mse.size(); n++) {
@@ -175,13 +171,10 @@ std::vector<ParameterRange> AutoencoderTask::revive(int64_t step, Parameters& pa
         return changed;
     }
     const Network& encoder = description_.network(kEncoderNetwork);
-    const Layer* last = nullptr;
-    for (const Layer& l : encoder.layers) {
-        if (l.op == Operation::convolution) last = &l;
-    }
+    const Layer& last = encoder.layers.back();
     // Where the code is shuffled, its channels are not those of the layer.
-    if (last == nullptr || last != &encoder.layers.back()) return {};
-    const std::string name = encoder.name + "." + last->name;
+    if (last.op != Operation::convolution) return {};
+    const std::string name = encoder.name + "." + last.name;
     const Parameter& weights = parameters.find(name + ".weight");
     const size_t row = weights.size / size_t(weights.shape[0]);
     const float spread = std::sqrt(1.0f / float(row));
@@ -191,7 +184,7 @@ std::vector<ParameterRange> AutoencoderTask::revive(int64_t step, Parameters& pa
         changed.push_back({weights.offset + u * row, row});
         for (const std::string& suffix : {std::string(".bias"), std::string(".threshold")}) {
             if (!parameters.contains(name + suffix)) continue;
-            parameters[name + suffix][u] = suffix == ".bias" ? 0.0f : last->threshold;
+            parameters[name + suffix][u] = suffix == ".bias" ? 0.0f : last.threshold;
             changed.push_back({parameters.find(name + suffix).offset + u, 1});
         }
         activity[u] = wanted;

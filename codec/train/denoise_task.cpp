@@ -48,7 +48,7 @@ public:
         }
         const DenoiseStepResult r = step_.run({noisy, clean, sigma, random_key(options_.seed, 6, uint64_t(step), uint64_t(shard_))}, parameters, gradients);
         const float share = 1.0f / float(options_.shards);
-        for (float& g : gradients) g *= share;
+        take_share(parameters, gradients, share);
         StepMeasures m;
         m.loss = r.loss * share;
         for (double mse : r.mse) m.psnr += psnr_of(mse) / samples_;

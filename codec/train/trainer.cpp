@@ -473,6 +473,13 @@ std::unique_ptr<TrainingTask> make_training_task(const Description& description,
     throw Error(ErrorCode::internal, "a task that nobody trains");
 }
 
+void take_share(const Parameters& parameters, std::span<float> gradients, float share) {
+    for (const Parameter& p : parameters.list()) {
+        if (p.change == Parameter::Change::statistic) continue;
+        for (float& g : gradients.subspan(p.offset, p.size)) g *= share;
+    }
+}
+
 double TrainingTask::validation_loss(std::span<const ValidationPoint> points) const {
     double sum = 0;
     for (const ValidationPoint& p : points) sum += p.psnr;

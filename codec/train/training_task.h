@@ -69,6 +69,10 @@ protected:
 // Of an error of values in 0 … 1; no more than 100 dB, so that means of it stay finite.
 inline double psnr_of(double mse) { return -10.0 * std::log10(std::max(mse, 1e-10)); }
 
+// Turns the means over a shard's samples into the shard's part of the means over the batch: gradients become their share of a sum,
+// statistics stay those of the shard.
+void take_share(const Parameters& parameters, std::span<float> gradients, float share);
+
 // All must outlive the task.
 std::unique_ptr<TrainingTask> make_training_task(const Description& description, const TrainOptions& options,
                                                  const Dataset& dataset);
