@@ -112,15 +112,14 @@ struct Autoencoder::State {
     void fill(const SampleView& src, const Area& seen, const TensorRef& input) const {
         std::vector<float> row(size_t(src.width()) * size_t(src.channels()));
         float* dst = input.as<float>();
-        const auto value = [](float v) { return (v - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); };
         for (int y = seen.y * stride; y < seen.bottom() * stride; y++) {
             src.read(reflect(y, src.height()), 0, src.width(), row.data());
             for (int x = seen.x * stride; x < seen.right() * stride; x++, dst += channels) {
                 const float* p = row.data() + size_t(reflect(x, src.width())) * size_t(src.channels());
                 if (channels == 1) {
-                    dst[0] = value(src.channels() == 1 ? p[0] : luma(p[0], p[1], p[2]));
+                    dst[0] = pixel_value(src.channels() == 1 ? p[0] : luma(p[0], p[1], p[2]));
                 } else {
-                    for (int c = 0; c < 3; c++) dst[c] = value(p[src.channels() == 1 ? 0 : c]);
+                    for (int c = 0; c < 3; c++) dst[c] = pixel_value(p[src.channels() == 1 ? 0 : c]);
                 }
             }
         }

@@ -7,11 +7,8 @@ namespace decant {
 
 // What is added to them to have samples in 0 … 1: nothing where the decoder ends in a sigmoid, else 1/2.
 inline float decoder_offset(const Description& d) {
-    const auto& layers = d.network(kDecoderNetwork).layers;
-    for (size_t i = layers.size(); i-- > 0;) {
-        if (layers[i].op == Operation::convolution) return layers[i].activation == Activation::sigmoid ? 0.0f : 0.5f;
-    }
-    return 0.5f;
+    const Layer* last = last_convolution(d.network(kDecoderNetwork));
+    return last != nullptr && last->activation == Activation::sigmoid ? 0.0f : 0.5f;
 }
 
 }  // namespace decant

@@ -17,8 +17,6 @@ namespace {
 
 constexpr int kTile = 512;  // pixels a side that a task computes, about
 
-float to_network(float value) { return (value - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
-
 // From the 8-bit scale to samples.
 void to_samples(const float* src, uint8_t* dst, size_t count) {
     for (size_t i = 0; i < count; i++) dst[i] = uint8_t(std::clamp(src[i] + 0.5f, 0.0f, 255.0f));
@@ -101,7 +99,7 @@ struct Denoiser::State {
             for (int x = 0; x < w; x++, dst += colours + 1) {
                 const int at = x0 + x < end ? x0 + x : reflect(x0 + x, src.width());
                 const float* pixel = station.pixels.data() + size_t(at - from) * size_t(channels) + size_t(first);
-                for (int c = 0; c < colours; c++) dst[c] = to_network(pixel[channels == 3 && colours == 3 ? c : 0]);
+                for (int c = 0; c < colours; c++) dst[c] = pixel_value(pixel[channels == 3 && colours == 3 ? c : 0]);
                 dst[colours] = level_value(std::min(station.level[size_t(x)], kMaxLevel));
             }
         }

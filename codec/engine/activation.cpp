@@ -4,6 +4,7 @@
 #include <cmath>
 #include <dnnl.hpp>
 #include <optional>
+#include <utility>
 
 #include "codec/engine/activation_kernels.h"
 #include "codec/engine/onednn.h"
@@ -37,83 +38,57 @@ namespace {
 
 using onednn::engine;
 
-// A dnnl primitive that goes value by value, forward and backward.
-class EltwisePass {
+dnnl::prop_kind forward_kind(bool training) { return training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference; }
+
+// A dnnl primitive that learns nothing, forward and, in training, backward.
+class UnaryPass {
 public:
-    EltwisePass(const Layer& layer, const Shape& shape, DataType type, bool training) : eltwise_(*onednn::eltwise(pointwise(layer))) {
-        const auto values = onednn::activations(shape, type);
-        const dnnl::eltwise_forward::primitive_desc forward({training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference,
-                                                             eltwise_.algorithm, values, eltwise_.alpha, eltwise_.beta},
-                                                            engine());
-        forward_ = dnnl::eltwise_forward(forward);
-        if (training) {
-            backward_ = dnnl::eltwise_backward(
-                dnnl::eltwise_backward::primitive_desc({eltwise_.algorithm, values, values, eltwise_.alpha, eltwise_.beta}, engine(), forward));
-        }
-        src_ = dnnl::memory(values, engine(), nullptr);
-        dst_ = dnnl::memory(values, engine(), nullptr);
-    }
+    // seen: what backward reads beside the gradient, DNNL_ARG_SRC or DNNL_ARG_DST.
+    UnaryPass(const dnnl::memory::desc& values, int seen, dnnl::primitive forward, dnnl::primitive backward)
+        : seen_argument_(seen), forward_(std::move(forward)), backward_(std::move(backward)), first_(values, engine(), nullptr), second_(values, engine(), nullptr) {}
 
     void forward(const void* src, void* dst) {
-        src_.set_data_handle(const_cast<void*>(src));
-        dst_.set_data_handle(dst);
-        forward_.execute(stream_, {{DNNL_ARG_SRC, src_}, {DNNL_ARG_DST, dst_}});
+        first_.set_data_handle(const_cast<void*>(src));
+        second_.set_data_handle(dst);
+        forward_.execute(stream_, {{DNNL_ARG_SRC, first_}, {DNNL_ARG_DST, second_}});
         stream_.wait();
     }
-    void backward(const void* src, void* gradient) {
-        src_.set_data_handle(const_cast<void*>(src));
-        dst_.set_data_handle(gradient);
-        backward_.execute(stream_, {{DNNL_ARG_SRC, src_}, {DNNL_ARG_DIFF_DST, dst_}, {DNNL_ARG_DIFF_SRC, dst_}});
-        stream_.wait();
-    }
-    float scale() const { return eltwise_.scale; }
-
-private:
-    onednn::Eltwise eltwise_;
-    dnnl::stream stream_{engine()};
-    dnnl::eltwise_forward forward_;
-    dnnl::eltwise_backward backward_;
-    dnnl::memory src_, dst_;
-};
-
-class SoftmaxPass {
-public:
-    SoftmaxPass(const Shape& shape, bool training) {
-        constexpr int kChannelAxis = 1;
-        const auto values = onednn::activations(shape, DataType::f32);
-        const dnnl::softmax_forward::primitive_desc forward(
-            {training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference, values, kChannelAxis}, engine());
-        forward_ = dnnl::softmax_forward(forward);
-        if (training) backward_ = dnnl::softmax_backward(dnnl::softmax_backward::primitive_desc({values, values, kChannelAxis}, engine(), forward));
-        src_ = dnnl::memory(values, engine(), nullptr);
-        dst_ = dnnl::memory(values, engine(), nullptr);
-    }
-    void forward(const void* src, void* dst) {
-        src_.set_data_handle(const_cast<void*>(src));
-        dst_.set_data_handle(dst);
-        forward_.execute(stream_, {{DNNL_ARG_SRC, src_}, {DNNL_ARG_DST, dst_}});
-        stream_.wait();
-    }
-    void backward(const void* dst, void* gradient) {
-        dst_.set_data_handle(const_cast<void*>(dst));
-        src_.set_data_handle(gradient);
-        backward_.execute(stream_, {{DNNL_ARG_DST, dst_}, {DNNL_ARG_DIFF_DST, src_}, {DNNL_ARG_DIFF_SRC, src_}});
+    void backward(const void* src, const void* dst, void* gradient) {
+        first_.set_data_handle(const_cast<void*>(seen_argument_ == DNNL_ARG_SRC ? src : dst));
+        second_.set_data_handle(gradient);
+        backward_.execute(stream_, {{seen_argument_, first_}, {DNNL_ARG_DIFF_DST, second_}, {DNNL_ARG_DIFF_SRC, second_}});
         stream_.wait();
     }
 
 private:
+    int seen_argument_;
     dnnl::stream stream_{engine()};
-    dnnl::softmax_forward forward_;
-    dnnl::softmax_backward backward_;
-    dnnl::memory src_, dst_;
+    dnnl::primitive forward_, backward_;
+    dnnl::memory first_, second_;
 };
+
+UnaryPass eltwise_pass(const onednn::Eltwise& e, const Shape& shape, DataType type, bool training) {
+    const auto values = onednn::activations(shape, type);
+    const dnnl::eltwise_forward::primitive_desc forward({forward_kind(training), e.algorithm, values, e.alpha, e.beta}, engine());
+    dnnl::primitive backward;
+    if (training) backward = dnnl::eltwise_backward(dnnl::eltwise_backward::primitive_desc({e.algorithm, values, values, e.alpha, e.beta}, engine(), forward));
+    return {values, DNNL_ARG_SRC, dnnl::eltwise_forward(forward), std::move(backward)};
+}
+
+UnaryPass softmax_pass(const Shape& shape, bool training) {
+    constexpr int kChannelAxis = 1;
+    const auto values = onednn::activations(shape, DataType::f32);
+    const dnnl::softmax_forward::primitive_desc forward({forward_kind(training), values, kChannelAxis}, engine());
+    dnnl::primitive backward;
+    if (training) backward = dnnl::softmax_backward(dnnl::softmax_backward::primitive_desc({values, values, kChannelAxis}, engine(), forward));
+    return {values, DNNL_ARG_DST, dnnl::softmax_forward(forward), std::move(backward)};
+}
 
 class PreluPass {
 public:
     PreluPass(const Shape& shape, bool training) {
         const auto values = onednn::activations(shape, DataType::f32), slopes = onednn::activations({1, 1, 1, shape.c}, DataType::f32);
-        const dnnl::prelu_forward::primitive_desc forward(
-            {training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference, values, slopes}, engine());
+        const dnnl::prelu_forward::primitive_desc forward({forward_kind(training), values, slopes}, engine());
         forward_ = dnnl::prelu_forward(forward);
         if (training) backward_ = dnnl::prelu_backward(dnnl::prelu_backward::primitive_desc({values, slopes, values, slopes}, engine(), forward));
         for (dnnl::memory* m : {&src_, &dst_}) *m = dnnl::memory(values, engine(), nullptr);
@@ -213,29 +188,33 @@ struct ActivationPass::State {
     const Layer& layer;
     const Shape shape;
     const DataType type;
-    std::optional<EltwisePass> eltwise;
-    std::optional<SoftmaxPass> softmax;
+    float factor = 1.0f;  // on what the primitive gives
+    std::optional<UnaryPass> unary;
     std::optional<PreluPass> prelu;
     std::optional<GdnPass> gdn;
 
     State(const Layer& l, const Shape& s, DataType t, Convolution::Use use) : layer(l), shape(s), type(t) {
         const bool training = use == Convolution::Use::training;
         switch (layer.activation) {
-            case Activation::softmax: softmax.emplace(shape, training); break;
+            case Activation::softmax: unary.emplace(softmax_pass(shape, training)); break;
             case Activation::prelu: prelu.emplace(shape, training); break;
             case Activation::gdn: gdn.emplace(shape, false, use); break;
             case Activation::inverse_gdn: gdn.emplace(shape, true, use); break;
             case Activation::jump_relu: break;
-            default: eltwise.emplace(layer, shape, type, training);
+            default: {
+                const onednn::Eltwise eltwise = *onednn::eltwise(pointwise(layer));
+                factor = eltwise.scale;
+                unary.emplace(eltwise_pass(eltwise, shape, type, training));
+            }
         }
     }
 
     void scale(void* values) const {
-        if (eltwise->scale() == 1.0f) return;
+        if (factor == 1.0f) return;
         if (type == DataType::bf16)
-            kernels::multiply(static_cast<bf16*>(values), shape.elements(), eltwise->scale());
+            kernels::multiply(static_cast<bf16*>(values), shape.elements(), factor);
         else
-            kernels::multiply(static_cast<float*>(values), shape.elements(), eltwise->scale());
+            kernels::multiply(static_cast<float*>(values), shape.elements(), factor);
     }
 };
 
@@ -248,11 +227,9 @@ ActivationPass::ActivationPass(ActivationPass&&) noexcept = default;
 void ActivationPass::forward(const void* src, void* dst, const Learned& learned, AlignedBuffer& scratch) {
     onednn::guarded("activation", [&] {
         State& s = *state_;
-        if (s.eltwise) {
-            s.eltwise->forward(src, dst);
+        if (s.unary) {
+            s.unary->forward(src, dst);
             s.scale(dst);
-        } else if (s.softmax) {
-            s.softmax->forward(src, dst);
         } else if (s.prelu) {
             s.prelu->forward(src, dst, learned.first);
         } else if (s.gdn) {
@@ -266,11 +243,9 @@ void ActivationPass::forward(const void* src, void* dst, const Learned& learned,
 void ActivationPass::backward(const void* src, const void* dst, void* gradient, const Learned& learned, const LearnedGradient& into, float l0, AlignedBuffer& scratch) {
     onednn::guarded("activation, gradient", [&] {
         State& s = *state_;
-        if (s.eltwise) {
+        if (s.unary) {
             s.scale(gradient);
-            s.eltwise->backward(src, gradient);
-        } else if (s.softmax) {
-            s.softmax->backward(dst, gradient);
+            s.unary->backward(src, dst, gradient);
         } else if (s.prelu) {
             s.prelu->backward(src, gradient, learned.first, into.first);
         } else if (s.gdn) {

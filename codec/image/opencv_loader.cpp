@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
 #include <utility>
 
 #include "codec/error.h"
+#include "codec/image/received.h"
 
 namespace decant {
 namespace {
@@ -24,13 +24,6 @@ void swap_red_blue(const T* src, T* dst, std::size_t pixels, int channels) {
         if (step == 4) dst[i + 3] = src[i + 3];
     }
 }
-
-// A sink may not throw through the module: what it would throw is kept here and thrown behind the call.
-template <typename Result>
-struct Received {
-    Result result;
-    std::exception_ptr failure;
-};
 
 template <Sample T>
 std::vector<T> copy_samples(const decant_opencv_picture& picture) {
@@ -57,15 +50,6 @@ void receive_picture(void* context, const decant_opencv_picture* picture) {
         result.depth = picture->depth;
         if (picture->depth == 8) result.samples = copy_samples<std::uint8_t>(*picture);
         if (picture->depth == 16) result.samples = copy_samples<std::uint16_t>(*picture);
-    } catch (...) {
-        received.failure = std::current_exception();
-    }
-}
-
-void receive_bytes(void* context, const std::uint8_t* bytes, std::size_t size) {
-    auto& received = *static_cast<Received<std::vector<std::uint8_t>>*>(context);
-    try {
-        received.result.assign(bytes, bytes + size);
     } catch (...) {
         received.failure = std::current_exception();
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "codec/error.h"
+#include "codec/image/received.h"
 #include "codec/image/opencv_loader.h"
 #include "codec/image/shared_module.h"
 #include "codec/measure/image_codec.h"
@@ -60,22 +61,6 @@ private:
     const char* settings_;
     const OpencvModule& module_;
 };
-
-// A sink may not throw through the module: what it would throw is kept here and thrown behind the call.
-template <typename Result>
-struct Received {
-    Result result;
-    std::exception_ptr failure;
-};
-
-void receive_bytes(void* context, const std::uint8_t* bytes, std::size_t size) {
-    auto& received = *static_cast<Received<std::vector<std::uint8_t>>*>(context);
-    try {
-        received.result.assign(bytes, bytes + size);
-    } catch (...) {
-        received.failure = std::current_exception();
-    }
-}
 
 void receive_picture(void* context, const decant_peer_picture* picture) {
     auto& received = *static_cast<Received<Image>*>(context);

@@ -225,10 +225,8 @@ void check_autoencoder(const Description& d) {
         }
     }
     const auto ends_in = [](const Network& n, Activation activation) {
-        for (size_t i = n.layers.size(); i-- > 0;) {
-            if (n.layers[i].op == Operation::convolution) return n.layers[i].activation == activation;
-        }
-        return false;
+        const Layer* last = last_convolution(n);
+        return last != nullptr && last->activation == activation;
     };
     if (b.kind == Bottleneck::Kind::sparse && b.sparsity == Bottleneck::Sparsity::l0 && !ends_in(encoder, Activation::jump_relu)) {
         fail("bottleneck: l0 needs an encoder that ends in jump_relu");
@@ -337,6 +335,11 @@ const Layer* origin(const std::vector<PlannedLayer>& layers, int index) {
 }
 
 }  // namespace
+
+const Layer* last_convolution(const Network& network) {
+    const auto last = std::find_if(network.layers.rbegin(), network.layers.rend(), [](const Layer& l) { return l.op == Operation::convolution; });
+    return last == network.layers.rend() ? nullptr : &*last;
+}
 
 bool is_integer(const Network& network) {
     return std::all_of(network.layers.begin(), network.layers.end(), [](const Layer& l) {

@@ -179,7 +179,9 @@ inline constexpr const char* kDecoderNetwork = "decoder";
 
 // A pixel p of 8 bits stands in the networks as (p - kPixelZero)·2^-kPixelExponent.
 inline constexpr int kPixelZero = 128, kPixelExponent = 8;
-inline float pixel_value(uint8_t pixel) { return (float(pixel) - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
+// The same of one that is no integer, such as 16 bits on the scale of 8.
+inline float pixel_value(float pixel) { return (pixel - float(kPixelZero)) * (1.0f / float(1 << kPixelExponent)); }
+inline float pixel_value(uint8_t pixel) { return pixel_value(float(pixel)); }
 inline uint8_t pixel_of(float value) {  // the nearest pixel
     const float v = value * float(1 << kPixelExponent) + float(kPixelZero) + 0.5f;
     return uint8_t(v < 0.0f ? 0.0f : v > 255.0f ? 255.0f : v);
@@ -216,6 +218,8 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
 Shape latent_shape(const Description& description, Shape picture);
 int code_stride(const Description& description);  // pixels a position of an autoencoder's code, each way
+// The convolution that a network ends in, but for (un)shuffles; null if it has none.
+const Layer* last_convolution(const Network& network);
 // Can this network run in integers? Its convolutions are `integer`, or `wide` with a kernel of 1, a stride of 1 and no activation.
 bool is_integer(const Network& network);
 // Does this convolution read what a convolution with an activation gives, directly or through (un)shuffles?

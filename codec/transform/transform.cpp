@@ -37,7 +37,7 @@ void fill_pixels(const TensorRef& input, const Image& image, int64_t y0, int64_t
             if (inside != 0) std::memcpy(d, row + 3 * x0, 3 * inside);
             read_pixels(image, row, x0 + int64_t(inside), int(w - inside), d + 3 * inside, [](uint8_t p) { return p; });
         } else {
-            read_pixels(image, row, x0, int(w), input.as<float>() + y * w * 3, pixel_value);
+            read_pixels(image, row, x0, int(w), input.as<float>() + y * w * 3, [](uint8_t p) { return pixel_value(p); });
         }
     }
 }
