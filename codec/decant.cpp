@@ -25,12 +25,6 @@ namespace {
 constexpr int kTile = 64;          // latents a side that the encoder puts into one stream
 constexpr int kLargestTile = 256;  // that a decoder takes: memory for a tile is asked for before its stream can prove itself
 
-std::string hex(uint64_t v) {
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(v));
-    return text;
-}
-
 }  // namespace
 
 struct Model::State {
@@ -53,6 +47,12 @@ struct Model::State {
         throw Error(ErrorCode::model_mismatch, path + ": is no codec, so it cannot encode or decode; choose another model");
     }
 };
+
+std::string hexadecimal(uint64_t identity) {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(identity));
+    return text;
+}
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Model::~Model() = default;
@@ -100,7 +100,7 @@ struct Codec::State {
     Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) const {
         Container c = parse_container(bytes, {options.max_pixels});
         if (c.header.model != contents.identity) {
-            throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hex(c.header.model) + ", this one is " + hex(contents.identity) + " (" +
+            throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(c.header.model) + ", this one is " + hexadecimal(contents.identity) + " (" +
                                                        contents.description.name + ")");
         }
         if (c.header.tile > kLargestTile) {

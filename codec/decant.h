@@ -43,6 +43,9 @@ private:
     std::unique_ptr<State> state_;
 };
 
+// An identity as people see it: 16 digits.
+std::string hexadecimal(uint64_t identity);
+
 // What a file is to have, in the place of a quality. A size is a limit: met from 1 % below it up to it. A PSNR is met from it up to
 // 0.05 dB above it. Where qualities are too coarse for that, as with tiny pictures, the nearest result on the good side is taken, and
 // where the range of qualities ends, its end.

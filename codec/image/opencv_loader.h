@@ -45,7 +45,7 @@ private:
     decant_opencv_version_function version_;
 };
 
-// The module beside the running program, or in ../lib/decant from there. Loaded by the first call; after a failure the
+// The module in the first of module_folders() that has it. Loaded by the first call; after a failure the
 // next call tries again.
 const OpencvModule& opencv_module();
 

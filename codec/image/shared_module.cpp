@@ -3,9 +3,6 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <system_error>
-
 #include "codec/error.h"
 
 namespace decant {
@@ -36,16 +33,6 @@ void* SharedModule::symbol(const char* name) const {
         throw Error(ErrorCode::unsupported,
                     std::string(text_.file) + " has no function " + name + "; install it again, of the same version as decant");
     return found;
-}
-
-std::array<std::string, 2> module_folders() {
-    std::error_code failure;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failure);
-    if (failure)
-        throw Error(ErrorCode::unsupported, "the folder of the program is not known (/proc/self/exe: " + failure.message() +
-                                                "), so its modules cannot be found");
-    const std::filesystem::path folder = program.parent_path();
-    return {folder.string(), (folder.parent_path() / "lib" / "decant").string()};
 }
 
 }  // namespace decant

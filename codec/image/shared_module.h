@@ -1,10 +1,11 @@
 // Modules of decant that are loaded when they are first needed, because the libraries behind them take long to load.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <span>
 #include <string>
+
+#include "codec/io/installation.h"
 
 namespace decant {
 
@@ -18,7 +19,7 @@ struct ModuleText {
 
 class SharedModule {
 public:
-    // Loads the module from the first of the folders that has it. `text` must outlive it.
+    // Loads the module from the first of the folders (module_folders()) that has it. `text` must outlive it.
     // Throws Error(unsupported) that names the folders, or the library that is missing.
     SharedModule(const ModuleText& text, std::span<const std::string> folders);
 
@@ -37,9 +38,5 @@ private:
     const ModuleText& text_;
     std::unique_ptr<void, Closer> library_;
 };
-
-// Where modules are installed: beside the running program, and in ../lib/decant from there.
-// Throws Error(unsupported) where the program does not know its own folder.
-std::array<std::string, 2> module_folders();
 
 }  // namespace decant

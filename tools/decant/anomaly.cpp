@@ -7,15 +7,16 @@
 
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
+#include "codec/models/model_finder.h"
 #include "codec/network/model_file.h"
 #include "codec/train/recipe.h"
 #include "tools/decant/console.h"
 #include "tools/decant/inputs.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/json.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/text.h"
+#include "tools/decant/training.h"
 #include "tools/decant/verbs.h"
 
 namespace decant::cli {

@@ -1,13 +1,11 @@
-#include <map>
 #include <memory>
-#include <mutex>
 
 #include "codec/decant.h"
 #include "codec/image/format.h"
 #include "codec/io/file.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/verbs.h"
 
@@ -16,8 +14,7 @@ namespace {
 
 class Decoder {
 public:
-    Decoder(ModelLibrary& models, ImageFormat format, std::shared_ptr<WorkerPool> pool, const Settings& settings)
-        : models_(models), format_(format), pool_(std::move(pool)), settings_(settings) {}
+    Decoder(CodecLibrary& codecs, ImageFormat format, const Settings& settings) : codecs_(codecs), format_(format), settings_(settings) {}
 
     void run(const Job& job, Place& place, FileReport& report) {
         const std::vector<uint8_t> bytes = read_file(job.input);
@@ -35,7 +32,7 @@ private:
         report.set_shape(header.width, header.height, depth);
         report.bpp = static_cast<double>(bytes.size()) * 8 / static_cast<double>(report.pixels());
         place.make_room(report.pixels(), depth);
-        Codec& codec = codec_of(header.model);
+        Codec& codec = codecs_.get(header.model);
         report.model = codec.model().name();
         const DecodeOptions options{settings_.max_pixels, {is_interrupted}};
         Picture picture;
@@ -45,19 +42,9 @@ private:
         return picture;
     }
 
-    Codec& codec_of(uint64_t model) {
-        const std::lock_guard lock(mutex_);
-        auto& codec = codecs_[model];
-        if (codec == nullptr) codec = std::make_unique<Codec>(models_.get(model), pool_);
-        return *codec;
-    }
-
-    ModelLibrary& models_;
+    CodecLibrary& codecs_;
     const ImageFormat format_;
-    const std::shared_ptr<WorkerPool> pool_;
     const Settings& settings_;
-    std::mutex mutex_;
-    std::map<uint64_t, std::unique_ptr<Codec>> codecs_;  // a model each; a batch rarely has more than one
 };
 
 }  // namespace
@@ -71,9 +58,9 @@ ExitCode decode(const Settings& settings) {
     }
     const std::string extension = settings.format.empty() ? ".png" : "." + settings.format;
     const std::vector<Job> jobs = plan_jobs(inputs, settings, extension);
-    ModelLibrary models(settings.model);
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
-    Decoder decoder(models, format, pool, settings);
+    CodecLibrary codecs(settings.model, pool);
+    Decoder decoder(codecs, format, settings);
     return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) { decoder.run(job, place, report); });
 }
 

@@ -1,7 +1,7 @@
 #include "tools/decant/denoisers.h"
 
 #include "codec/denoise/page_detector.h"
-#include "tools/decant/model_finder.h"
+#include "codec/models/model_finder.h"
 
 namespace decant::cli {
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <memory>
 
+#include "codec/models/model_finder.h"
 #include "tools/decant/batch.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/verbs.h"
 

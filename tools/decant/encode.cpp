@@ -5,10 +5,10 @@
 
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/denoisers.h"
 #include "tools/decant/interrupt.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/text.h"
 #include "tools/decant/verbs.h"

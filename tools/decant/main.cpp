@@ -9,9 +9,9 @@
 #include <new>
 
 #include "codec/engine/convolution.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/console.h"
 #include "tools/decant/interrupt.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/options.h"
 #include "tools/decant/verbs.h"
 

@@ -1,7 +1,8 @@
 #include "codec/decant.h"
+#include "codec/io/installation.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/console.h"
 #include "tools/decant/json.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/text.h"
 #include "tools/decant/verbs.h"
 

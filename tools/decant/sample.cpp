@@ -5,7 +5,7 @@
 #include "codec/autoencoder/autoencoder.h"
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
-#include "tools/decant/model_finder.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/pictures.h"
 #include "tools/decant/verbs.h"
 

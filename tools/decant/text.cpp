@@ -36,12 +36,6 @@ std::string fixed(double value, int digits) {
     return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr};
 }
 
-std::string hexadecimal(uint64_t value) {
-    std::array<char, 16> digits;
-    const std::string text(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value, 16).ptr);
-    return std::string(16 - text.size(), '0') + text;
-}
-
 std::string byte_size(uint64_t bytes) {
     if (bytes < 1000) return std::to_string(bytes) + " B";
     double value = static_cast<double>(bytes) / 1000;

@@ -10,7 +10,6 @@ namespace decant::cli {
 
 std::string plain(double value);                                // the shortest text: "50", "0.45", "1e-05"
 std::string fixed(double value, int digits);                    // "-" for NaN
-std::string hexadecimal(uint64_t value);                        // 16 digits
 std::string byte_size(uint64_t bytes);                          // "815 B", "12.3 kB", "4.56 MB"
 std::string count_of(uint64_t count, const std::string& noun);  // "1 file", "2 files"
 std::string duration(double seconds);                           // "0.52 s", "1:05", "2:00:05"

@@ -5,11 +5,11 @@
 #include <optional>
 
 #include "codec/decant.h"
+#include "codec/models/model_finder.h"
 #include "codec/network/model_file.h"
 #include "codec/train/recipe.h"
 #include "tools/decant/console.h"
 #include "tools/decant/interrupt.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/search.h"
 #include "tools/decant/text.h"
 #include "tools/decant/training.h"

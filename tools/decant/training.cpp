@@ -1,17 +1,32 @@
 #include "tools/decant/training.h"
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "codec/error.h"
 #include "codec/io/file.h"
 #include "codec/measure/bd_rate.h"
+#include "codec/models/model_finder.h"
 #include "tools/decant/console.h"
-#include "tools/decant/model_finder.h"
 #include "tools/decant/text.h"
 #include "tools/decant/training_log.h"
 
 namespace decant::cli {
+
+namespace fs = std::filesystem;
+
+void check_model_output(const std::string& name, bool overwrite) {
+    const fs::path path = name;
+    std::error_code error;
+    if (path.extension() != ".safetensors")
+        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
+    if (fs::exists(path, error) && !overwrite)
+        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    if (!fs::is_directory(folder, error))
+        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
+}
 
 Recipe read_recipe(const Settings& settings, const Model* start, const std::vector<Assignment>& assignments) {
     const std::string path =

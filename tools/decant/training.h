@@ -12,6 +12,9 @@
 
 namespace decant::cli {
 
+// Whether a model can be written there: better said now than after days of training. Throws Error invalid_argument, exists, not_found.
+void check_model_output(const std::string& path, bool overwrite);
+
 // The recipe of the command line, with what `assignments` set after that. start: of --from, or null.
 Recipe read_recipe(const Settings& settings, const Model* start, const std::vector<Assignment>& assignments = {});
 

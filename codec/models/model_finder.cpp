@@ -1,14 +1,13 @@
-#include "tools/decant/model_finder.h"
+#include "codec/models/model_finder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
 #include "codec/error.h"
-#include "tools/decant/text.h"
+#include "codec/io/installation.h"
 
-namespace decant::cli {
+namespace decant {
 namespace {
 
 namespace fs = std::filesystem;
@@ -26,18 +25,6 @@ bool is_file_name(const std::string& name_or_file) {
 }
 
 }  // namespace
-
-std::vector<std::string> model_folders() {
-    std::vector<std::string> folders;
-    if (const char* folder = std::getenv("DECANT_MODELS"); folder != nullptr && *folder != 0) folders.emplace_back(folder);
-    std::error_code error;
-    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-    if (!error) {
-        folders.push_back((program / "models").string());
-        folders.push_back((program.parent_path() / "share/decant/models").string());
-    }
-    return folders;
-}
 
 std::vector<std::string> model_files() {
     std::vector<std::string> files;
@@ -77,41 +64,30 @@ std::string find_denoiser(const std::string& name_or_file) {
     }
 }
 
-void check_model_output(const std::string& name, bool overwrite) {
-    const fs::path path = name;
-    std::error_code error;
-    if (path.extension() != ".safetensors")
-        throw Error(ErrorCode::invalid_argument, "--out " + name + ": the name of a model ends in .safetensors");
-    if (fs::exists(path, error) && !overwrite)
-        throw Error(ErrorCode::exists, name + ": exists already; choose another name, or overwrite it with -f");
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    if (!fs::is_directory(folder, error))
-        throw Error(ErrorCode::not_found, folder.string() + ": there is no such folder; make it first");
-}
-
-ModelLibrary::ModelLibrary(const std::string& only)
-    : unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
+CodecLibrary::CodecLibrary(const std::string& only, std::shared_ptr<WorkerPool> threads)
+    : threads_(std::move(threads)),
+      unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
     std::reverse(unread_.begin(), unread_.end());
 }
 
-std::shared_ptr<const Model> ModelLibrary::get(uint64_t identity) {
+Codec& CodecLibrary::get(uint64_t identity) {
     const std::lock_guard lock(mutex_);
-    while (!models_.contains(identity) && !unread_.empty()) {
+    while (!codecs_.contains(identity) && !unread_.empty()) {
         const std::string path = unread_.back();
         unread_.pop_back();
         try {
-            auto model = Model::load(path);
-            if (model->description().task == Task::codec) models_.emplace(model->identity(), std::move(model));
+            const auto model = Model::load(path);
+            if (model->description().task == Task::codec) codecs_.try_emplace(model->identity(), model, threads_);
         } catch (const Error& error) {
             unreadable_ += std::string("; ") + error.what();
         }
     }
-    if (const auto found = models_.find(identity); found != models_.end()) return found->second;
+    if (const auto found = codecs_.find(identity); found != codecs_.end()) return found->second;
     std::string known;
-    for (const auto& [other, model] : models_) known += (known.empty() ? "" : ", ") + model->name() + " " + hexadecimal(other);
+    for (const auto& [other, codec] : codecs_) known += (known.empty() ? "" : ", ") + codec.model().name() + " " + hexadecimal(other);
     throw Error(ErrorCode::model_mismatch, "made with model " + hexadecimal(identity) + ", which is not at hand (" +
                                                (known.empty() ? "no model is" : "only " + known) + unreadable_ +
                                                "); give its file with --model, or set DECANT_MODELS to its folder");
 }
 
-}  // namespace decant::cli
+}  // namespace decant

@@ -1,4 +1,4 @@
-// Models by name, by file, and by the identity that a .dcn file asks for.
+// Models by name, by file, and by the identity that a .dcn file asks for. They lie in the folders of codec/io/installation.h.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,11 @@
 
 #include "codec/decant.h"
 
-namespace decant::cli {
+namespace decant {
 
 inline constexpr const char* kDefaultModel = "photo";
 
-// Where models are looked for, in this order: $DECANT_MODELS, models beside the program, ../share/decant/models from there.
-std::vector<std::string> model_folders();
-
-// The model files in those folders, the default one of each folder first, then by name.
+// The model files in these folders, the default one of each folder first, then by name.
 std::vector<std::string> model_files();
 
 // A file in a model folder, such as "recipes/photo.json". Throws Error not_found, naming the folders.
@@ -29,23 +26,21 @@ std::string find_model(const std::string& name_or_file);
 // The same among denoising models, of which "photo" is short for "denoise-photo". There is no default.
 std::string find_denoiser(const std::string& name_or_file);
 
-// Whether a model can be written there: better said now than after days of training. Throws Error invalid_argument, exists, not_found.
-void check_model_output(const std::string& path, bool overwrite);
-
-// Loads models as .dcn files ask for them; shared by all threads that decode.
-class ModelLibrary {
+// A codec for each model, loaded as .dcn files ask for it; for all threads that decode.
+class CodecLibrary {
 public:
-    // only: name or file of the one model to use; empty: all that are at hand.
-    explicit ModelLibrary(const std::string& only);
+    // only: name or file of the one model to use; empty: all that are at hand. Throws Error not_found.
+    CodecLibrary(const std::string& only, std::shared_ptr<WorkerPool> threads);
 
     // Throws Error model_mismatch if no model at hand is the one.
-    std::shared_ptr<const Model> get(uint64_t identity);
+    Codec& get(uint64_t identity);
 
 private:
+    const std::shared_ptr<WorkerPool> threads_;
     std::mutex mutex_;
     std::vector<std::string> unread_;  // files, the next one last
-    std::map<uint64_t, std::shared_ptr<const Model>> models_;
+    std::map<uint64_t, Codec> codecs_;
     std::string unreadable_;  // what was wrong with files that are no good
 };
 
-}  // namespace decant::cli
+}  // namespace decant

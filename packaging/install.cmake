@@ -1,0 +1,47 @@
+# What cmake --install puts where, and what cpack makes of it. The program and the library find models and modules by the way from
+# their own folder (codec/io/installation.cpp), so that the tree may be moved.
+
+# Debian's folder for libraries of one architecture under every prefix, as a build for /usr has it: cpack moves a tree to /usr.
+if(CMAKE_LIBRARY_ARCHITECTURE)
+  set(CMAKE_INSTALL_LIBDIR lib/${CMAKE_LIBRARY_ARCHITECTURE} CACHE PATH "libraries, below the prefix")
+endif()
+include(GNUInstallDirs)
+set(DECANT_INSTALL_MODULES ${CMAKE_INSTALL_LIBDIR}/decant)
+set(DECANT_INSTALL_MODELS ${CMAKE_INSTALL_DATADIR}/decant/models)
+
+# Where one installed folder is, seen from another.
+function(define_way name from to)
+  cmake_path(ABSOLUTE_PATH from BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX})
+  cmake_path(ABSOLUTE_PATH to BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} NORMALIZE)
+  cmake_path(RELATIVE_PATH to BASE_DIRECTORY ${from} OUTPUT_VARIABLE way)
+  set_property(SOURCE codec/io/installation.cpp APPEND PROPERTY COMPILE_DEFINITIONS ${name}="${way}")
+endfunction()
+define_way(DECANT_PROGRAM_TO_PREFIX ${CMAKE_INSTALL_BINDIR} .)
+define_way(DECANT_LIBRARY_TO_PREFIX ${CMAKE_INSTALL_LIBDIR} .)
+define_way(DECANT_PREFIX_TO_MODULES . ${DECANT_INSTALL_MODULES})
+define_way(DECANT_PREFIX_TO_MODELS . ${DECANT_INSTALL_MODELS})
+
+install(TARGETS decant)
+# A developer's build has the module for mpirun in any case; a package should not need MPI.
+if(NOT DECANT_MPI)
+  list(REMOVE_ITEM DECANT_MODULES decant_mpi)
+endif()
+install(TARGETS ${DECANT_MODULES} DESTINATION ${DECANT_INSTALL_MODULES})
+install(DIRECTORY models/ DESTINATION ${DECANT_INSTALL_MODELS} PATTERN results EXCLUDE)
+install(FILES packaging/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_CONTACT "decant <decant@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "learned image compression and denoising")
+set(CPACK_PACKAGE_DESCRIPTION 
+"decant encodes pictures as .dcn files, with trained networks in the place of
+transforms, and decodes them to the same pixels on every x86 CPU. It takes
+noise out of photographs and scanned pages as well, and trains models. They
+run on oneDNN; those that it needs are part of this package.")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+include(CPack)
