@@ -1,4 +1,5 @@
-// The public interface: pictures to .dcn bytes and back. Error (codec/error.h) is the only exception type thrown on purpose.
+// The codec, as decant's own tools use it: pictures to .dcn bytes and back. What other programs use, decant/decant.h, is built on it and
+// declares what both share. Error is the only exception type thrown on purpose.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "codec/network/parameters.h"
 #include "codec/pipeline/supervision.h"
 #include "codec/pipeline/worker_pool.h"
+#include "decant/decant.h"
 
 namespace decant {
 
@@ -45,15 +47,6 @@ private:
 
 // An identity as people see it: 16 digits.
 std::string hexadecimal(uint64_t identity);
-
-// What a file is to have, in the place of a quality. A size is a limit: met from 1 % below it up to it. A PSNR is met from it up to
-// 0.05 dB above it. Where qualities are too coarse for that, as with tiny pictures, the nearest result on the good side is taken, and
-// where the range of qualities ends, its end.
-struct EncodeTarget {
-    enum class Kind { none, bytes, bits_per_pixel, psnr };
-    Kind kind = Kind::none;
-    double value = 0;  // above 0; PSNR in dB, over all samples
-};
 
 struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest

@@ -10,10 +10,14 @@ set(DECANT_INSTALL_MODULES ${CMAKE_INSTALL_LIBDIR}/decant)
 set(DECANT_INSTALL_MODELS ${CMAKE_INSTALL_DATADIR}/decant/models)
 
 # Where one installed folder is, seen from another.
-function(define_way name from to)
+function(find_way result from to)
   cmake_path(ABSOLUTE_PATH from BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX})
   cmake_path(ABSOLUTE_PATH to BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} NORMALIZE)
   cmake_path(RELATIVE_PATH to BASE_DIRECTORY ${from} OUTPUT_VARIABLE way)
+  set(${result} ${way} PARENT_SCOPE)
+endfunction()
+function(define_way name from to)
+  find_way(way ${from} ${to})
   set_property(SOURCE codec/io/installation.cpp APPEND PROPERTY COMPILE_DEFINITIONS ${name}="${way}")
 endfunction()
 define_way(DECANT_PROGRAM_TO_PREFIX ${CMAKE_INSTALL_BINDIR} .)
@@ -22,6 +26,19 @@ define_way(DECANT_PREFIX_TO_MODULES . ${DECANT_INSTALL_MODULES})
 define_way(DECANT_PREFIX_TO_MODELS . ${DECANT_INSTALL_MODELS})
 
 install(TARGETS decant)
+
+# The library, its header, and how CMake and pkg-config find them.
+install(TARGETS libdecant EXPORT decant INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/decant DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+set(DECANT_INSTALL_CMAKE ${CMAKE_INSTALL_LIBDIR}/cmake/decant)
+install(EXPORT decant NAMESPACE decant:: FILE decantConfig.cmake DESTINATION ${DECANT_INSTALL_CMAKE})
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/decantConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/decantConfigVersion.cmake DESTINATION ${DECANT_INSTALL_CMAKE})
+find_way(DECANT_PKGCONFIG_TO_PREFIX ${CMAKE_INSTALL_LIBDIR}/pkgconfig .)
+configure_file(packaging/decant.pc.in decant.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/decant.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 # A developer's build has the module for mpirun in any case; a package should not need MPI.
 if(NOT DECANT_MPI)
   list(REMOVE_ITEM DECANT_MODULES decant_mpi)

@@ -1,5 +1,6 @@
 // What a picture file carries beside its pixels: ICC profile, EXIF, XMP and resolution. Blocks are bytes that are passed on as they
 // are; nothing here knows pixels or the codec.
+// Metadata, Resolution and Rational are declared in decant/decant.h.
 //
 // Orientation is a tag of EXIF (and of TIFF, where it comes to the same). It is carried like the pixels: both stay as they were, so
 // that a viewer turns the copy just as it turned the original.
@@ -13,41 +14,18 @@
 #include <string_view>
 #include <vector>
 
+#include "decant/decant.h"
+
 namespace decant {
 
 // The largest ICC profile, EXIF block or XMP packet that is taken, in bytes.
 inline constexpr std::size_t kMaxMetadataBlock = std::size_t{1} << 24;
-
-struct Rational {
-    std::uint32_t numerator = 0, denominator = 1;
-
-    bool operator==(const Rational&) const = default;
-};
-
-// Pixels a unit of length, as exact as the file said it: PNG's pixels a metre are hundredths a centimetre.
-struct Resolution {
-    enum class Unit : std::uint8_t { none = 1, inch = 2, centimetre = 3 };  // TIFF's numbers; none: x : y is the shape of a pixel
-    Rational x, y;
-    Unit unit = Unit::inch;
-
-    bool operator==(const Resolution&) const = default;
-};
 
 // Whether all four numbers are at least 1 and the unit is one of the three.
 bool is_valid(const Resolution& resolution);
 
 // Whether both say the same to within the rounding of formats that have whole numbers (PNG's 2835 a metre for 72 per inch).
 bool is_same(const Resolution& a, const Resolution& b);
-
-struct Metadata {
-    std::vector<std::uint8_t> icc;         // ICC.1 profile; empty: none, as with the others
-    std::vector<std::uint8_t> exif;        // from the TIFF header ("II*\0" or "MM\0*") on
-    std::vector<std::uint8_t> xmp;         // packet, UTF-8
-    std::optional<Resolution> resolution;  // what the file's own fields say; that of EXIF stays in EXIF
-
-    bool empty() const { return icc.empty() && exif.empty() && xmp.empty() && !resolution; }
-    bool operator==(const Metadata&) const = default;
-};
 
 // Which of them are wanted. Orientation and resolution belong to EXIF.
 struct MetadataKinds {
