@@ -27,6 +27,12 @@ define_way(DECANT_PREFIX_TO_MODELS . ${DECANT_INSTALL_MODELS})
 
 install(TARGETS decant)
 
+# What tools/manual makes of the table of options.
+install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/bash/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/zsh/ DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/fish/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
 # The library, its header, and how CMake and pkg-config find them.
 install(TARGETS libdecant EXPORT decant INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/decant DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

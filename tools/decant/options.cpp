@@ -400,14 +400,32 @@ std::string help_entry(const std::string& flags, const std::string& text) {
     return entry + wrap(text, kWidth - kIndent, kIndent) + "\n";
 }
 
-std::string help_entry(const Option& option) {
-    std::string flags = option.letter ? std::string("-") + option.letter + ", " : "    ";
-    flags += std::string("--") + option.name;
-    if (!is_switch(option)) flags += std::string(" ") + option.argument;
-    const std::string range = range_text(option.range);
-    return help_entry(flags,
-                      std::string(option.meaning) + (range.empty() ? "" : "; " + range) + "; default: " + default_text(option));
+// Those of the table, and the two that each verb has.
+std::vector<OptionText> option_texts(Verb verb) {
+    std::vector<OptionText> texts;
+    for (const Option* option : options_of(verb)) {
+        const std::string range = range_text(option->range);
+        texts.push_back({option->name, option->argument, option->letter,
+                         std::string(option->meaning) + (range.empty() ? "" : "; " + range) + "; default: " + default_text(*option)});
+    }
+    texts.push_back({"help", "", 'h', "what this verb does, and its options"});
+    texts.push_back({"version", "", 'V', "version, models and engine"});
+    return texts;
 }
+
+std::string help_entry(const OptionText& option) {
+    std::string flags = option.letter ? std::string("-") + option.letter + ", " : "    ";
+    flags += "--" + option.name;
+    if (!option.argument.empty()) flags += " " + option.argument;
+    return help_entry(flags, option.meaning);
+}
+
+constexpr std::array<ExitCodeText, 6> kExitCodes{{{0, "all done, or skipped as asked"},
+                                                  {1, "a file failed, the others were done"},
+                                                  {2, "usage"},
+                                                  {3, "no input matched"},
+                                                  {4, "a damaged .dcn file, a missing model, or a failed --verify"},
+                                                  {130, "interrupted"}}};
 
 std::optional<Verb> verb_named(const std::string& name) {
     for (const VerbText& text : kVerbs)
@@ -588,25 +606,34 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
 std::string program_help() {
     std::string help = "decant: learned image compression and denoising for x86 CPUs\n\nUsage: decant VERB [options] ...\n\n";
     for (const VerbText& text : kVerbs) help += "  " + left(text.name, 10) + text.summary + "\n";
-    help +=
-        "\ndecant VERB --help lists the options of a verb. -V, --version names the version, the models and the engine.\n"
-        "\nExit codes: 0 all done, or skipped as asked; 1 a file failed, the others were done; 2 usage; 3 no input matched;\n"
-        "4 a damaged .dcn file, a missing model, or a failed --verify; 130 interrupted.\n"
-        "\nExamples:\n"
-        "  decant encode photo.png                 writes photo.dcn\n"
-        "  decant decode photo.dcn -o back.png\n"
-        "  decant denoise noisy.jpg                writes noisy.denoised.png\n"
-        "  decant eval -q 30,50,70 pictures        rate, quality and speed\n";
-    return help;
+    help += "\ndecant VERB --help lists the options of a verb. -V, --version names the version, the models and the engine.\n\n";
+    std::string codes;
+    for (const ExitCodeText& text : kExitCodes) codes += (codes.empty() ? "Exit codes: " : "; ") + std::to_string(text.code) + " " + text.meaning;
+    return help + wrap(codes + ".", 110, 0) + "\n\nExamples:\n" + program_examples();
 }
 
 std::string verb_help(Verb verb) {
     const VerbText& text = text_of(verb);
     std::string help = std::string("decant ") + text.name + ": " + text.summary + "\n\nUsage: decant " + text.name + " " +
                        text.arguments + "\n\n" + text.details + "\nOptions:\n";
-    for (const Option* option : options_of(verb)) help += help_entry(*option);
-    help += help_entry("-h, --help", "this text") + help_entry("-V, --version", "version, models and engine");
+    for (const OptionText& option : option_texts(verb)) help += help_entry(option);
     return help + "\nExamples:\n" + text.examples;
 }
+
+std::vector<VerbTexts> verb_texts() {
+    std::vector<VerbTexts> texts;
+    for (const VerbText& text : kVerbs)
+        texts.push_back({text.name, text.arguments, text.summary, text.details, text.examples, option_texts(text.verb)});
+    return texts;
+}
+
+const char* program_examples() {
+    return "  decant encode photo.png                 writes photo.dcn\n"
+           "  decant decode photo.dcn -o back.png\n"
+           "  decant denoise noisy.jpg                writes noisy.denoised.png\n"
+           "  decant eval -q 30,50,70 pictures        rate, quality and speed\n";
+}
+
+std::span<const ExitCodeText> exit_code_texts() { return kExitCodes; }
 
 }  // namespace decant::cli

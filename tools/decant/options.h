@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,5 +86,24 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments);
 // The texts of --help: of the program, and of one verb.
 std::string program_help();
 std::string verb_help(Verb verb);
+
+// The same in parts, for manual pages and completion.
+struct OptionText {
+    std::string name, argument;  // "output", "FILE"; with bars in the argument: one of these words; empty: a switch
+    char letter;                 // 'o'; 0: none
+    std::string meaning;         // with range and default
+};
+struct VerbTexts {
+    std::string name, arguments, summary, details, examples;  // of lines, as --help has them
+    std::vector<OptionText> options;
+};
+std::vector<VerbTexts> verb_texts();
+const char* program_examples();
+
+struct ExitCodeText {
+    int code;
+    const char* meaning;
+};
+std::span<const ExitCodeText> exit_code_texts();
 
 }  // namespace decant::cli
