@@ -33,6 +33,18 @@ install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/bash/ DESTINATION ${CMAKE_INS
 install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/zsh/ DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 install(DIRECTORY ${CMAKE_BINARY_DIR}/manual_pages/fish/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
+# For desktops: the type of the files; a loader for viewers that use gdk-pixbuf, and thumbnails through it, which are turned as EXIF says.
+install(FILES desktop/decant.xml DESTINATION ${CMAKE_INSTALL_DATADIR}/mime/packages)
+if(TARGET decant_gdk_pixbuf)
+  pkg_get_variable(GDK_PIXBUF_BINARY_VERSION gdk-pixbuf-2.0 gdk_pixbuf_binary_version)
+  set(DECANT_INSTALL_LOADERS ${CMAKE_INSTALL_LIBDIR}/gdk-pixbuf-2.0/${GDK_PIXBUF_BINARY_VERSION}/loaders)
+  find_way(way ${DECANT_INSTALL_LOADERS} ${CMAKE_INSTALL_LIBDIR})
+  set_target_properties(decant_gdk_pixbuf PROPERTIES INSTALL_RPATH "$ORIGIN/${way}")
+  install(TARGETS decant_gdk_pixbuf DESTINATION ${DECANT_INSTALL_LOADERS})
+  install(FILES desktop/decant.thumbnailer DESTINATION ${CMAKE_INSTALL_DATADIR}/thumbnailers)
+  set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libgdk-pixbuf2.0-bin)
+endif()
+
 # The library, its header, and how CMake and pkg-config find them.
 install(TARGETS libdecant EXPORT decant INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/decant DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

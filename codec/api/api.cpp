@@ -99,7 +99,15 @@ PixelBuffer Decoder::decode(const void* bytes, std::size_t size, const DecodeSet
     if (alpha) alpha = with_depth(std::move(*alpha), image.depth());
     PixelBuffer buffer = buffer_of(image, alpha);
     buffer.metadata = decode_metadata(file, options);
+    buffer.orientation = orientation_of(buffer.metadata);
     return buffer;
+}
+
+PictureInfo read_info(const void* bytes, std::size_t size) {
+    // Nothing is decoded, so no number of pixels is too large.
+    const Container container = parse_container({static_cast<const std::uint8_t*>(bytes), size}, {UINT64_MAX});
+    const Header& header = container.header;
+    return {header.width, header.height, header.channels + (find_section(container, kSectionAlpha) != nullptr), header.depth};
 }
 
 bool is_dcn(const void* bytes, std::size_t size) noexcept { return is_container({static_cast<const std::uint8_t*>(bytes), size}); }

@@ -92,6 +92,7 @@ struct PixelBuffer {
     std::uint32_t width = 0, height = 0;
     int channels = 0, depth = 0;  // as in PixelView
     Metadata metadata;
+    int orientation = 1;  // by EXIF, 1 … 8: how a viewer is to turn the pixels, which are as they were stored; 1: not at all
 
     PixelView view() const { return {samples.data(), width, height, channels, depth, 0}; }
 };
@@ -155,6 +156,15 @@ private:
     struct State;
     std::unique_ptr<State> state_;
 };
+
+// What decode would give, told by the file without decoding it.
+struct PictureInfo {
+    std::uint32_t width = 0, height = 0;
+    int channels = 0, depth = 0;  // as in PixelView
+};
+
+// Throws Error unsupported or corrupt as Decoder::decode does.
+DECANT_API PictureInfo read_info(const void* bytes, std::size_t size);
 
 // Whether the bytes, of which 8 are enough, are the beginning of a .dcn file.
 DECANT_API bool is_dcn(const void* bytes, std::size_t size) noexcept;

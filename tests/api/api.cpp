@@ -63,6 +63,11 @@ TEST_CASE("pixels of all kinds and of odd sizes come back, alpha exactly") {
             const PixelBuffer p = picture(width, height, channels);
             const Bytes file = encoder.encode(p.view(), settings);
             CHECK(decant::is_dcn(file.data(), file.size()));
+            const decant::PictureInfo info = decant::read_info(file.data(), file.size());
+            CHECK(info.width == width);
+            CHECK(info.height == height);
+            CHECK(info.channels == channels);
+            CHECK(info.depth == 8);
             const PixelBuffer q = decoder.decode(file.data(), file.size());
             REQUIRE(q.width == width);
             REQUIRE(q.height == height);
@@ -119,6 +124,9 @@ TEST_CASE("settings: quality, effort, a target, metadata") {
     metadata.resolution = decant::Resolution{{300, 1}, {600, 1}, decant::Resolution::Unit::inch};
     const PixelBuffer back = decoded(encode([&](EncodeSettings& s) { s.metadata = metadata; }));
     CHECK(back.metadata == metadata);
+    CHECK(back.orientation == 1);
+    metadata.exif = {'I', 'I', '*', 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0};
+    CHECK(decoded(encode([&](EncodeSettings& s) { s.metadata = metadata; })).orientation == 6);
     CHECK(back.samples == decoded(plain).samples);
     CHECK(decoded(plain).metadata.empty());
 }
@@ -158,6 +166,8 @@ TEST_CASE("files that are none, damaged ones and large ones are refused") {
     CHECK(code({'P', '6', '\n', '1'}) == ErrorCode::unsupported);
     CHECK(code(Bytes(file.begin(), file.end() - 1)) == ErrorCode::corrupt);
     CHECK(code(Bytes(file.begin(), file.begin() + 20)) == ErrorCode::corrupt);
+    CHECK(code_of([&] { decant::read_info(file.data(), file.size() - 1); }) == ErrorCode::corrupt);
+    CHECK(code_of([&] { decant::read_info(nullptr, 0); }) == ErrorCode::unsupported);
     for (std::size_t i = 8; i < file.size(); i += 7) {
         Bytes damaged = file;
         damaged[i] ^= 0x10;
