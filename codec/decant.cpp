@@ -13,6 +13,7 @@
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
 #include "codec/image/metrics.h"
+#include "codec/image/reduction.h"
 #include "codec/latents/latent_weights.h"
 #include "codec/network/model_file.h"
 #include "codec/pipeline/tile_pipeline.h"
@@ -23,7 +24,42 @@ namespace decant {
 namespace {
 
 constexpr int kTile = 64;          // latents a side that the encoder puts into one stream
+constexpr double kPreviewQuality = 0.3;  // of the range of qualities, at most
+constexpr int kPreviewEffort = 2;
+constexpr uint32_t kPreviewSide = 256;
+constexpr uint64_t kPreviewPixels = uint64_t{1} << 20;  // at most, as previews are read
 constexpr int kLargestTile = 256;  // that a decoder takes: memory for a tile is asked for before its stream can prove itself
+
+void check_options(const EncodeOptions& options) {
+    if (!(options.quality >= 0.0 && options.quality <= 100.0)) {
+        throw Error(ErrorCode::invalid_argument, "quality " + std::to_string(options.quality) + " is not in 0 … 100");
+    }
+    if (options.effort < 1 || options.effort > 9) {
+        throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(options.effort) + " is not in 1 … 9");
+    }
+}
+
+std::vector<Section> sections_of(const EncodeOptions& options) {
+    std::vector<Section> sections;
+    if (options.alpha) sections.push_back(pack_alpha(*options.alpha));
+    if (!options.metadata.empty()) sections.push_back(pack_metadata(options.metadata));
+    return sections;
+}
+
+Region whole(const Header& header) { return {0, 0, header.width, header.height}; }
+
+void check_region(const Region& region, const Header& header) {
+    if (region.width == 0 || region.height == 0 || region.right() > header.width || region.bottom() > header.height) {
+        throw Error(ErrorCode::invalid_argument, "a region of " + std::to_string(region.width) + "x" + std::to_string(region.height) + " pixels at " +
+                                                     std::to_string(region.x) + "," + std::to_string(region.y) + " is not in a picture of " +
+                                                     std::to_string(header.width) + "x" + std::to_string(header.height));
+    }
+}
+
+// The sections alone: tiles are neither read nor checked.
+Container parse_sections(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+    return parse_container(bytes, {options.max_pixels, options.fetch, [](const Header&, size_t) { return false; }});
+}
 
 }  // namespace
 
@@ -78,36 +114,64 @@ struct Codec::State {
           contents(model->state().codec()),
           pipeline(contents, model->state().weights, *model->state().latent_weights, std::move(pool)) {}
 
-    EncodeResult encode(const Image& image, int quality_q8, int effort, const EncodeOptions& options, const std::vector<Section>& sections) {
+    // picture: a SampleView or a RowReader. sections() are what stands before the tiles, asked for when these are done.
+    EncodeResult encode(auto& picture, const PictureShape& shape, int quality_q8, int effort, const EncodeOptions& options,
+                        const std::function<std::vector<Section>()>& sections) {
         Container container;
-        container.sections = sections;
         Header& header = container.header;
         header.model = contents.identity;
-        header.width = image.width;
-        header.height = image.height;
-        header.channels = uint8_t(image.channels);
+        header.width = shape.width;
+        header.height = shape.height;
+        header.channels = uint8_t(shape.channels);
+        header.depth = uint8_t(shape.depth);
         header.quality = uint16_t(quality_q8);
         header.tile = kTile;
-        const EncodedTiles tiles = pipeline.encode(image, header, effort_of(effort), options.predict_bits, options.supervision);
+        const EncodedTiles tiles = pipeline.encode(picture, header, effort_of(effort), options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
+        container.sections = sections();
         EncodeResult result;
         result.bytes = write_container(container);
         result.model_bits = tiles.model_bits;
         result.quality_q8 = quality_q8;
+        result.quality = 100.0 * quality_q8 / last_quality();
         return result;
     }
 
+    // At a quality that costs few bytes.
+    Section preview_section(const Image& preview, int quality_q8, const EncodeOptions& options) {
+        const int quality = std::min(quality_q8, int(kPreviewQuality * last_quality()));
+        const SampleView view = preview;
+        EncodeOptions preview_options;
+        preview_options.supervision = options.supervision;
+        return {kSectionPreview, encode(view, shape_of(preview), quality, kPreviewEffort, preview_options, [] { return std::vector<Section>(); }).bytes};
+    }
+
+    int last_quality() const { return (contents.description.levels() - 1) * 256; }
+    int quality_q8_of(double quality) const { return int(std::lround(quality / 100.0 * last_quality())); }
+
     Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) const {
-        Container c = parse_container(bytes, {options.max_pixels});
-        if (c.header.model != contents.identity) {
-            throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(c.header.model) + ", this one is " + hexadecimal(contents.identity) + " (" +
+        ParseOptions parse_options{options.max_pixels, options.fetch, {}};
+        if (options.region) {
+            parse_options.is_wanted = [&](const Header& header, size_t tile) {
+                check_header(header);
+                check_region(*options.region, header);
+                return pipeline.is_needed(header, *options.region, tile);
+            };
+        }
+        Container c = parse_container(bytes, parse_options);
+        check_header(c.header);
+        return c;
+    }
+
+    void check_header(const Header& header) const {
+        if (header.model != contents.identity) {
+            throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(header.model) + ", this one is " + hexadecimal(contents.identity) + " (" +
                                                        contents.description.name + ")");
         }
-        if (c.header.tile > kLargestTile) {
-            throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(c.header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
+        if (header.tile > kLargestTile) {
+            throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
         }
-        if (c.header.quality > (contents.description.levels() - 1) * 256) throw Error(ErrorCode::corrupt, "the header's quality is beyond the model's range");
-        return c;
+        if (header.quality > last_quality()) throw Error(ErrorCode::corrupt, "the header's quality is beyond the model's range");
     }
 };
 
@@ -119,60 +183,104 @@ const Model& Codec::model() const { return *state_->model; }
 
 EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     check_image(image);
-    if (image.depth() != 8) {
-        throw Error(ErrorCode::unsupported, std::to_string(image.depth()) +
-                                                " bits a sample: a .dcn file cannot hold them yet; nothing was reduced or written. "
-                                                "Convert the picture to 8 bits to encode it");
-    }
-    if (!(options.quality >= 0.0 && options.quality <= 100.0)) {
-        throw Error(ErrorCode::invalid_argument, "quality " + std::to_string(options.quality) + " is not in 0 … 100");
-    }
-    if (options.effort < 1 || options.effort > 9) {
-        throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(options.effort) + " is not in 1 … 9");
-    }
+    check_options(options);
+    if (options.alpha) check_alpha(image, *options.alpha);
     State& s = *state_;
-    const int last = (s.contents.description.levels() - 1) * 256;
-    std::vector<Section> sections;
-    if (options.alpha) {
-        check_alpha(image, *options.alpha);
-        sections.push_back(pack_alpha(*options.alpha));
-    }
-    if (!options.metadata.empty()) sections.push_back(pack_metadata(options.metadata));
-    EncodeResult result;
-    if (options.target.kind == EncodeTarget::Kind::none) {
-        result = s.encode(image, int(std::lround(options.quality / 100.0 * last)), options.effort, options, sections);
-    } else {
-        TargetEncoder encoder;
-        encoder.pixels = image.pixel_count();
-        encoder.last_quality = last;
-        encoder.encode = [&](int quality_q8, int effort) { return s.encode(image, quality_q8, effort, options, sections); };
-        encoder.psnr = [&](const EncodeResult& r) { return psnr(image, decode(r.bytes, {image.pixel_count(), options.supervision})); };
-        result = encode_to_target(options.target, options.effort, encoder);
-    }
-    result.quality = 100.0 * result.quality_q8 / last;
-    return result;
+    const std::vector<Section> given = sections_of(options);
+    std::optional<Image> preview;
+    if (image.pixel_count() >= options.preview_from) preview = reduced(image, kPreviewSide);
+    const SampleView view = image;
+    const auto encode = [&](int quality_q8, int effort) {
+        return s.encode(view, shape_of(image), quality_q8, effort, options, [&] {
+            std::vector<Section> sections = given;
+            if (preview) sections.push_back(s.preview_section(*preview, quality_q8, options));
+            return sections;
+        });
+    };
+    if (options.target.kind == EncodeTarget::Kind::none) return encode(s.quality_q8_of(options.quality), options.effort);
+    TargetEncoder encoder;
+    encoder.pixels = image.pixel_count();
+    encoder.last_quality = s.last_quality();
+    encoder.encode = encode;
+    encoder.psnr = [&](const EncodeResult& r) {
+        DecodeOptions decode_options;
+        decode_options.max_pixels = image.pixel_count();
+        decode_options.supervision = options.supervision;
+        return psnr(image, decode(r.bytes, decode_options));
+    };
+    return encode_to_target(options.target, options.effort, encoder);
+}
+
+EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
+    check_options(options);
+    if (options.target.kind != EncodeTarget::Kind::none || options.alpha)
+        throw Error(ErrorCode::invalid_argument, "a target size or quality, and alpha, need the whole picture in memory");
+    State& s = *state_;
+    const PictureShape shape = rows.shape();
+    const int quality_q8 = s.quality_q8_of(options.quality);
+    if (shape.pixel_count() < options.preview_from) return s.encode(rows, shape, quality_q8, options.effort, options, [&] { return sections_of(options); });
+    ReducingReader reducing(rows, kPreviewSide);
+    return s.encode(static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&] {
+        std::vector<Section> sections = sections_of(options);
+        sections.push_back(s.preview_section(reducing.result(), quality_q8, options));
+        return sections;
+    });
 }
 
 Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options) {
-    return state_->pipeline.decode(state_->parse(bytes, options), options.supervision);
+    const Container container = state_->parse(bytes, options);
+    return state_->pipeline.decode(container, options.region.value_or(whole(container.header)), options.supervision);
+}
+
+void Codec::decode(std::span<const uint8_t> bytes, RowWriter& rows, const DecodeOptions& options) {
+    const Container container = state_->parse(bytes, options);
+    state_->pipeline.decode(container, options.region.value_or(whole(container.header)), rows, options.supervision);
+}
+
+Image Codec::decode_preview(std::span<const uint8_t> bytes, uint32_t side, const DecodeOptions& options) {
+    if (side == 0) throw Error(ErrorCode::invalid_argument, "a preview of 0 pixels a side");
+    const Container container = parse_sections(bytes, options);
+    if (const Section* section = find_section(container, kSectionPreview)) {
+        DecodeOptions preview_options;
+        preview_options.max_pixels = kPreviewPixels;
+        preview_options.supervision = options.supervision;
+        const Header header = parse_sections(section->payload, preview_options).header;
+        if (std::max(header.width, header.height) >= side) return reduced(decode(section->payload, preview_options), side);
+    }
+    ReducingWriter reducing(side);
+    DecodeOptions whole_options = options;
+    whole_options.region.reset();
+    decode(bytes, reducing, whole_options);
+    return reducing.result();
 }
 
 uint64_t Codec::symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+    DecodeOptions whole_options = options;
+    whole_options.region.reset();
     uint64_t hash = 0;
-    state_->pipeline.decode_latents(state_->parse(bytes, options), [&](std::span<const int32_t> latents) {
+    state_->pipeline.decode_latents(state_->parse(bytes, whole_options), [&](std::span<const int32_t> latents) {
         hash = XXH3_64bits_withSeed(latents.data(), latents.size_bytes(), hash);
     });
     return hash;
 }
 
+FileFacts inspect(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+    const Container container = parse_sections(bytes, options);
+    return {container.header, find_section(container, kSectionAlpha) != nullptr};
+}
+
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options) {
-    return unpack_metadata(parse_container(bytes, {options.max_pixels}));
+    return unpack_metadata(parse_sections(bytes, options));
 }
 
 std::optional<Image> decode_alpha(std::span<const uint8_t> bytes, const DecodeOptions& options) {
-    return unpack_alpha(parse_container(bytes, {options.max_pixels}));
+    const Container container = parse_sections(bytes, options);
+    std::optional<Image> alpha = unpack_alpha(container);
+    if (!alpha || !options.region) return alpha;
+    check_region(*options.region, container.header);
+    return cropped(*alpha, *options.region);
 }
 
-uint64_t required_model(std::span<const uint8_t> bytes) { return parse_container(bytes).header.model; }
+uint64_t required_model(std::span<const uint8_t> bytes) { return inspect(bytes).header.model; }
 
 }  // namespace decant

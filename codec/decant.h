@@ -13,6 +13,8 @@
 
 #include "codec/container/container.h"
 #include "codec/image/image.h"
+#include "codec/image/rows.h"
+#include "codec/image/sample_view.h"
 #include "codec/metadata/metadata.h"
 #include "codec/network/description.h"
 #include "codec/network/parameters.h"
@@ -56,6 +58,8 @@ struct EncodeOptions {
     Supervision supervision = {};  // to cancel, and to see where the time goes
     Metadata metadata = {};        // goes into the file as it is, and counts in its size
     std::optional<Image> alpha = {};  // the same: 1 channel of 8 bits, as large as the image; colours are not multiplied with it
+    // Pictures of at least that many pixels get a preview, of up to 256 pixels a side, in about 1 KB: see decode_preview.
+    uint64_t preview_from = uint64_t{1} << 23;
 };
 
 struct EncodeResult {
@@ -72,6 +76,9 @@ struct EncodeResult {
 struct DecodeOptions {
     uint64_t max_pixels = uint64_t{1} << 28;  // more is refused before anything is allocated
     Supervision supervision = {};
+    std::optional<Region> region = {};  // of the picture: no other tiles are read or decoded; the pixels are the same
+    // Of bytes that are still to come (ParseOptions::fetch in container.h): called for each part of the file that is needed.
+    std::function<void(std::size_t offset, std::size_t length)> fetch = {};
 };
 
 // Encodes and decodes with one model. A codec keeps what it built for a picture's shape, so that further pictures of that shape are
@@ -87,13 +94,20 @@ public:
 
     const Model& model() const;
 
-    // 8-bit gray or RGB of any size. Throws Error invalid_argument for a quality out of range or a malformed image, unsupported for
-    // 16 bits a sample, which the container cannot hold yet.
+    // Gray or RGB of any size, of 8 or 16 bits. Throws Error invalid_argument for a quality out of range or a malformed image.
     EncodeResult encode(const Image& image, const EncodeOptions& options = {});
+    // The same file from a picture that is never in memory as a whole: about two lines of tiles are, 2,200 rows. Throws Error
+    // invalid_argument also for a target, which takes several passes, and for alpha; and what `rows` throws.
+    EncodeResult encode(RowReader& rows, const EncodeOptions& options = {});
 
     // Throws Error unsupported, corrupt or limit as parse_container does, model_mismatch if the file was made with another model,
-    // corrupt if the symbols do not decode.
+    // corrupt if the symbols do not decode, invalid_argument for a region that is empty or reaches beyond the picture.
     Image decode(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
+    // The same pixels row by row, with two lines of windows in memory, 2,048 rows. Throws what `rows` throws, too.
+    void decode(std::span<const uint8_t> bytes, RowWriter& rows, const DecodeOptions& options = {});
+    // At most `side` pixels, 1 …, a side: from the preview in the file if it has as many, else from the whole picture; 8 bits a sample. Never
+    // larger than the picture.
+    Image decode_preview(std::span<const uint8_t> bytes, uint32_t side, const DecodeOptions& options = {});
 
     // The symbols alone, without the synthesis transform, as one hash: equal on every CPU and for every number of threads.
     uint64_t symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
@@ -103,11 +117,19 @@ private:
     std::unique_ptr<State> state_;
 };
 
+struct FileFacts {
+    Header header;
+    bool has_alpha = false;
+};
+
+// What a .dcn file is, without decoding it, or looking at its tiles. Throws what parse_container throws.
+FileFacts inspect(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
+
 // What a .dcn file carries beside its picture, without decoding it. Throws what parse_container throws, corrupt or limit where the
 // metadata are damaged or larger than any encoder makes them.
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 
-// Its alpha, without decoding the picture: 1 channel of 8 bits, exactly what was encoded; none: opaque. Throws what parse_container
+// Its alpha, without decoding the picture: 1 channel of 8 bits, exactly what was encoded, or the region of it; none: opaque. Throws what parse_container
 // throws, corrupt where it is damaged.
 std::optional<Image> decode_alpha(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 

@@ -6,6 +6,7 @@
 #include <decant/decant.h>
 #include <gdk-pixbuf/gdk-pixbuf.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <string>
@@ -100,11 +101,16 @@ void show(Load& load) {
     if (info.width > G_MAXINT || info.height > G_MAXINT) throw decant::Error(decant::ErrorCode::limit, "a picture that gdk-pixbuf cannot hold");
     int width = int(info.width), height = int(info.height);
     if (load.size_func != nullptr) load.size_func(&width, &height, load.user_data);
-    // Whoever wants no pixels asks for none. Any other size is made of the full one by gdk-pixbuf.
+    // Whoever wants no pixels asks for none.
     if (width == 0 || height == 0) throw decant::Error(decant::ErrorCode::cancelled, "only the size was wanted");
-    const PixbufPtr pixbuf = pixbuf_of(decant::Decoder().decode(load.bytes.data(), load.bytes.size()));
+    // Of what is not smaller gdk-pixbuf makes the size that is wanted.
+    decant::DecodeSettings settings;
+    const int wanted = std::max(width, height);
+    if (wanted > 0 && std::uint32_t(wanted) < std::max(info.width, info.height)) settings.largest_side = std::uint32_t(wanted);
+    const decant::PixelBuffer picture = decant::Decoder().decode(load.bytes.data(), load.bytes.size(), settings);
+    const PixbufPtr pixbuf = pixbuf_of(picture);
     if (load.prepared_func != nullptr) load.prepared_func(pixbuf.get(), nullptr, load.user_data);
-    if (load.updated_func != nullptr) load.updated_func(pixbuf.get(), 0, 0, int(info.width), int(info.height), load.user_data);
+    if (load.updated_func != nullptr) load.updated_func(pixbuf.get(), 0, 0, int(picture.width), int(picture.height), load.user_data);
 }
 
 gpointer begin_load(GdkPixbufModuleSizeFunc size_func, GdkPixbufModulePreparedFunc prepared_func, GdkPixbufModuleUpdatedFunc updated_func,

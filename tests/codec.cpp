@@ -105,13 +105,6 @@ TEST_CASE("a quality out of range or a malformed picture is refused") {
     CHECK(error_of([&] { codec.encode(Image()); }) == ErrorCode::invalid_argument);
 }
 
-TEST_CASE("16 bits a sample are refused with a message of their own") {
-    Codec codec(tiny(), 1);
-    const Failure failure = failure_of([&] { codec.encode(noise_image(20, 20, 3, 1, 16)); });
-    CHECK(failure.code == ErrorCode::unsupported);
-    CHECK(contains(failure.message, "16 bits a sample: a .dcn file cannot hold them yet; nothing was reduced"));
-}
-
 TEST_CASE("a file of another model is refused with both identities") {
     Codec codec(tiny(), 1), other(tiny_model(2), 1);
     const auto bytes = codec.encode(noise_image(20, 20, 3)).bytes;

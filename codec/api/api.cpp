@@ -7,6 +7,7 @@
 #include "codec/alpha/hidden_colours.h"
 #include "codec/decant.h"
 #include "codec/image/decoded.h"
+#include "codec/image/reduction.h"
 #include "codec/models/model_finder.h"
 #include "decant/decant.h"
 
@@ -92,10 +93,13 @@ Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 
 PixelBuffer Decoder::decode(const void* bytes, std::size_t size, const DecodeSettings& settings) {
     const std::span file(static_cast<const std::uint8_t*>(bytes), size);
-    const DecodeOptions options{settings.max_pixels};
-    Codec& codec = state_->codecs.get(parse_container(file, {settings.max_pixels}).header.model);
-    const Image image = codec.decode(file, options);
+    DecodeOptions options;
+    options.max_pixels = settings.max_pixels;
+    Codec& codec = state_->codecs.get(inspect(file, options).header.model);
+    const bool is_reduced = settings.largest_side > 0;
+    const Image image = is_reduced ? codec.decode_preview(file, settings.largest_side, options) : codec.decode(file, options);
     std::optional<Image> alpha = decode_alpha(file, options);
+    if (alpha && is_reduced) alpha = reduced(*alpha, settings.largest_side);
     if (alpha) alpha = with_depth(std::move(*alpha), image.depth());
     PixelBuffer buffer = buffer_of(image, alpha);
     buffer.metadata = decode_metadata(file, options);
@@ -104,10 +108,10 @@ PixelBuffer Decoder::decode(const void* bytes, std::size_t size, const DecodeSet
 }
 
 PictureInfo read_info(const void* bytes, std::size_t size) {
-    // Nothing is decoded, so no number of pixels is too large.
-    const Container container = parse_container({static_cast<const std::uint8_t*>(bytes), size}, {UINT64_MAX});
-    const Header& header = container.header;
-    return {header.width, header.height, header.channels + (find_section(container, kSectionAlpha) != nullptr), header.depth};
+    DecodeOptions options;
+    options.max_pixels = UINT64_MAX;  // nothing is decoded, so no number is too large
+    const FileFacts facts = inspect({static_cast<const std::uint8_t*>(bytes), size}, options);
+    return {facts.header.width, facts.header.height, facts.header.channels + (facts.has_alpha ? 1 : 0), facts.header.depth};
 }
 
 bool is_dcn(const void* bytes, std::size_t size) noexcept { return is_container({static_cast<const std::uint8_t*>(bytes), size}); }

@@ -32,7 +32,7 @@ constexpr void visit_fields(H& header, Visitor&& visit) {
     visit("width", header.width, uint64_t{1}, any32, Style::decimal);
     visit("height", header.height, uint64_t{1}, any32, Style::decimal);
     visit("channels", header.channels, uint64_t{1}, uint64_t{3}, Style::decimal);
-    visit("depth", header.depth, uint64_t{8}, uint64_t{8}, Style::decimal);
+    visit("depth", header.depth, uint64_t{8}, uint64_t{16}, Style::decimal);
     visit("quality", header.quality, uint64_t{0}, any16, Style::fixed_point_8);
     visit("tile", header.tile, uint64_t{1}, any16, Style::decimal);
     visit("flags", header.flags, uint64_t{0}, uint64_t{0}, Style::decimal);
@@ -53,6 +53,8 @@ void check_fields(const Header& header, ErrorCode code) {
                                   " to " + std::to_string(high) + " is possible");
     });
     if (header.channels == 2) throw Error(code, "header: channels is 2, 1 or 3 is possible");
+    if (header.depth != 8 && header.depth != 16)
+        throw Error(code, "header: depth is " + std::to_string(header.depth) + ", 8 or 16 is possible");
 }
 
 uint64_t ceil_divide(uint64_t value, uint64_t divisor) { return (value + divisor - 1) / divisor; }
@@ -190,13 +192,17 @@ std::vector<uint8_t> write_container(const Container& container) {
 }
 
 Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& options) {
+    const std::size_t file_size = bytes.size();
+    const auto fetch = [&](std::size_t length) {  // of what is left
+        if (options.fetch) options.fetch(file_size - bytes.size(), std::min(length, bytes.size()));
+    };
+    fetch(kSignature.size() + 2 + kSectionOverhead);
     if (!is_container(bytes)) {
         // The first four bytes alone: a .dcn file all the same, which something has cut off or converted.
         if (bytes.size() >= 4 && std::equal(bytes.begin(), bytes.begin() + 4, kSignature.begin()))
             throw Error(ErrorCode::corrupt, "signature of a .dcn file is damaged: truncated, or transferred as text");
         throw Error(ErrorCode::unsupported, "not a .dcn file: the signature is missing");
     }
-    const std::size_t file_size = bytes.size();
     bytes = bytes.subspan(kSignature.size());
     if (bytes.size() < 2) throw Error(ErrorCode::corrupt, "truncated after the signature, before the version");
     if (const auto version = load<uint16_t>(bytes, 0); version != kContainerVersion)
@@ -204,6 +210,7 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
                                                 std::to_string(kContainerVersion));
     bytes = bytes.subspan(2);
 
+    if (bytes.size() >= kSectionOverhead) fetch(kSectionOverhead + load<uint32_t>(bytes, 4));
     const SectionView head = take_section(bytes, file_size - bytes.size());
     if (head.type != kSectionHead) throw Error(ErrorCode::corrupt, "section " + name_of(head.type) + " where \"HEAD\" must be");
     if (head.payload.size() < kHeaderFieldBytes)
@@ -236,6 +243,7 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
                                             std::to_string(bytes.size()) +
                                             (bytes.size() < announced ? ": truncated" : ": something was appended"));
 
+    fetch(header.ancillary);
     std::span<const uint8_t> sections = bytes.first(header.ancillary);
     bytes = bytes.subspan(header.ancillary);
     while (!sections.empty()) {
@@ -250,6 +258,12 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     container.tiles.reserve(tile_count);
     for (std::size_t number = 0; number < tile_count; ++number) {
         const std::size_t length = load<uint32_t>(head.payload, kHeaderFieldBytes + 4 * number);
+        if (options.is_wanted && !options.is_wanted(header, number)) {
+            container.tiles.emplace_back();
+            bytes = bytes.subspan(length + 4);
+            continue;
+        }
+        fetch(length + 4);
         const std::span<const uint8_t> data = bytes.first(length);
         const uint32_t stored = load<uint32_t>(bytes, length);
         if (const uint32_t crc = crc_of_tile(head.crc, number, data); crc != stored)

@@ -32,12 +32,15 @@
 //                  and u32 denominator along the width, the same along the height, none of them 0
 //   Orientation is a tag of EXIF; pixels are stored as they were, so that it stays true.
 //
+// "prev" is a preview, at most once: another .dcn file, of the same picture at less resolution, without sections of its own. It has
+// 8 bits a sample, and its sides are in proportion, rounded, at least 1.
+//
 // The payload of HEAD, 28 bytes and 4 per tile:
 //   u64          model: XXH3-64 hash of the weights with which the file is to be decoded (codec/network/safetensors.h)
 //   u32          width in pixels, at least 1
 //   u32          height in pixels, at least 1
 //   u8           channels: 1 or 3
-//   u8           depth: bits per sample, 8
+//   u8           depth: bits per sample, 8 or 16: of the picture that was encoded, and of what a decoder gives unless asked otherwise
 //   u16          quality: the rate point of the model, in 1/256
 //   u16          tile: edge of a tile in latents, at least 1; a decoder may refuse more than 256
 //   u16          flags: 0
@@ -58,6 +61,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -73,7 +77,7 @@ struct Header {
     uint32_t width = 0;      // pixels, 1 …
     uint32_t height = 0;     // pixels, 1 …
     uint8_t channels = 3;    // 1 or 3
-    uint8_t depth = 8;       // bits per sample, 8
+    uint8_t depth = 8;       // bits per sample, 8 or 16
     uint16_t quality = 0;    // rate point in 1/256
     uint16_t tile = 0;       // edge of a tile in latents, 1 …
     uint16_t flags = 0;      // reserved, 0
@@ -99,6 +103,7 @@ struct Section {
 
 inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
+inline constexpr std::array<char, 4> kSectionPreview{'p', 'r', 'e', 'v'};
 
 // A file taken apart. The tiles are views: of the bytes that were parsed, or of the encoder's streams.
 struct Container {
@@ -109,6 +114,11 @@ struct Container {
 
 struct ParseOptions {
     uint64_t max_pixels = uint64_t{1} << 28;
+    // For bytes that are still to come, of a file of which only a part is read: called with offset and length of each part before it
+    // is looked at.
+    std::function<void(std::size_t offset, std::size_t length)> fetch = {};
+    // Tiles for which it gives false are neither fetched nor checked, and stay empty; by default all are wanted.
+    std::function<bool(const Header&, std::size_t tile)> is_wanted = {};
 };
 
 // Whether the bytes begin with the signature; for telling file formats apart.
@@ -118,7 +128,7 @@ bool is_container(std::span<const uint8_t> bytes);
 // type is neither ancillary nor "ALPH", or a length exceeds 32 bits.
 std::vector<uint8_t> write_container(const Container& container);
 
-// The result refers to `bytes`. All checksums are verified, and all sizes are compared with the size of the file and the limits
+// The result refers to `bytes`. All checksums, but for tiles that are not wanted, are verified, and all sizes are compared with the size of the file and the limits
 // before anything is allocated. Throws Error
 //   unsupported  not a .dcn file, another version, a critical section or a header value that this version does not know
 //   corrupt      anything damaged, truncated or left over

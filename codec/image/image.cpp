@@ -1,5 +1,7 @@
 #include "codec/image/image.h"
 
+#include <algorithm>
+
 #include "codec/error.h"
 
 namespace decant {
@@ -71,6 +73,17 @@ void check_alpha(const Image& image, const Image& alpha) {
                     "alpha of " + describe_shape(alpha) + " does not belong to a picture of " + describe_shape(image));
 }
 
+Image cropped(const Image& image, const Region& region) {
+    if (region.right() > image.width || region.bottom() > image.height)
+        throw Error(ErrorCode::invalid_argument, "a region that reaches beyond a picture of " + describe_shape(image));
+    Image result(region.width, region.height, image.channels, image.depth());
+    image.visit([&]<Sample T>(const std::vector<T>&) {
+        for (std::uint32_t y = 0; y < region.height; ++y)
+            std::copy_n(image.row<T>(region.y + y) + std::size_t{region.x} * static_cast<std::size_t>(image.channels), result.row_size(), result.row<T>(y));
+    });
+    return result;
+}
+
 Image with_depth(Image image, int depth) {
     check_depth(depth);
     if (image.depth() == depth) return image;
@@ -78,9 +91,12 @@ Image with_depth(Image image, int depth) {
     Image result(image.width, image.height, image.channels, depth);
     image.visit([&]<Sample From>(const std::vector<From>& src) {
         using To = std::conditional_t<std::same_as<From, std::uint8_t>, std::uint16_t, std::uint8_t>;
-        To* dst = result.samples<To>().data();
-        for (std::size_t i = 0; i < src.size(); ++i)
-            dst[i] = static_cast<To>(sizeof(To) > sizeof(From) ? src[i] * kStep : (src[i] + kStep / 2) / kStep);
+        std::transform(src.begin(), src.end(), result.samples<To>().begin(), [](From sample) {
+            if constexpr (sizeof(To) > sizeof(From))
+                return raised(sample);
+            else
+                return lowered(sample);
+        });
     });
     return result;
 }

@@ -89,6 +89,18 @@ private:
     Samples samples_;
 };
 
+// A rectangle of pixels.
+struct Region {
+    uint32_t x = 0, y = 0, width = 0, height = 0;
+
+    uint64_t right() const { return uint64_t{x} + width; }
+    uint64_t bottom() const { return uint64_t{y} + height; }
+    bool operator==(const Region&) const = default;
+};
+
+// The pixels of a region. Throws Error(invalid_argument) where it reaches beyond the picture.
+Image cropped(const Image& image, const Region& region);
+
 // "768x512, 3 channels, 8 bit": for messages.
 std::string describe_shape(const Image& image);
 
@@ -97,6 +109,9 @@ void check_image(const Image& image);
 
 // Throws Error(invalid_argument) unless `alpha` is a picture of 1 channel with the size and depth of `image`.
 void check_alpha(const Image& image, const Image& alpha);
+
+inline std::uint16_t raised(std::uint8_t sample) { return static_cast<std::uint16_t>(sample * 257); }
+inline std::uint8_t lowered(std::uint16_t sample) { return static_cast<std::uint8_t>((sample + 128) / 257); }
 
 // The same picture at 8 or 16 bits a sample: v · 257 upwards, v / 257 rounded downwards, which gives back what was raised.
 // Throws Error(invalid_argument) for any other depth.

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "codec/error.h"
+
 namespace decant {
 namespace {
 
@@ -53,6 +55,12 @@ private:
     std::size_t position_ = 2;  // after "P5" or "P6"
 };
 
+std::vector<std::uint8_t> header_of(const PictureShape& shape) {
+    const std::string text = (shape.channels == 1 ? "P5\n" : "P6\n") + std::to_string(shape.width) + " " + std::to_string(shape.height) +
+                             (shape.depth == 16 ? "\n65535\n" : "\n255\n");
+    return {text.begin(), text.end()};
+}
+
 // Samples lie in the file as one byte, or as two with the high one first.
 template <Sample T>
 std::vector<T> unpack(std::span<const std::uint8_t> stored, std::size_t count) {
@@ -99,22 +107,91 @@ Image read_pnm(const Source& source, const ReadOptions& options) {
     return read(source, source.bytes.subspan(header.end()), width, height, channels, static_cast<std::uint32_t>(largest));
 }
 
+namespace {
+
+// Samples of 16 bits have the high byte first in the file.
+void swap_bytes(std::span<std::uint8_t> row) {
+    for (std::size_t i = 0; i + 1 < row.size(); i += 2) std::swap(row[i], row[i + 1]);
+}
+
+class Rows : public RowReader {
+public:
+    Rows(ByteAccess file, const PictureShape& shape, std::uint64_t begin) : file_(std::move(file)), shape_(shape), position_(begin) {}
+
+    PictureShape shape() const override { return shape_; }
+    void read(void* row) override {
+        const std::span bytes(static_cast<std::uint8_t*>(row), shape_.row_bytes());
+        file_.read(position_, bytes);
+        position_ += bytes.size();
+        if (shape_.depth == 16) swap_bytes(bytes);
+    }
+
+private:
+    ByteAccess file_;
+    PictureShape shape_;
+    std::uint64_t position_;
+};
+
+class FileWriter : public RowWriter {
+public:
+    FileWriter(std::function<void(std::vector<std::uint8_t>&, const PictureShape&)> begin, ByteSink sink)
+        : begin_(std::move(begin)), sink_(std::move(sink)) {}
+
+    void begin(const PictureShape& shape) override {
+        shape_ = shape;
+        std::vector<std::uint8_t> header = header_of(shape);
+        begin_(header, shape);
+        sink_(header);
+    }
+    void write(const void* row) override {
+        const std::span bytes(static_cast<const std::uint8_t*>(row), shape_.row_bytes());
+        if (shape_.depth == 8) return sink_(bytes);
+        row_.assign(bytes.begin(), bytes.end());
+        swap_bytes(row_);
+        sink_(row_);
+    }
+
+private:
+    std::function<void(std::vector<std::uint8_t>&, const PictureShape&)> begin_;
+    ByteSink sink_;
+    PictureShape shape_;
+    std::vector<std::uint8_t> row_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowReader> open_pnm_rows(ByteAccess file, const std::string& name, const ReadOptions& options) {
+    // A header with more comments than that is read with the whole file.
+    std::vector<std::uint8_t> begin(static_cast<std::size_t>(std::min<std::uint64_t>(file.size, 4096)));
+    file.read(0, begin);
+    const Source source{begin, name};
+    PictureShape shape;
+    std::uint64_t pixels = 0;
+    try {
+        HeaderParser header(source);
+        const std::uint64_t width = header.number("width"), height = header.number("height"), largest = header.number("largest value");
+        if (width == 0 || height == 0 || (largest != 255 && largest != 65535)) return nullptr;
+        pixels = header.end();
+        shape = {static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height), begin[1] == '6' ? 3 : 1, largest == 255 ? 8 : 16};
+    } catch (const Error&) {
+        return nullptr;
+    }
+    check_dimensions(source, shape.width, shape.height, shape.depth, options);
+    if (shape.row_bytes() > (file.size - pixels) / shape.height) return nullptr;
+    return std::make_unique<Rows>(std::move(file), shape, pixels);
+}
+
+std::unique_ptr<RowWriter> make_pnm_writer(std::function<void(std::vector<std::uint8_t>&, const PictureShape&)> begin, ByteSink sink) {
+    return std::make_unique<FileWriter>(std::move(begin), std::move(sink));
+}
+
 std::vector<std::uint8_t> write_pnm(const Image& image) {
-    const std::string header = (image.channels == 1 ? "P5\n" : "P6\n") + std::to_string(image.width) + " " +
-                               std::to_string(image.height) + (image.depth() == 16 ? "\n65535\n" : "\n255\n");
     std::vector<std::uint8_t> output;
-    output.reserve(header.size() + image.bytes().size());
-    output.insert(output.end(), header.begin(), header.end());
-    image.visit([&]<Sample T>(const std::vector<T>& samples) {
-        if constexpr (sizeof(T) == 1) {
-            output.insert(output.end(), samples.begin(), samples.end());
-        } else {
-            for (const T sample : samples) {
-                output.push_back(static_cast<std::uint8_t>(sample >> 8));
-                output.push_back(static_cast<std::uint8_t>(sample));
-            }
-        }
-    });
+    FileWriter writer([&](std::vector<std::uint8_t>& header, const PictureShape&) { output.reserve(header.size() + image.bytes().size()); },
+                      [&](std::span<const std::uint8_t> bytes) { output.insert(output.end(), bytes.begin(), bytes.end()); });
+    const PictureShape shape = shape_of(image);
+    writer.begin(shape);
+    for (std::uint32_t y = 0; y < image.height; ++y) writer.write(image.bytes().data() + y * shape.row_bytes());
     return output;
 }
 

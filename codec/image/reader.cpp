@@ -125,12 +125,17 @@ Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& nam
     Pixels pixels = read_pixels(source, format, options, picture.remarks);
     picture.image = std::move(pixels.image);
     picture.alpha = std::move(pixels.alpha);
-    picture.metadata = read_metadata(bytes, format, picture.remarks);
-    if (!picture.metadata.icc.empty() && !icc_describes(picture.metadata.icc, picture.image.channels)) {
-        picture.metadata.icc.clear();
-        picture.remarks.emplace_back("the ICC profile is of another colour space than the pixels as they are read; it is left out");
-    }
+    picture.metadata = read_picture_metadata(bytes, format, picture.image.channels, picture.remarks);
     return picture;
+}
+
+Metadata read_picture_metadata(std::span<const std::uint8_t> bytes, ImageFormat format, int channels, std::vector<std::string>& remarks) {
+    Metadata metadata = read_metadata(bytes, format, remarks);
+    if (!metadata.icc.empty() && !icc_describes(metadata.icc, channels)) {
+        metadata.icc.clear();
+        remarks.emplace_back("the ICC profile is of another colour space than the pixels as they are read; it is left out");
+    }
+    return metadata;
 }
 
 }  // namespace decant

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/image/format.h"
 #include "codec/image/image.h"
 #include "codec/metadata/metadata.h"
 
@@ -43,5 +44,8 @@ struct Picture {
 // The same with its metadata, and with alpha where there is transparency. A profile that does not describe the pixels as they come out, such as that of a CMYK picture, is left
 // out. Metadata that are damaged are no error: they are left out with a remark (codec/metadata/embedding.h).
 Picture read_picture(std::span<const std::uint8_t> bytes, const std::string& name, const ReadOptions& options = {});
+
+// The metadata of the bytes of a file, of which `channels` come as pixels, as read_picture gives them. Of a PNG the pixels may be missing.
+Metadata read_picture_metadata(std::span<const std::uint8_t> bytes, ImageFormat format, int channels, std::vector<std::string>& remarks);
 
 }  // namespace decant

@@ -1,6 +1,7 @@
 #include "codec/io/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <new>
 #include <random>
 #include <string_view>
 #include <system_error>
@@ -121,6 +123,47 @@ std::vector<std::uint8_t> read_file(const std::string& path) {
     }
     bytes.resize(used);
     return bytes;
+}
+
+std::optional<FileReader> FileReader::open(const std::string& path) {
+    if (path == "-") return std::nullopt;
+    FileDescriptor file(open_file(path.c_str(), O_RDONLY | O_NONBLOCK));  // not to wait for who writes into a pipe
+    struct stat status {};
+    if (!file.is_open() || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    return FileReader(path, std::move(file), static_cast<std::uint64_t>(status.st_size));
+}
+
+void FileReader::read(std::uint64_t offset, std::span<std::uint8_t> target) const {
+    while (!target.empty()) {
+        const ssize_t count =
+            retry_interrupted([&] { return pread(file_.get(), target.data(), target.size(), static_cast<off_t>(offset)); });
+        if (count < 0) throw_io(name_, "cannot be read", errno);
+        if (count == 0) throw Error(ErrorCode::io, name_ + ": has become shorter while it was read");
+        offset += static_cast<std::uint64_t>(count);
+        target = target.subspan(static_cast<std::size_t>(count));
+    }
+}
+
+LazyFile::LazyFile(const std::string& path) : file_(FileReader::open(path)) {
+    if (!file_ || file_->size() == 0) {
+        file_.reset();
+        all_ = read_file(path);
+        bytes_ = all_;
+        return;
+    }
+    const auto size = static_cast<std::size_t>(file_->size());
+    // Pages that are never written to take no memory.
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    bytes_ = {static_cast<std::uint8_t*>(memory), size};
+}
+
+LazyFile::~LazyFile() {
+    if (file_) munmap(bytes_.data(), bytes_.size());
+}
+
+void LazyFile::fetch(std::size_t offset, std::size_t length) {
+    if (file_) file_->read(offset, bytes_.subspan(offset, length));
 }
 
 AtomicFile::AtomicFile(const std::string& path, const FileWriteOptions& options)

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace decant {
@@ -26,6 +28,42 @@ private:
 // All bytes of a file, or of standard input up to its end for "-".
 // Throws Error: not_found, or io for a folder, missing permission or a failing read; messages carry the system's reason.
 std::vector<std::uint8_t> read_file(const std::string& path);
+
+// A regular file of which parts are wanted.
+class FileReader {
+public:
+    // None for what is not a regular file, such as a pipe, or cannot be opened: read_file says why.
+    static std::optional<FileReader> open(const std::string& path);
+
+    std::uint64_t size() const { return size_; }
+    // Fills `target` with the bytes from `offset` on. Throws Error(io), also where the file has become shorter.
+    void read(std::uint64_t offset, std::span<std::uint8_t> target) const;
+
+private:
+    FileReader(std::string name, FileDescriptor file, std::uint64_t size) : name_(std::move(name)), file_(std::move(file)), size_(size) {}
+
+    std::string name_;
+    FileDescriptor file_;
+    std::uint64_t size_;
+};
+
+// The bytes of a file, read when they are asked for: those that nobody asks for take neither time nor memory.
+class LazyFile {
+public:
+    // Throws as read_file. What is not a regular file is read at once.
+    explicit LazyFile(const std::string& path);
+    ~LazyFile();
+    LazyFile(const LazyFile&) = delete;
+    LazyFile& operator=(const LazyFile&) = delete;
+
+    std::span<const std::uint8_t> bytes() const { return bytes_; }  // 0 where they are not fetched
+    void fetch(std::size_t offset, std::size_t length);
+
+private:
+    std::optional<FileReader> file_;
+    std::vector<std::uint8_t> all_;
+    std::span<std::uint8_t> bytes_;
+};
 
 struct FileWriteOptions {
     bool overwrite = false;            // replace a file that exists

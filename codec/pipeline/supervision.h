@@ -9,6 +9,7 @@ namespace decant {
 struct StageSeconds {
     double analysis = 0, entropy_encoding = 0;
     double entropy_decoding = 0, synthesis = 0;
+    double reading = 0, writing = 0;  // of pictures that pass row by row
 };
 
 // What a call may be given to watch it.

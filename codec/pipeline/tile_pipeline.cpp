@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
+constexpr int kRowsAtOnce = 64;     // that a task reads
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
 float rate_point(const Header& header) { return float(header.quality) / 256.0f; }
@@ -66,6 +67,13 @@ private:
     std::mutex& mutex_;
     Clock::time_point start_;
 };
+
+// The latents that a region of pixels lies in.
+Area latents_of(const Region& region) {
+    constexpr uint64_t side = kLatentStride;
+    const int y = int(region.y / side), x = int(region.x / side);
+    return {y, x, int((region.bottom() + side - 1) / side) - y, int((region.right() + side - 1) / side) - x};
+}
 
 void stop_if_cancelled(const Supervision& supervision) {
     if (supervision.is_cancelled && supervision.is_cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
@@ -170,15 +178,16 @@ bool TilePipeline::is_new(const char* what, int h, int w) {
 
 class TilePipeline::Encoding {
 public:
-    Encoding(TilePipeline& owner, const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision)
+    // A picture in memory, all of it or what `rows` gives meanwhile.
+    Encoding(TilePipeline& owner, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision)
         : owner_(owner),
-          image_(image),
           header_(header),
           effort_(effort),
           predict_bits_(predict_bits),
           supervision_(supervision),
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
-          tiles_(size_t(tile_grid(header).count())) {
+          tiles_(size_t(tile_grid(header).count())),
+          lines_(tile_grid(header).rows) {
         const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
         for (size_t i = 0; i < tiles_.size(); i++) {
             tiles_[i].area = tile_area(header, i);
@@ -192,9 +201,46 @@ public:
         if (owner.is_new("encoder", first.h, first.w) && threads > 1) preparation_ = first;
     }
 
+    EncodedTiles run(const SampleView& picture) {
+        picture_ = &picture;
+        rows_read_ = int64_t{header_.height};
+        return run();
+    }
+
+    EncodedTiles run(RowReader& rows) {
+        rows_ = &rows;
+        plan_lines();
+        const PictureShape shape = rows.shape();
+        int64_t held = 0;  // two lines of tiles: one is begun while the other ends
+        for (size_t i = 0; i < lines_.size(); i++) held = std::max(held, lines_[std::min(i + 1, lines_.size() - 1)].end - lines_[i].begin);
+        held_ = uint32_t(held);
+        band_.resize(shape.row_bytes() * held_);
+        const SampleView picture(shape.width, shape.height, shape.channels, shape.depth, band_.data(), held_);
+        picture_ = &picture;
+        return run();
+    }
+
+private:
+    EncodedTiles run() {
+        owner_.pool_->run([&] { return next(); });
+        EncodedTiles result;
+        for (Tile& tile : tiles_) {
+            result.streams.push_back(std::move(tile.stream));
+            result.model_bits += tile.model_bits;
+        }
+        return result;
+    }
+
     WorkerPool::Task next() {
         stop_if_cancelled(supervision_);
         const std::lock_guard lock(mutex_);
+        if (rows_ != nullptr && !is_reading_) {
+            const int64_t end = std::min<int64_t>(header_.height, lines_[first_line_].begin + held_);
+            if (const int64_t count = std::min<int64_t>(end - rows_read_, kRowsAtOnce); count > 0) {
+                is_reading_ = true;
+                return [this, count] { read(count); };
+            }
+        }
         if (!complete_.empty()) {
             Tile& tile = tiles_[complete_.back()];
             complete_.pop_back();
@@ -205,23 +251,13 @@ public:
             preparation_.reset();
             return [this, area] { Lease(owner_, area)->coder(area); };
         }
-        if (next_window_ == windows_.size()) return {};
+        if (next_window_ == windows_.size() || rows_read_ < line_of(windows_[next_window_].tile).end) return {};
         const Window& window = windows_[next_window_++];
         Tile& tile = tiles_[window.tile];
         if (tile.y.size() == 0) tile.y = store_.take(size_t(tile.area.h) * size_t(tile.area.w) * gain_.size() * sizeof(float));
         return [this, &window] { analyse(window); };
     }
 
-    EncodedTiles result() {
-        EncodedTiles result;
-        for (Tile& tile : tiles_) {
-            result.streams.push_back(std::move(tile.stream));
-            result.model_bits += tile.model_bits;
-        }
-        return result;
-    }
-
-private:
     struct Tile {
         Area area;
         AlignedBuffer y;  // from its first window to its stream
@@ -235,6 +271,43 @@ private:
         size_t tile;
         Area area, seen;
     };
+    // Tiles side by side, and the rows of pixels that are read for them.
+    struct Line {
+        int64_t begin = 0, end = 0;
+        size_t tiles_left = 0;
+    };
+
+    Line& line_of(size_t tile) { return lines_[tile / tile_grid(header_).columns]; }
+
+    void plan_lines() {
+        const Area whole = latent_area(header_.width, header_.height);
+        for (Line& line : lines_) line.begin = header_.height;
+        const auto include = [&](Line& line, const Area& seen) {
+            // The rows beyond the last are reflections of up to 15 before it.
+            line.begin = std::min(line.begin, std::max<int64_t>(0, int64_t{seen.y - 1} * kLatentStride));
+            line.end = std::max(line.end, std::min<int64_t>(header_.height, int64_t{seen.bottom()} * kLatentStride));
+        };
+        for (const Window& window : windows_) include(line_of(window.tile), window.seen);
+        for (size_t i = 0; i < tiles_.size(); i++) {
+            Line& line = line_of(i);
+            line.tiles_left++;
+            if (effort_.rounds > 0) {
+                const int margin = ErrorGradient::margin(owner_.model_.description) + Transform::analysis_margin(owner_.model_.description);
+                include(line, widened(tiles_[i].area, margin, whole));
+            }
+        }
+        // What one line needs no more, none behind it needs.
+        for (size_t i = lines_.size() - 1; i-- > 0;) lines_[i].begin = std::min(lines_[i].begin, lines_[i + 1].begin);
+    }
+
+    void read(int64_t count) {
+        const StageTimer timer(supervision_, &StageSeconds::reading, mutex_);
+        const size_t row_bytes = band_.size() / held_;
+        for (int64_t y = rows_read_; y < rows_read_ + count; y++) rows_->read(band_.data() + size_t(y % held_) * row_bytes);
+        const std::lock_guard lock(mutex_);
+        rows_read_ += count;
+        is_reading_ = false;
+    }
 
     // All whole tiles see areas of one size.
     Area seen(const Area& window, int margin) const {
@@ -244,7 +317,7 @@ private:
 
     // Latents of an area in quantisation steps, as Transform::analyse gives them.
     void analyse(Transform& transform, const Area& area, const Area& seen, float* y, size_t row_stride) const {
-        transform.analyse(image_, area, seen, rate_point(header_), y, row_stride);
+        transform.analyse(*picture_, area, seen, rate_point(header_), y, row_stride);
         for (int r = 0; r < area.h; r++) {
             for (int x = 0; x < area.w; x++) {
                 float* at = y + size_t(r) * row_stride + size_t(x) * gain_.size();
@@ -275,22 +348,24 @@ private:
         tile.stream = coder.encode(y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
+        if (rows_ == nullptr) return;
+        line_of(size_t(&tile - tiles_.data())).tiles_left--;
+        while (first_line_ + 1 < lines_.size() && lines_[first_line_].tiles_left == 0) first_line_++;
     }
 
     LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, const Area& tile, std::span<float> y) {
         // Its neighbours are analysed for it once more, so that it neither waits for other tiles nor depends on what was made of them.
-        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, lease->refiner().margin(), whole);
+        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, ErrorGradient::margin(owner_.model_.description), whole);
         std::vector<float> around(y.begin(), y.end());
         if (window != tile) {
             around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
             analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
                     size_t(window.w) * gain_.size());
         }
-        return lease->refiner().refine(coder, {image_, tile, window, around}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
+        return lease->refiner().refine(coder, {*picture_, tile, window, around}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
     }
 
     TilePipeline& owner_;
-    const Image& image_;
     const Header& header_;
     const Effort& effort_;
     const bool predict_bits_;
@@ -303,33 +378,55 @@ private:
     std::vector<size_t> complete_;  // tiles that are analysed
     std::optional<Area> preparation_;
     BufferStore store_;
+    const SampleView* picture_ = nullptr;
+    // Of a picture that passes:
+    RowReader* rows_ = nullptr;
+    std::vector<Line> lines_;
+    std::vector<std::byte> band_;
+    uint32_t held_ = 0;
+    int64_t rows_read_ = 0;
+    bool is_reading_ = false;
+    size_t first_line_ = 0;  // that is not coded yet
 };
 
 class TilePipeline::Decoding {
 public:
-    Decoding(TilePipeline& owner, const Container& container, const Supervision& supervision)
+    // rows: null for a picture in memory.
+    Decoding(TilePipeline& owner, const Container& container, const Region& region, RowWriter* rows, const Supervision& supervision)
         : owner_(owner),
           container_(container),
+          region_(region),
           supervision_(supervision),
           channels_(size_t(owner.model_.description.latent_channels)),
           dequantise_(owner.model_.step, owner.model_.description.levels(), container.header.quality),
           whole_(latent_area(container.header.width, container.header.height)),
-          tiles_(container.tiles.size()) {
+          tiles_(container.tiles.size()),
+          rows_(rows) {
         for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
         plan_windows();
         const Area& seen = windows_[0].seen;
         if (owner.is_new("decoder", seen.h, seen.w) && owner.pool_->threads() > 1) preparation_ = seen;
     }
 
+    Image run() {
+        owner_.pool_->run([&] { return next(); });
+        return std::move(image_);
+    }
+
+private:
     WorkerPool::Task next() {
         stop_if_cancelled(supervision_);
         const std::lock_guard lock(mutex_);
+        if (rows_ != nullptr && !is_writing_ && next_line_ < lines_.size() && lines_[next_line_].windows_left == 0) {
+            is_writing_ = true;
+            return [this] { write_line(); };
+        }
         while (first_window_ < windows_.size() && windows_[first_window_].is_started) first_window_++;
         // No further ahead than the threads need: this bounds the latents that are held.
         const size_t horizon = std::min(windows_.size(), first_window_ + size_t(owner_.pool_->threads()) + 1);
         for (size_t i = first_window_; i < horizon; i++) {
             Window& window = windows_[i];
-            if (window.is_started || !std::all_of(window.tiles.begin(), window.tiles.end(), [&](size_t t) { return tiles_[t].is_decoded; })) continue;
+            if (window.is_started || (rows_ != nullptr && window.line > next_line_ + 1) || !std::all_of(window.tiles.begin(), window.tiles.end(), [&](size_t t) { return tiles_[t].is_decoded; })) continue;
             window.is_started = true;
             return [this, &window] { synthesise(window); };
         }
@@ -344,9 +441,6 @@ public:
         return [this, number = order_[next_tile_++]] { decode(number); };
     }
 
-    Image result() { return std::move(image_); }
-
-private:
     struct Tile {
         Area area;
         AlignedBuffer latents;  // dequantised, while windows need it
@@ -355,8 +449,14 @@ private:
     };
     struct Window {
         Area area, seen;
+        size_t line;
         std::vector<size_t> tiles;  // that it sees
         bool is_started = false;
+    };
+    // Windows side by side, and the rows of pixels that they are.
+    struct Line {
+        int64_t begin, end;
+        size_t windows_left;
     };
 
     // Windows of a side, as equal as can be: where they end, and how much each sees.
@@ -376,19 +476,25 @@ private:
 
     void plan_windows() {
         const int margin = Transform::synthesis_margin(owner_.model_.description);
-        const Side rows(whole_.h, margin), columns(whole_.w, margin);
+        const Area needed = latents_of(region_), around = widened(needed, margin, whole_);
+        const Side rows(needed.h, margin), columns(needed.w, margin);
         // Along the shorter side first: fewer tiles wait for the windows of the next line.
-        const bool by_rows = whole_.w <= whole_.h;
+        const bool by_rows = rows_ != nullptr || whole_.w <= whole_.h;
         const size_t count = rows.count() * columns.count(), line = (by_rows ? columns : rows).count();
         const int parts = int((size_t(owner_.pool_->threads()) + count - 1) / count);
+        for (size_t r = 0; r < rows.count(); r++) {
+            const int64_t begin = int64_t{needed.y + rows.begin(r)} * kLatentStride, end = begin + int64_t{rows.length(r)} * kLatentStride;
+            lines_.push_back({std::max<int64_t>(begin, region_.y), std::min<int64_t>(end, int64_t(region_.bottom())), 0});
+        }
         for (size_t i = 0; i < count; i++) {
             const size_t r = by_rows ? i / line : i % line, c = by_rows ? i % line : i / line;
-            const Area area{rows.begin(r), columns.begin(c), rows.length(r), columns.length(c)};
+            const Area area{needed.y + rows.begin(r), needed.x + columns.begin(c), rows.length(r), columns.length(c)};
             std::vector<Area> pieces;
             split(area, parts, pieces);
+            lines_[r].windows_left += pieces.size();
             for (const Area& piece : pieces) {
                 const bool whole = piece == area;
-                windows_.push_back({piece, widened_to(piece, margin, whole_, whole ? rows.seen : 0, whole ? columns.seen : 0), {}, false});
+                windows_.push_back({piece, widened_to(piece, margin, around, whole ? rows.seen : 0, whole ? columns.seen : 0), r, {}, false});
             }
         }
         const int tile = container_.header.tile;
@@ -423,16 +529,48 @@ private:
 
     void synthesise(Window& window) {
         // A stream that decodes comes before memory for a whole picture.
-        std::call_once(image_made_, [&] { image_ = Image(container_.header.width, container_.header.height, container_.header.channels); });
+        std::call_once(target_made_, [&] { make_target(); });
         {
             const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
             const auto read = [&](int y, int x, int count, int16_t* dst) { read_latents(y, x, count, dst); };
-            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), image_);
+            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), *target_);
         }
         const std::lock_guard lock(mutex_);
+        lines_[window.line].windows_left--;
         for (const size_t t : window.tiles) {
             if (--tiles_[t].windows_left == 0) store_.give_back(std::move(tiles_[t].latents));
         }
+    }
+
+    void make_target() {
+        const Header& header = container_.header;
+        if (rows_ == nullptr) {
+            image_ = Image(region_.width, region_.height, header.channels, header.depth);
+            target_.emplace(image_, region_);
+            return;
+        }
+        // Two lines: one is written while the other is made.
+        int64_t held = 0;
+        for (size_t i = 0; i < lines_.size(); i++) held = std::max(held, lines_[std::min(i + 1, lines_.size() - 1)].end - lines_[i].begin);
+        const PictureShape shape{region_.width, region_.height, header.channels, header.depth};
+        band_.resize(shape.row_bytes() * size_t(held));
+        target_.emplace(region_, shape.channels, shape.depth, band_.data(), uint32_t(held));
+        rows_->begin(shape);
+    }
+
+    void write_line() {
+        const StageTimer timer(supervision_, &StageSeconds::writing, mutex_);
+        const Line& line = lines_[next_line_];
+        for (int64_t y = line.begin; y < line.end; y++) {
+            if (target_->depth() == 8) {
+                rows_->write(target_->at(y, region_.x));
+            } else {
+                rows_->write(target_->at<uint16_t>(y, region_.x));
+            }
+        }
+        const std::lock_guard lock(mutex_);
+        next_line_++;
+        is_writing_ = false;
     }
 
     void read_latents(int y, int x, int count, int16_t* dst) const {
@@ -450,6 +588,7 @@ private:
 
     TilePipeline& owner_;
     const Container& container_;
+    const Region region_;
     const Supervision& supervision_;
     const size_t channels_;
     const Dequantiser dequantise_;
@@ -461,20 +600,37 @@ private:
     size_t first_window_ = 0, next_tile_ = 0;
     std::optional<Area> preparation_;
     BufferStore store_;
-    std::once_flag image_made_;
+    std::once_flag target_made_;
     Image image_;
+    std::optional<SampleTarget> target_;
+    std::vector<Line> lines_;
+    // Of a picture that passes:
+    RowWriter* rows_;
+    std::vector<std::byte> band_;
+    bool is_writing_ = false;
+    size_t next_line_ = 0;  // to be written
 };
 
-EncodedTiles TilePipeline::encode(const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    Encoding encoding(*this, image, header, effort, predict_bits, supervision);
-    pool_->run([&] { return encoding.next(); });
-    return encoding.result();
+EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
+    return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
 }
 
-Image TilePipeline::decode(const Container& container, const Supervision& supervision) {
-    Decoding decoding(*this, container, supervision);
-    pool_->run([&] { return decoding.next(); });
-    return decoding.result();
+EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
+    return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+}
+
+Image TilePipeline::decode(const Container& container, const Region& region, const Supervision& supervision) {
+    return Decoding(*this, container, region, nullptr, supervision).run();
+}
+
+void TilePipeline::decode(const Container& container, const Region& region, RowWriter& rows, const Supervision& supervision) {
+    Decoding(*this, container, region, &rows, supervision).run();
+}
+
+bool TilePipeline::is_needed(const Header& header, const Region& region, uint64_t tile) const {
+    const Area around = widened(latents_of(region), Transform::synthesis_margin(model_.description), latent_area(header.width, header.height));
+    const Area area = tile_area(header, tile);
+    return area.y < around.bottom() && around.y < area.bottom() && area.x < around.right() && around.x < area.right();
 }
 
 void TilePipeline::decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f) {

@@ -6,6 +6,9 @@
 //
 // Encoding, windows are tiles; decoding, they are equal parts of the picture, and a tile's latents go when the last window that sees
 // them is done. Of pictures with fewer windows than threads, windows are parts of these.
+//
+// Pictures that pass row by row are in memory as a band of rows, at most two tiles or windows and their margins high, in which one
+// task reads or writes while others work.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +22,8 @@
 #include <vector>
 
 #include "codec/container/container.h"
-#include "codec/image/image.h"
+#include "codec/image/rows.h"
+#include "codec/image/sample_view.h"
 #include "codec/latents/latent_coder.h"
 #include "codec/pipeline/supervision.h"
 #include "codec/pipeline/worker_pool.h"
@@ -40,8 +44,13 @@ public:
     TilePipeline(const ModelContents& model, CodecWeights& weights, LatentWeights& latent_weights, std::shared_ptr<WorkerPool> pool);
     ~TilePipeline();
 
-    EncodedTiles encode(const Image& image, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision);
-    Image decode(const Container& container, const Supervision& supervision);
+    EncodedTiles encode(const SampleView& picture, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision);
+    EncodedTiles encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision);
+    // A region of the picture, which must not reach beyond it: the tiles around it are decoded, and no others.
+    Image decode(const Container& container, const Region& region, const Supervision& supervision);
+    void decode(const Container& container, const Region& region, RowWriter& rows, const Supervision& supervision);
+    // Whether decoding a region needs a tile.
+    bool is_needed(const Header& header, const Region& region, uint64_t tile) const;
     // f(latents [h, w, M] in multiples of 1/64 step) for each tile in order.
     void decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f);
 

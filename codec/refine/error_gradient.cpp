@@ -42,9 +42,12 @@ DECANT_VECTORISED float error_gray(const float* decoded, const float* original, 
 
 }  // namespace
 
-ErrorGradient::ErrorGradient(const ModelContents& model, CodecWeights& weights) : model_(model), weights_(weights) {
-    const int reach = receptive_margin(model.description.network("synthesis"), kLatentStride);
-    margin_ = std::min(kLargestMargin, (reach + kLatentStride - 1) / kLatentStride);
+ErrorGradient::ErrorGradient(const ModelContents& model, CodecWeights& weights)
+    : model_(model), weights_(weights), margin_(margin(model.description)) {}
+
+int ErrorGradient::margin(const Description& description) {
+    const int reach = receptive_margin(description.network("synthesis"), kLatentStride);
+    return std::min(kLargestMargin, (reach + kLatentStride - 1) / kLatentStride);
 }
 
 Graph& ErrorGradient::graph(Shape input) {
@@ -62,11 +65,11 @@ Graph& ErrorGradient::graph(Shape input) {
 }
 
 void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
-    const Image& image = surroundings.image;
+    const SampleView& picture = surroundings.picture;
     const Area area = area_ = surroundings.area;
     window_ = surroundings.window;
     quality_ = float(quality_q8) / 256.0f;
-    channels_ = image.channels;
+    channels_ = picture.channels();
     const size_t M = size_t(model_.description.latent_channels);
     step_ = gains_at(model_.parameters["inverse_gain"], model_.description.levels(), quality_);
     surroundings_.assign(surroundings.latents.begin(), surroundings.latents.end());
@@ -84,14 +87,14 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
     weight_.assign(height * width, 0.0f);
     for (size_t y = 0; y < height; y++) {
         const int64_t from_y = int64_t(window_.y) * kLatentStride + int64_t(y);
-        if (!counts(from_y, window_.y, window_.h, area.y, area.h, image.height)) continue;
-        const uint8_t* row = image.row(uint32_t(from_y));
+        if (!counts(from_y, window_.y, window_.h, area.y, area.h, picture.height())) continue;
         for (size_t x = 0; x < width; x++) {
             const int64_t from_x = int64_t(window_.x) * kLatentStride + int64_t(x);
-            if (!counts(from_x, window_.x, window_.w, area.x, area.w, image.width)) continue;
+            if (!counts(from_x, window_.x, window_.w, area.x, area.w, picture.width())) continue;
             weight_[y * width + x] = 1.0f;
-            const uint8_t* pixel = row + size_t(from_x) * channels;
-            for (size_t c = 0; c < channels; c++) original_[(y * width + x) * channels + c] = pixel_value(pixel[c]);
+            float* original = &original_[(y * width + x) * channels];
+            picture.read(int(from_y), int(from_x), 1, original);
+            for (size_t c = 0; c < channels; c++) original[c] = pixel_value(original[c]);
         }
     }
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
-#include "codec/image/image.h"
+#include "codec/image/sample_view.h"
 #include "codec/network/model_file.h"
 #include "codec/transform/transform.h"
 
@@ -15,7 +15,7 @@ namespace decant {
 
 // A part of a picture, and what lies around it.
 struct Surroundings {
-    const Image& image;              // must outlive the calls of run()
+    SampleView picture;
     Area area, window;               // window: with margin() more positions on each side, as far as the picture has them
     std::span<const float> latents;  // [window.h, window.w, M] in quantisation steps
 };
@@ -26,7 +26,7 @@ public:
     ErrorGradient(const ModelContents& model, CodecWeights& weights);
 
     // Latent positions around an area that are decoded with it.
-    int margin() const { return margin_; }
+    static int margin(const Description& description);
 
     void start(const Surroundings& surroundings, int quality_q8);
 

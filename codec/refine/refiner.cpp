@@ -30,7 +30,7 @@ LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& su
                                       const std::function<void()>& check) {
     const Area& area = surroundings.area;
     const size_t M = size_t(model_.description.latent_channels), positions = size_t(area.h) * size_t(area.w);
-    const double bits_per_square = kErrorWeight * lambda_at(model_.description, quality_q8 / 256.0) * 255.0 * 255.0 / (kPixelPeak2 * surroundings.image.channels);
+    const double bits_per_square = kErrorWeight * lambda_at(model_.description, quality_q8 / 256.0) * 255.0 * 255.0 / (kPixelPeak2 * surroundings.picture.channels());
     error_.start(surroundings, quality_q8);
     LatentCoder::Settings settings;
     coder.quantise(y, quality_q8, settings);

@@ -7,6 +7,8 @@
 // noise before rounding that fades, keep it from ending at the first rounding that no single change improves (compare Yang 2020,
 // "Improving inference for neural image compression").
 //
+// Around an area it needs to know ErrorGradient::margin() positions more.
+//
 // What the context networks make of changed latents is not part of the gradient: it was tried, and gave nothing.
 #pragma once
 
@@ -23,8 +25,6 @@ class Refiner {
 public:
     // Everything must outlive the refiner.
     Refiner(const ModelContents& model, CodecWeights& weights) : model_(model), error_(model, weights) {}
-
-    int margin() const { return error_.margin(); }  // of what it needs to know around an area
 
     // y: [h, w, M] of the area, in quantisation steps: replaced. Returns the settings with which the coder turns y into the symbols that
     // were found; both are valid until the next call. check is called in each round, and may throw.

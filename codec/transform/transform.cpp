@@ -16,28 +16,57 @@ constexpr size_t kGraphLimit = 24;  // shapes kept; a picture has at most nine
 
 int ceil_div(int64_t a, int64_t b) { return int((a + b - 1) / b); }
 
-// `count` pixels of a row, continued by reflection, from column x0 on, as the analysis reads them.
-template <class T, class F>
-void read_pixels(const Image& image, const uint8_t* row, int64_t x0, int count, T* dst, F&& value) {
-    for (int x = 0; x < count; x++, dst += 3) {
-        const int64_t at = x0 + x < int64_t(image.width) ? x0 + x : reflect(x0 + x, image.width);
-        const uint8_t* pixel = row + size_t(at) * size_t(image.channels);
-        for (int c = 0; c < 3; c++) dst[c] = value(pixel[image.channels == 3 ? c : 0]);
+// f(x, sample) for the first sample of each of `count` pixels of a row from column x0 on, continued by reflection.
+template <Sample T, class F>
+void each_pixel(const SampleView& picture, const T* row, int64_t x0, int count, F&& f) {
+    for (int x = 0; x < count; x++) {
+        const int64_t at = x0 + x < picture.width() ? x0 + x : reflect(x0 + x, picture.width());
+        f(x, row + size_t(at) * size_t(picture.channels()));
     }
 }
 
-void fill_pixels(const TensorRef& input, const Image& image, int64_t y0, int64_t x0) {
-    const size_t h = size_t(input.shape.h), w = size_t(input.shape.w);
+// As bytes, for integer networks.
+void fill_row(const SampleView& picture, const uint8_t* row, int64_t x0, int count, uint8_t* dst) {
+    static_assert(kPixelZero == kInputZero);
+    const int64_t inside = picture.channels() == 3 ? std::clamp<int64_t>(picture.width() - x0, 0, count) : 0;
+    if (inside != 0) std::memcpy(dst, row + 3 * x0, size_t(3 * inside));
+    each_pixel(picture, row, x0 + inside, int(count - inside), [&](int x, const uint8_t* pixel) {
+        for (int c = 0; c < 3; c++) dst[3 * (inside + x) + c] = pixel[picture.channels() == 3 ? c : 0];
+    });
+}
+
+// As s16 with kDeepBits more bits than a byte.
+constexpr int kDeepBits = 7;
+void fill_row(const SampleView& picture, const uint16_t* row, int64_t x0, int count, int16_t* dst) {
+    each_pixel(picture, row, x0, count, [&](int x, const uint16_t* pixel) {
+        for (int c = 0; c < 3; c++) {
+            const int32_t sample = pixel[picture.channels() == 3 ? c : 0];
+            dst[3 * x + c] = int16_t((sample * (1 << kDeepBits) + 128) / 257 - (kPixelZero << kDeepBits));
+        }
+    });
+}
+
+void fill_pixels(const TensorRef& input, const SampleView& picture, int64_t y0, int64_t x0) {
+    const size_t h = size_t(input.shape.h), row_size = size_t(input.shape.w) * 3;
+    const int w = input.shape.w;
     for (size_t y = 0; y < h; y++) {
-        const uint8_t* row = image.row(uint32_t(reflect(y0 + int64_t(y), image.height)));
+        const int64_t from = reflect(y0 + int64_t(y), picture.height());
         if (input.type == DataType::u8) {
-            static_assert(kPixelZero == kInputZero);
-            const size_t inside = image.channels == 3 ? size_t(std::clamp<int64_t>(int64_t(image.width) - x0, 0, int64_t(w))) : 0;
-            uint8_t* d = input.as<uint8_t>() + y * w * 3;
-            if (inside != 0) std::memcpy(d, row + 3 * x0, 3 * inside);
-            read_pixels(image, row, x0 + int64_t(inside), int(w - inside), d + 3 * inside, [](uint8_t p) { return p; });
+            fill_row(picture, picture.row(from), x0, w, input.as<uint8_t>() + y * row_size);
+        } else if (input.type == DataType::s16) {
+            fill_row(picture, picture.row<uint16_t>(from), x0, w, input.as<int16_t>() + y * row_size);
         } else {
-            read_pixels(image, row, x0, int(w), input.as<float>() + y * w * 3, [](uint8_t p) { return pixel_value(p); });
+            float* dst = input.as<float>() + y * row_size;
+            const auto fill = [&]<Sample T>(const T* row, float scale) {
+                each_pixel(picture, row, x0, w, [&](int x, const T* pixel) {
+                    for (int c = 0; c < 3; c++) dst[3 * x + c] = pixel_value(float(pixel[picture.channels() == 3 ? c : 0]) * scale);
+                });
+            };
+            if (picture.depth() == 8) {
+                fill(picture.row(from), 1.0f);
+            } else {
+                fill(picture.row<uint16_t>(from), 1.0f / 257.0f);
+            }
         }
     }
 }
@@ -51,27 +80,53 @@ void copy_latents(const TensorRef& y, size_t from, float* dst, size_t count) {
     }
 }
 
-// The synthesis' result to bytes: three channels, or one that is their mean.
-DECANT_VECTORISED void to_pixels(const int32_t* src, uint8_t* dst, size_t count, int channels) {
-    constexpr int kShift = kTransformExponent - kPixelExponent, kUnit = 1 << kShift, kTop = 1 << 28;
-    if (channels == 3) {
-        for (size_t k = 0; k < 3 * count; k++) dst[k] = uint8_t(std::min(std::max((src[k] + kUnit / 2) >> kShift, -kPixelZero), 255 - kPixelZero) + kPixelZero);
+constexpr int kShift = kTransformExponent - kPixelExponent, kUnit = 1 << kShift;  // of a pixel of 8 bits in the synthesis' result
+constexpr int kTop = 1 << 20;  // beyond all pixels
+
+// To samples of 8 bits, or of 16: v · 257 of what the 8 bits are rounded from.
+DECANT_INLINE void to_sample(int32_t value, uint8_t& sample) {
+    sample = uint8_t(std::min(std::max((value + kUnit / 2) >> kShift, -kPixelZero), 255 - kPixelZero) + kPixelZero);
+}
+DECANT_INLINE void to_sample(int32_t value, uint16_t& sample) {
+    const int32_t v = std::min(std::max(value, -kTop), kTop) + kPixelZero * kUnit;
+    sample = uint16_t(std::min(std::max((v * 257 + kUnit / 2) >> kShift, 0), 65535));
+}
+DECANT_INLINE void to_sample(float value, uint8_t& sample) { sample = pixel_of(value); }
+DECANT_INLINE void to_sample(float value, uint16_t& sample) {
+    const float v = (value * float(1 << kPixelExponent) + float(kPixelZero)) * 257.0f + 0.5f;
+    sample = uint16_t(v < 0.0f ? 0.0f : v > 65535.0f ? 65535.0f : v);
+}
+
+// Of 3 channels.
+template <Sample T>
+DECANT_INLINE void to_mean(const int32_t* src, T& sample) {
+    int32_t sum = 3 * kPixelZero * kUnit;
+    for (size_t c = 0; c < 3; c++) sum += std::min(std::max(src[c], -kTop), kTop);
+    if constexpr (sizeof(T) == 1) {
+        sample = T(std::min(std::max(sum + 3 * kUnit / 2, 0) / (3 * kUnit), 255));
     } else {
-        for (size_t k = 0; k < count; k++) {
-            int32_t sum = 3 * kUnit / 2 + 3 * kPixelZero * kUnit;
-            for (size_t c = 0; c < 3; c++) sum += std::min(std::max(src[3 * k + c], -kTop), kTop);
-            dst[k] = uint8_t(std::min(std::max(sum, 0) / (3 * kUnit), 255));
-        }
+        sample = T(std::min<int64_t>(std::max<int64_t>(int64_t{sum} * 257 + 3 * kUnit / 2, 0) / (3 * kUnit), 65535));
+    }
+}
+template <Sample T>
+DECANT_INLINE void to_mean(const float* src, T& sample) {
+    to_sample((src[0] + src[1] + src[2]) * (1.0f / 3.0f), sample);
+}
+
+template <class Value, Sample T>
+DECANT_INLINE void convert(const Value* src, T* dst, size_t count, int channels) {
+    if (channels == 3) {
+        for (size_t k = 0; k < 3 * count; k++) to_sample(src[k], dst[k]);
+    } else {
+        for (size_t k = 0; k < count; k++) to_mean(src + 3 * k, dst[k]);
     }
 }
 
-DECANT_VECTORISED void to_pixels(const float* src, uint8_t* dst, size_t count, int channels) {
-    if (channels == 3) {
-        for (size_t k = 0; k < 3 * count; k++) dst[k] = pixel_of(src[k]);
-    } else {
-        for (size_t k = 0; k < count; k++) dst[k] = pixel_of((src[3 * k] + src[3 * k + 1] + src[3 * k + 2]) * (1.0f / 3.0f));
-    }
-}
+// The synthesis' result to samples: three channels, or one that is their mean.
+DECANT_VECTORISED void to_pixels(const int32_t* src, uint8_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
+DECANT_VECTORISED void to_pixels(const int32_t* src, uint16_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
+DECANT_VECTORISED void to_pixels(const float* src, uint8_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
+DECANT_VECTORISED void to_pixels(const float* src, uint16_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
 
 }  // namespace
 
@@ -122,16 +177,15 @@ void Transform::AnyGraph::forward(float quality) {
     floats->forward({&quality, 1});
 }
 
-Transform::AnyGraph& Transform::graph(const char* network, Shape input) {
+Transform::AnyGraph& Transform::graph(const char* network, Shape input, DataType integers) {
     if (graphs_.size() > kGraphLimit) graphs_.clear();
-    AnyGraph& slot = graphs_[{network, input}];
+    AnyGraph& slot = graphs_[{network, input, integers}];
     if (slot.integers == nullptr && slot.floats == nullptr) {
         if (is_integer(description_.network(network))) {
             IntegerGraphOptions o;
-            const bool pixels = input.c == 3;
-            o.input_type = pixels ? DataType::u8 : DataType::s16;
+            o.input_type = integers;
             o.signed_from = 0;
-            o.input_exponent = pixels ? kPixelExponent : kLatentExponent;
+            o.input_exponent = input.c != 3 ? kLatentExponent : integers == DataType::u8 ? kPixelExponent : kPixelExponent + kDeepBits;
             o.output_exponent = kTransformExponent;
             o.borrows_memory = true;
             slot.integers = std::make_unique<IntegerGraph>(weights_.integers(network), input, o);
@@ -151,9 +205,9 @@ Transform::AnyGraph& Transform::graph(const char* network, Shape input) {
     return slot;
 }
 
-void Transform::analyse(const Image& image, const Area& window, const Area& seen, float quality, float* result, size_t row_stride) {
-    AnyGraph& g = graph("analysis", {1, seen.h * kLatentStride, seen.w * kLatentStride, 3});
-    fill_pixels(g.input(), image, int64_t(seen.y) * kLatentStride, int64_t(seen.x) * kLatentStride);
+void Transform::analyse(const SampleView& picture, const Area& window, const Area& seen, float quality, float* result, size_t row_stride) {
+    AnyGraph& g = graph("analysis", {1, seen.h * kLatentStride, seen.w * kLatentStride, 3}, picture.depth() == 8 ? DataType::u8 : DataType::s16);
+    fill_pixels(g.input(), picture, int64_t(seen.y) * kLatentStride, int64_t(seen.x) * kLatentStride);
     g.forward(quality);
     const TensorRef y = g.output();
     const size_t channels = size_t(description_.latent_channels);
@@ -165,11 +219,11 @@ void Transform::analyse(const Image& image, const Area& window, const Area& seen
 }
 
 void Transform::prepare_synthesis(const Area& seen) {
-    graph("synthesis", {1, seen.h, seen.w, description_.latent_channels});
+    graph("synthesis", {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
 }
 
-void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, Image& image) {
-    AnyGraph& g = graph("synthesis", {1, seen.h, seen.w, description_.latent_channels});
+void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target) {
+    AnyGraph& g = graph("synthesis", {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
     const size_t values = size_t(seen.w) * size_t(description_.latent_channels);
     const TensorRef input = g.input();
     for (int r = 0; r < seen.h; r++) {
@@ -186,16 +240,26 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
     if (out.shape != Shape{1, seen.h * kLatentStride, seen.w * kLatentStride, 3}) {
         throw Error(ErrorCode::model_mismatch, "synthesis: the result has shape " + to_string(out.shape));
     }
-    const int64_t y_begin = int64_t(window.y) * kLatentStride, y_end = std::min<int64_t>(int64_t(window.bottom()) * kLatentStride, image.height);
-    const int64_t x_begin = int64_t(window.x) * kLatentStride, x_end = std::min<int64_t>(int64_t(window.right()) * kLatentStride, image.width);
+    const Region& region = target.region();
+    const int64_t y_begin = std::max<int64_t>(int64_t{window.y} * kLatentStride, region.y);
+    const int64_t y_end = std::min<int64_t>(int64_t{window.bottom()} * kLatentStride, int64_t(region.bottom()));
+    const int64_t x_begin = std::max<int64_t>(int64_t{window.x} * kLatentStride, region.x);
+    const int64_t x_end = std::min<int64_t>(int64_t{window.right()} * kLatentStride, int64_t(region.right()));
+    if (x_begin >= x_end) return;
     const size_t count = size_t(x_end - x_begin);
     for (int64_t y = y_begin; y < y_end; y++) {
-        const size_t from = (size_t(y - int64_t(seen.y) * kLatentStride) * size_t(out.shape.w) + size_t(x_begin - int64_t(seen.x) * kLatentStride)) * 3;
-        uint8_t* d = image.row(uint32_t(y)) + size_t(x_begin) * size_t(image.channels);
+        const size_t from = (size_t(y - int64_t{seen.y} * kLatentStride) * size_t(out.shape.w) + size_t(x_begin - int64_t{seen.x} * kLatentStride)) * 3;
+        const auto write = [&](const auto* sums) {
+            if (target.depth() == 8) {
+                to_pixels(sums, target.at(y, x_begin), count, target.channels());
+            } else {
+                to_pixels(sums, target.at<uint16_t>(y, x_begin), count, target.channels());
+            }
+        };
         if (out.type == DataType::s32) {
-            to_pixels(out.as<int32_t>() + from, d, count, image.channels);
+            write(out.as<int32_t>() + from);
         } else {
-            to_pixels(out.as<float>() + from, d, count, image.channels);
+            write(out.as<float>() + from);
         }
     }
 }

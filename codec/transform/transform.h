@@ -6,11 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
-#include "codec/image/image.h"
+#include "codec/image/sample_view.h"
 
 namespace decant {
 
@@ -50,15 +50,15 @@ public:
     static int synthesis_margin(const Description& description);
 
     // The latents of `window`; row r of it goes to result + r · row_stride, as the network gives them. The picture is continued by
-    // reflection to whole latents. Gray is analysed as R = G = B.
-    void analyse(const Image& image, const Area& window, const Area& seen, float quality, float* result, size_t row_stride);
+    // reflection to whole latents. Gray is analysed as R = G = B. Of a band, the rows of `seen` must be there.
+    void analyse(const SampleView& picture, const Area& window, const Area& seen, float quality, float* result, size_t row_stride);
 
     // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of `seen` has, in multiples of
     // 2^-kLatentExponent.
     using ReadLatents = std::function<void(int y, int x, int count, int16_t* dst)>;
-    // The pixels of `window`, as far as the picture has them. Its channels: 3, or 1 for the mean of R, G and B. Exact on every CPU if
-    // the network runs in integers.
-    void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, Image& image);
+    // The pixels of `window`, as far as the target has them. Its channels: 3, or 1 for the mean of R, G and B. Exact on every CPU if
+    // the network runs in integers; 16 bits have 8 more of the same sums.
+    void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target);
 
     // Makes what synthesise needs for such an area; its first use costs more than many windows.
     void prepare_synthesis(const Area& seen);
@@ -73,12 +73,12 @@ private:
         TensorRef output() { return integers != nullptr ? integers->output() : floats->output(); }
         void forward(float quality);
     };
-    AnyGraph& graph(const char* network, Shape input);  // valid until the next call: all graphs share their memory
+    AnyGraph& graph(const char* network, Shape input, DataType integers);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
     CodecWeights& weights_;
     SharedMemory& memory_;
-    std::map<std::pair<std::string, Shape>, AnyGraph> graphs_;
+    std::map<std::tuple<std::string, Shape, DataType>, AnyGraph> graphs_;
     std::vector<int16_t> row_;
 };
 

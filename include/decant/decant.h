@@ -136,6 +136,8 @@ private:
 
 struct DecodeSettings {
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  // more is refused before anything is allocated
+    // Unless 0: the picture reduced to at most that many pixels a side, of 8 bits a sample; quickly, where the file has a preview.
+    std::uint32_t largest_side = 0;
 };
 
 // Decodes files of all models at hand, which are loaded when they are needed. It keeps what it built, as Encoder does; several threads
@@ -157,7 +159,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
-// What decode would give, told by the file without decoding it.
+// What decode would give, told by the file without decoding or verifying its tiles.
 struct PictureInfo {
     std::uint32_t width = 0, height = 0;
     int channels = 0, depth = 0;  // as in PixelView

@@ -87,6 +87,42 @@ TEST_CASE("pixels of all kinds and of odd sizes come back, alpha exactly") {
         }
 }
 
+TEST_CASE("16 bits a sample") {
+    Encoder encoder;
+    EncodeSettings settings;
+    settings.quality = 90;
+    for (const int channels : {1, 3}) {
+        std::vector<std::uint16_t> samples;
+        for (const std::uint8_t s : picture(60, 40, channels).samples) samples.push_back(std::uint16_t(s * 257 + 100));
+        const PixelBuffer q = decoded(encoder.encode({samples.data(), 60, 40, channels, 16}, settings));
+        REQUIRE(q.depth == 16);
+        REQUIRE(q.channels == channels);
+        REQUIRE(q.samples.size() == 2 * samples.size());
+        double error = 0;
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            std::uint16_t sample;
+            std::memcpy(&sample, q.samples.data() + 2 * i, 2);
+            error += std::pow((samples[i] - sample) / 257.0, 2);
+        }
+        CHECK(error / double(samples.size()) < 10);
+    }
+}
+
+TEST_CASE("reduced to a wanted size") {
+    Encoder encoder;
+    for (const int channels : {1, 4}) {
+        const Bytes file = encoder.encode(picture(200, 100, channels).view());
+        DecodeSettings settings;
+        settings.largest_side = 50;
+        const PixelBuffer small = Decoder().decode(file.data(), file.size(), settings);
+        CHECK(small.width == 50);
+        CHECK(small.height == 25);
+        CHECK(small.channels == channels);
+        settings.largest_side = 1000;
+        CHECK(Decoder().decode(file.data(), file.size(), settings).samples == decoded(file).samples);
+    }
+}
+
 TEST_CASE("alpha that is opaque everywhere is left out") {
     PixelBuffer p = picture(40, 30, 4);
     for (std::size_t i = 3; i < p.samples.size(); i += 4) p.samples[i] = 255;

@@ -69,15 +69,25 @@ expect_exit 1 "$DECANT" compare deep.png kept.png
 expect_matches "$ERR" '^decant: kept\.png: .*differ in depth: 50x40, 3 channels, 16 bit and 50x40, 3 channels, 8 bit'
 expect_exit 0 "$DECANT" compare deep.png raised.png
 
-# encode: a .dcn file cannot hold 16 bits yet. Nothing is reduced, nothing left behind, and others are done.
+# encode: 16 bits go into the file and come out, from a file row by row, from a pipe as a whole.
 mkdir coded
-expect_exit 1 "$DECANT" encode deep.png --output-dir coded
-expect_matches "$ERR" '^decant: deep\.png: 16 bits a sample: .* cannot hold them yet; nothing was reduced'
-expect_only coded
-expect_exit 1 "$DECANT" eval deep.png
-expect_contains "$ERR" 'cannot hold them yet'
-expect_exit 1 "$DECANT" encode deep.png shallow.png --output-dir coded
-expect_only coded shallow.dcn
+expect_exit 0 "$DECANT" encode deep.png shallow.png --output-dir coded
+expect_only coded deep.dcn shallow.dcn
+expect_exit 0 "$DECANT" encode - -o piped.dcn <deep.png
+expect_same piped.dcn coded/deep.dcn
+expect_exit 0 "$DECANT" decode coded/deep.dcn -o deep_back.ppm --json
+expect_contains "$OUT" '"depth":16'
+expect_exit 0 "$DECANT" compare deep.png deep_back.ppm
+expect_exit 0 "$DECANT" decode coded/deep.dcn -o deep_back.tif
+expect_exit 0 "$DECANT" compare deep_back.tif deep_back.ppm
+expect_contains "$OUT" 'inf'
+expect_exit 0 "$DECANT" decode coded/deep.dcn --depth 8 -o deep8.ppm --json
+expect_contains "$OUT" '"depth":8'
+expect_exit 1 "$DECANT" decode coded/deep.dcn -o deep.jpg
+expect_matches "$ERR" '^decant: coded/deep\.dcn: JPEG holds 8 bits a sample, not 16'
+expect_no_file deep.jpg
+expect_exit 0 "$DECANT" eval deep.png
+rm coded/deep.dcn
 
 # decode: 8 bits as stored, or each value times 257.
 expect_exit 0 "$DECANT" decode coded/shallow.dcn -o back8.ppm --json

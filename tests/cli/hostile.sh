@@ -167,13 +167,13 @@ dcn = Dcn(read("a.dcn"))
 struct.pack_into("<Q", dcn.head, 0, 0x0123456789abcdef)
 write("model.dcn", dcn.bytes())
 dcn = Dcn(read("a.dcn"))
-dcn.head[17] = 16
+dcn.head[17] = 32
 write("deep.dcn", dcn.bytes())
 PYTHON
 refused 1 version.dcn '\.dcn version 2; this decoder supports version 1'
 refused 1 critical.dcn 'critical section "Next" at byte [0-9]+ is unknown'
 expect_exit 0 "$DECANT" decode ancillary.dcn -o ancillary.png
-refused 1 deep.dcn 'depth is 16'
+refused 1 deep.dcn 'depth is 32'
 # Made with a model that is not at hand: its identity is said. With one that is not its own: both are.
 refused 4 model.dcn '0123456789abcdef'
 expect_exit 0 "$DECANT" models --json

@@ -97,7 +97,7 @@ for format in png jpg tif; do
     expect_contains looks.after '40 x 60 PixelsPerCentimeter'
 done
 
-# Gray stays gray; depth stays 16 where pictures of 16 bits are taken.
+# Gray stays gray; depth stays 16.
 for format in png jpg tif; do
     convert base.png -colorspace gray "gray.$format"
     expect_exit 0 "$DECANT" encode "gray.$format" -o gray.dcn -f
@@ -122,6 +122,10 @@ for format in png tif; do
     enrich "deep.$format"
     expect_exit 0 "$DECANT" denoise -m photo "deep.$format" -o "clean.$format"
     expect_unchanged "deep.$format" "clean.$format"
+    expect_contains looks.after '16 bit'
+    expect_exit 0 "$DECANT" encode "deep.$format" -o deep.dcn -f
+    expect_exit 0 "$DECANT" decode deep.dcn -o "deep_back.$format"
+    expect_unchanged "deep.$format" "deep_back.$format"
     expect_contains looks.after '16 bit'
 done
 

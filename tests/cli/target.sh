@@ -38,7 +38,7 @@ expect_contains "$ERR" 'small.png: --target-psnr 99 is not to be had'
 expect_within 100 "$(field quality)" 100
 
 for arguments in '-q 50 --target-bpp 1' '--target-bpp 1 -q 50' '--target-bpp 1 --target-size 5K' '--target-size 5K --target-psnr 30' \
-    '--target-psnr 30 --target-bpp 1' '--target-size 5G' '--target-size K' '--target-size 0' '--target-size -5K' '--target-size 1e300' \
+    '--target-psnr 30 --target-bpp 1' '--target-size 5T' '--target-size K' '--target-size 0' '--target-size -5K' '--target-size 1e300' \
     '--target-psnr nan' '--target-bpp 0'; do
     # shellcheck disable=SC2086
     expect_exit 2 "$DECANT" encode $arguments small.png -o unmade.dcn

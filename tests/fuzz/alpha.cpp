@@ -1,6 +1,4 @@
 // The plane of alpha for a coverage-guided fuzzer; the first two bytes are its sides.
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/alpha.cpp codec/alpha/plane_coder.cpp \
-//       codec/entropy/{rans,table}.cpp codec/image/image.cpp -o /tmp/fuzz_alpha && /tmp/fuzz_alpha -max_len=2000
 // What decodes is encoded again, and has to come back.
 #include <cstddef>
 #include <cstdint>

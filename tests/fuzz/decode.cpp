@@ -1,7 +1,4 @@
-// Decoding for a coverage-guided fuzzer, with the small model of the tests:
-//   clang++ -std=c++20 -g -O1 -fopenmp -fsanitize=fuzzer,address,undefined -I. -DDECANT_SOURCE_DIR='"."' tests/fuzz/decode.cpp \
-//       tests/tiny_model.cpp codec/decant.cpp codec/image/{image,format}.cpp codec/{container,engine,entropy,io,latents,metadata,network,transform}/*.cpp \
-//       -ldnnl -lxxhash -lzstd -lz -o /tmp/fuzz_decode && /tmp/fuzz_decode -max_len=1000
+// Decoding for a coverage-guided fuzzer, with the small model of the tests.
 // The input is tried as a file, and as the stream of a file whose header and checksums are right.
 #include <cstddef>
 #include <cstdint>

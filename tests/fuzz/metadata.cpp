@@ -1,6 +1,4 @@
 // Metadata for a coverage-guided fuzzer: the input as a picture file of each format, and as the metadata of a .dcn file.
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/metadata.cpp codec/metadata/*.cpp \
-//       codec/image/format.cpp codec/container/*.cpp -lzstd -lz -o /tmp/fuzz_metadata && /tmp/fuzz_metadata -max_len=4000
 #include <cstddef>
 #include <cstdint>
 #include <vector>

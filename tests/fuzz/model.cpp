@@ -1,6 +1,4 @@
 // Model files for a coverage-guided fuzzer, through a file in memory.
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/model.cpp codec/{network,tensor,entropy}/*.cpp codec/io/*.cpp \
-//       -lxxhash -o /tmp/fuzz_model && /tmp/fuzz_model -max_len=4000 FOLDER_OF_SMALL_MODELS
 #include <sys/mman.h>
 #include <unistd.h>
 

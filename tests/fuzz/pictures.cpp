@@ -1,7 +1,5 @@
 // The picture readers for a coverage-guided fuzzer: PNG and PPM/PGM as a whole, of the formats that OpenCV decodes the headers, which
 // stand between a hostile file and OpenCV.
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/pictures.cpp codec/image/{decoded,format,headers,image,png,pnm}.cpp \
-//       codec/metadata/*.cpp -lpng -lz -o /tmp/fuzz_pictures && /tmp/fuzz_pictures -max_len=4000 FOLDER_OF_PICTURES
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -20,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kPixelsInside = uint64_t{1} << 27;  // in RGB 400 MB
+// What a run takes, measured: the program with its libraries and the model; the networks of a thread.
+constexpr uint64_t kProgramBytes = 160'000'000, kThreadBytes = 96'000'000;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -32,10 +33,15 @@ bool is_taken(const std::string& path) {
     return type == fs::file_type::regular || (type == fs::file_type::symlink && !fs::is_other(path, error));
 }
 
+uint64_t picture_bytes(const Settings& settings, int threads) {
+    const uint64_t taken = kProgramBytes + kThreadBytes * static_cast<uint64_t>(threads);
+    return settings.max_memory.value - std::min(settings.max_memory.value, taken);
+}
+
 class Batch {
 public:
     Batch(const std::vector<Job>& jobs, const Settings& settings, WorkerPool& pool, const Worker& worker)
-        : jobs_(jobs), settings_(settings), ranks_(*settings.ranks), pool_(pool), worker_(worker), finished_(jobs.size()) {}
+        : jobs_(jobs), settings_(settings), ranks_(*settings.ranks), pool_(pool), worker_(worker), gate_(picture_bytes(settings, pool.threads())), finished_(jobs.size()) {}
 
     ExitCode run() {
         {
@@ -88,7 +94,7 @@ private:
         FileReport& report = result.report;
         report.input = job.input;
         report.output = job.output;
-        Place place(pool_, gate_);
+        Place place(job, pool_, gate_);
         const Clock::time_point start = Clock::now();
         try {
             if (job.problem) throw *job.problem;
@@ -220,49 +226,80 @@ private:
 
 }  // namespace
 
-void PictureGate::enter(uint64_t pixels) {
+std::shared_ptr<WorkerPool> make_pool(const Settings& settings) {
+    const uint64_t memory = settings.max_memory.value;
+    if (constexpr uint64_t least = kProgramBytes + kThreadBytes; memory < least)
+        throw Error(ErrorCode::invalid_argument, "--max-memory " + std::to_string(memory) + ": at least " + std::to_string(least) + " is needed");
+    const uint64_t most = (memory / 2 - std::min(memory / 2, kProgramBytes)) / kThreadBytes;
+    const uint64_t wanted = settings.threads > 0 ? static_cast<uint64_t>(settings.threads) : std::max(1U, std::thread::hardware_concurrency());
+    return std::make_shared<WorkerPool>(static_cast<int>(std::min(wanted, std::max<uint64_t>(1, most))));
+}
+
+void PictureGate::enter(uint64_t bytes) {
+    if (bytes > most_)
+        throw Error(ErrorCode::limit, "takes " + byte_size(bytes) + " of memory, " + byte_size(most_) +
+                                          " of --max-memory are left for pictures; raise it, or convert the picture to PNG or PPM, which are "
+                                          "encoded row by row");
     std::unique_lock lock(mutex_);
     const uint64_t ticket = next_ticket_++;
-    changed_.wait(lock, [&] { return served_ == ticket && (inside_ == 0 || inside_ + pixels <= kPixelsInside); });
+    changed_.wait(lock, [&] { return served_ == ticket && inside_ + bytes <= most_; });
     ++served_;
-    inside_ += pixels;
+    inside_ += bytes;
     changed_.notify_all();
 }
 
-void PictureGate::leave(uint64_t pixels) {
+void PictureGate::leave(uint64_t bytes) {
     {
         const std::lock_guard lock(mutex_);
-        inside_ -= pixels;
+        inside_ -= bytes;
     }
     changed_.notify_all();
 }
 
-Place::~Place() { gate_.leave(pixels_); }
+Place::~Place() { gate_.leave(bytes_); }
 
-void Place::make_room(uint64_t pixels, int depth) {
-    pixels *= static_cast<uint64_t>(depth / 8);
-    seat_.leave();
-    gate_.enter(pixels);
-    pixels_ += pixels;
-    seat_.take();
+void Place::make_room(uint64_t bytes) {
+    struct Pause {
+        WorkerPool::Seat& seat;
+        explicit Pause(WorkerPool::Seat& s) : seat(s) { seat.leave(); }
+        ~Pause() { seat.take(); }
+    };
+    const Pause pause(seat_);
+    in_file(job_.input, [&] { gate_.enter(bytes); });
+    bytes_ += bytes;
 }
 
 ExitCode run_batch(const std::vector<Job>& jobs, const Settings& settings, WorkerPool& pool, const Worker& worker) {
     return Batch(jobs, settings, pool, worker).run();
 }
 
-void write_output(const Job& job, std::span<const uint8_t> bytes, const Settings& settings) {
+void Output::write(std::span<const uint8_t> bytes) {
     stop_if_interrupted();
-    if (!settings.output_dir.empty()) {
-        const fs::path folder = fs::path(job.output).parent_path();
-        std::error_code error;
-        fs::create_directories(folder, error);
-        if (error) throw Error(ErrorCode::io, folder.string() + ": the folder cannot be made: " + error.message());
+    if (!file_) {
+        if (!settings_.output_dir.empty()) {
+            const fs::path folder = fs::path(job_.output).parent_path();
+            std::error_code error;
+            fs::create_directories(folder, error);
+            if (error) throw Error(ErrorCode::io, folder.string() + ": the folder cannot be made: " + error.message());
+        }
+        FileWriteOptions options;
+        options.overwrite = settings_.force;
+        options.attributes_from = job_.input;
+        file_.emplace(job_.output, options);
     }
-    FileWriteOptions options;
-    options.overwrite = settings.force;
-    options.attributes_from = job.input;
-    write_file_atomically(job.output, bytes, options);
+    file_->write(bytes);
+    bytes_ += bytes.size();
+}
+
+void Output::commit() {
+    stop_if_interrupted();
+    file_->commit();
+}
+
+void write_output(const Job& job, std::span<const uint8_t> bytes, const Settings& settings) {
+    Output output(job, settings);
+    output.write(bytes);
+    output.commit();
 }
 
 }  // namespace decant::cli

@@ -52,7 +52,7 @@ ExitCode denoise(const Settings& settings) {
     const std::vector<Job> jobs = plan_jobs(inputs, settings, settings.output_dir.empty() ? kMark + extension : extension);
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
-    const auto pool = std::make_shared<WorkerPool>(settings.threads);
+    const auto pool = make_pool(settings);
     Denoisers denoisers(settings.model, pool);
     return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) {
         run(denoisers, format, settings, job, place, report);

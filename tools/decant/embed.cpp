@@ -22,8 +22,8 @@ ExitCode embed(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const Embedder embedder(Model::load(find_model(settings.model)));
-    WorkerPool pool(settings.threads);
-    return run_batch(jobs, settings, pool, [&](const Job& job, Place& place, FileReport& report) {
+    const auto pool = make_pool(settings);
+    return run_batch(jobs, settings, *pool, [&](const Job& job, Place& place, FileReport& report) {
         const PictureFile picture =
             read_opaque_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         report.input_bytes = picture.bytes;

@@ -16,6 +16,8 @@
 namespace decant::cli {
 namespace {
 
+constexpr uint32_t kRowsInMemory = 2600;  // of a picture that passes row by row, at any effort: two lines of tiles, and their surroundings
+
 class Encoder {
 public:
     Encoder(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> pool, const Settings& settings)
@@ -24,6 +26,29 @@ public:
     }
 
     void run(const Job& job, Place& place, FileReport& report) {
+        if (!run_by_rows(job, place, report)) run_in_memory(job, place, report);
+    }
+
+private:
+    // Whether it was possible.
+    bool run_by_rows(const Job& job, Place& place, FileReport& report) {
+        EncodeOptions encode_options = options();
+        if (denoisers_ || settings_.verify || encode_options.target.kind != EncodeTarget::Kind::none) return false;
+        auto file = open_picture_rows(job.input, settings_.max_pixels);
+        if (!file) return false;
+        const PictureShape shape = file->rows->shape();
+        place.make_room(shape.row_bytes() * std::min(shape.height, kRowsInMemory));
+        report.notes = std::move(file->remarks);
+        encode_options.metadata = carried(std::move(file->metadata), settings_, report);
+        report.model = model_->name();
+        report.input_bytes = file->bytes;
+        report.set_shape(shape.width, shape.height, shape.depth);
+        const EncodeResult result = in_picture([&] { return codec_.encode(*file->rows, encode_options); });
+        finish(job, result, report);
+        return true;
+    }
+
+    void run_in_memory(const Job& job, Place& place, FileReport& report) {
         PictureFile picture =
             read_picture(job.input, settings_.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
         report.notes = std::move(picture.remarks);
@@ -36,23 +61,26 @@ public:
         if (denoisers_) in_file(job.input, [&] { denoise(picture.image, report); });
         const Image& image = picture.image;
         const EncodeResult result = in_file(job.input, [&] { return codec_.encode(image, encode_options); });
+        if (settings_.target_psnr > 0) report.psnr = result.psnr;
+        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, encode_options, result.bytes); });
+        finish(job, result, report);
+    }
+
+    void finish(const Job& job, const EncodeResult& result, FileReport& report) {
         const std::vector<uint8_t>& bytes = result.bytes;
         report.quality = result.quality;
-        if (settings_.target_psnr > 0) report.psnr = result.psnr;
-        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(image, encode_options, bytes); });
-        if (settings_.skip_if_larger && bytes.size() >= picture.bytes) {
+        if (settings_.skip_if_larger && bytes.size() >= *report.input_bytes) {
             report.status = Status::skipped;
             report.reason =
-                "it would have " + std::to_string(bytes.size()) + " bytes, the input has " + std::to_string(picture.bytes);
+                "it would have " + std::to_string(bytes.size()) + " bytes, the input has " + std::to_string(*report.input_bytes);
             return;
         }
         write_output(job, bytes, settings_);
         report.output_bytes = bytes.size();
-        report.bpp = bits_per_pixel(bytes.size(), image);
+        report.bpp = static_cast<double>(bytes.size()) * 8 / static_cast<double>(report.pixels());
         if (!result.target_met) report.notes.push_back(missed_target(result, *report.bpp));
     }
 
-private:
     // In the place of the picture, so that there are no two of them while it is encoded.
     void denoise(Image& image, FileReport& report) {
         Denoiser& denoiser = denoisers_->for_picture(SampleView(image));
@@ -85,7 +113,9 @@ private:
 
     // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model and the threads.
     double verify(const Image& image, const EncodeOptions& encoded, std::span<const uint8_t> bytes) {
-        const DecodeOptions options{settings_.max_pixels, {is_interrupted}};
+        DecodeOptions options;
+        options.max_pixels = settings_.max_pixels;
+        options.supervision.is_cancelled = is_interrupted;
         const Image decoded = codec_.decode(bytes, options);
         if (Codec(model_, pool_).decode(bytes, options) != decoded)
             throw Error(ErrorCode::corrupt,
@@ -118,7 +148,7 @@ ExitCode encode(const Settings& settings) {
     if (jobs.front().output == "-" && isatty(STDOUT_FILENO) == 1)
         throw Error(ErrorCode::invalid_argument, "standard output is a terminal; name a file with --output");
     const auto model = Model::load(find_model(settings.model));
-    const auto pool = std::make_shared<WorkerPool>(settings.threads);
+    const auto pool = make_pool(settings);
     Encoder encoder(model, pool, settings);
     return run_batch(jobs, settings, *pool,
                      [&](const Job& job, Place& place, FileReport& report) { encoder.run(job, place, report); });

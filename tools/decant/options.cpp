@@ -45,6 +45,8 @@ constexpr std::array<VerbText, 11> kVerbs{{
      "  decant decode photo.dcn                              writes photo.png\n"
      "  decant decode photo.dcn -o photo.tif                 the extension says which format\n"
      "  decant decode -r archive --output-dir pictures\n"
+     "  decant decode photo.dcn --region 800x600+2000+1500 -o part.png\n"
+     "  decant decode photo.dcn --preview 256 -o small.jpg\n"
      "  decant decode photo.dcn --format ppm -o - | other_program\n"},
     {Verb::denoise, "denoise", "[options] INPUT...", "noisy pictures to clean ones",
      "INPUT is a picture file, a folder of such files, or - for standard input. Photographs and scanned pages are told from each\n"
@@ -137,7 +139,7 @@ constexpr unsigned in(Verbs... verbs) {
 }
 
 // Where an option's value goes. The type says how it is read.
-using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, ByteCount*, std::vector<double>*, std::optional<double>*,
+using Target = std::variant<bool*, int*, int64_t*, uint64_t*, uint32_t*, double*, ByteCount*, std::optional<Region>*, std::vector<double>*, std::optional<double>*,
                             MetadataKinds*, std::string*, std::vector<Assignment>*>;
 
 template <auto Member>
@@ -203,6 +205,8 @@ const Option kOptions[] = {
     {"format", 0, "png|jpg|tif|webp|ppm", "format of the pictures", {}, "by the extension of --output, else png", in(Verb::decode, Verb::denoise), setting<&Settings::format>},
     {"depth", 0, "8|16", "bits a sample of the pictures that are written", {}, "as stored", in(Verb::decode, Verb::denoise), setting<&Settings::depth>},
     {"metadata", 0, "KINDS", "what is carried over: all, none, or some of icc,exif,xmp; orientation and resolution belong to exif", {}, "all", in(Verb::encode, Verb::decode, Verb::denoise), setting<&Settings::metadata>},
+    {"region", 0, "WxH+X+Y", "only these pixels: width, height, left, top. No other part of the file is read or decoded", {}, "", in(Verb::decode), setting<&Settings::region>},
+    {"preview", 0, "N", "a small picture, at most N pixels a side; up to 256 of large pictures it is in the file, and no other part is read", {1, 65535}, "off", in(Verb::decode), setting<&Settings::preview>},
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
@@ -239,6 +243,7 @@ const Option kOptions[] = {
 
     {"threads", 't', "N", "threads in all; 0 is one a core. Results do not depend on it", {0, 1024}, "", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::embed, Verb::anomaly, Verb::sample), setting<&Settings::threads>},
     {"max-pixels", 0, "N", "larger pictures are refused before memory is taken for them", {1, kUnlimited}, "268435456 (2^28)", in(Verb::encode, Verb::decode, Verb::denoise, Verb::eval, Verb::compare, Verb::embed, Verb::anomaly), setting<&Settings::max_pixels>},
+    {"max-memory", 0, "N[M,G]", "bounds what is in flight: threads, and pictures in memory; a picture that does not fit is refused. PNG and PPM files go through row by row", {1, kUnlimited}, "2G", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::max_memory>},
     {"dry-run", 'n', "", "only say what would be written where", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::dry_run>},
     {"fail-fast", 0, "", "stop at the first file that fails", {}, "off, the others are done", in(Verb::encode, Verb::decode, Verb::denoise, Verb::embed), setting<&Settings::fail_fast>},
     {"json", 0, "", "one object a file on standard output", {}, "off", in(Verb::encode, Verb::decode, Verb::denoise, Verb::compare, Verb::info, Verb::models, Verb::embed, Verb::anomaly), setting<&Settings::json>},
@@ -307,17 +312,33 @@ Number parse_number(const Option& option, std::string_view text) {
     return value;
 }
 
-// A number of bytes, with a decimal unit: 500, 20K, 1.5M.
+// As X11 and ImageMagick write them: 800x600+100+50, width, height, left, top.
+Region parse_region(const Option& option, const std::string& text) {
+    std::array<uint32_t, 4> numbers{};
+    const char *at = text.data(), *end = at + text.size();
+    bool is_good = true;
+    for (size_t i = 0; i < numbers.size() && is_good; ++i) {
+        if (i > 0) is_good = at != end && *at++ == "0x++"[i];
+        const auto [next, error] = std::from_chars(at, end, numbers[i]);
+        is_good = is_good && error == std::errc{};
+        at = next;
+    }
+    if (!is_good || at != end || numbers[0] == 0 || numbers[1] == 0)
+        refuse("--" + std::string(option.name) + " " + text + ": width, height, left and top are needed, such as 800x600+100+50");
+    return {numbers[2], numbers[3], numbers[0], numbers[1]};
+}
+
+// A number of bytes, with a decimal unit: 500, 20K, 1.5M, 2G.
 uint64_t parse_bytes(const Option& option, const std::string& text) {
     const char unit = text.empty() ? '\0' : text.back();
-    const double factor = unit == 'K' ? 1e3 : unit == 'M' ? 1e6 : 1.0;
+    const double factor = unit == 'K' ? 1e3 : unit == 'M' ? 1e6 : unit == 'G' ? 1e9 : 1.0;
     double number = 0;
     const char* last = text.data() + text.size() - (factor == 1.0 ? 0 : 1);
     const auto [end, error] = std::from_chars(text.data(), last, number);
     const double bytes = std::floor(number * factor + 0.5);
     if (error != std::errc{} || end != last || !(bytes >= option.range.low && bytes <= 0x1p53))
         refuse("--" + std::string(option.name) + " " + text + ": a number of bytes, " + range_text(option.range) +
-               ", is needed; K and M behind it mean thousands and millions");
+               ", is needed; K, M and G behind it mean thousands, millions and billions");
     return static_cast<uint64_t>(bytes);
 }
 
@@ -351,6 +372,8 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                 }
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
+            } else if constexpr (std::is_same_v<T, std::optional<Region>>) {
+                *target = parse_region(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
                 target->clear();
                 for (const std::string& part : split(text, ',')) target->push_back(parse_number<double>(option, part));
@@ -382,6 +405,8 @@ std::string default_text(const Option& option) {
                 return *value ? plain(**value) : kAutomatic;
             else if constexpr (std::is_same_v<T, MetadataKinds>)
                 return "all";
+            else if constexpr (std::is_same_v<T, std::optional<Region>>)
+                return "all of it";
             else if constexpr (std::is_same_v<T, ByteCount>)
                 return plain(static_cast<double>(value->value));
             else
@@ -497,7 +522,8 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::eval, "known-sigma", "denoise"},
                                {Verb::anomaly, "out", "learn"},
                                {Verb::anomaly, "set", "learn"}};
-constexpr Relation kExclusions[] = {{Verb::anomaly, "learn", "output-dir"},
+constexpr Relation kExclusions[] = {{Verb::decode, "region", "preview"},
+                                    {Verb::anomaly, "learn", "output-dir"},
                                     {Verb::train, "search", "export"},
                                     {Verb::train, "search", "checkpoint"},
                                     {Verb::eval, "quality", "denoise"},

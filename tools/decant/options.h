@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/image/image.h"
 #include "codec/metadata/metadata.h"
 #include "codec/ranks/ranks.h"
 #include "codec/train/trainer.h"
@@ -46,6 +47,9 @@ struct Settings {
     bool known_sigma = false;
     int threads = 0;  // 0: all cores
     uint64_t max_pixels = uint64_t{1} << 28;
+    ByteCount max_memory{2'000'000'000};
+    std::optional<Region> region;  // that is decoded; none: all
+    uint32_t preview = 0;          // longest side; 0: none
 
     bool json = false, quiet = false, verbose = false;
     std::string progress = "auto";

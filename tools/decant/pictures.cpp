@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -15,14 +16,23 @@ namespace decant::cli {
 
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
-    try {
+    return in_picture([&] {
         PictureFile picture{decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
         if (picture.alpha) fill_hidden_colours(picture.image, *picture.alpha);
         return picture;
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
-        throw;
-    }
+    });
+}
+
+std::optional<PictureRowsFile> open_picture_rows(const std::string& path, uint64_t max_pixels) {
+    std::optional<FileReader> opened = FileReader::open(path);
+    if (!opened) return std::nullopt;
+    const auto file = std::make_shared<FileReader>(std::move(*opened));
+    const ByteAccess access{file->size(), [file](uint64_t offset, std::span<uint8_t> target) { file->read(offset, target); }};
+    return in_picture([&]() -> std::optional<PictureRowsFile> {
+        auto rows = open_rows(access, input_name(path), {max_pixels, {}});
+        if (!rows) return std::nullopt;
+        return PictureRowsFile{std::move(*rows), file->size()};
+    });
 }
 
 PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "codec/image/format.h"
 #include "codec/image/image.h"
 #include "codec/image/reader.h"
+#include "codec/image/rows.h"
+#include "codec/error.h"
 #include "tools/decant/options.h"
 #include "tools/decant/report.h"
 
@@ -25,6 +28,24 @@ PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std
 // The same for verbs that look at pixels alone. Throws Error(unsupported) for a picture with transparency.
 PictureFile read_opaque_picture(const std::string& path, uint64_t max_pixels,
                                 const std::function<void(uint64_t, int)>& make_room = {});
+
+struct PictureRowsFile : PictureRows {
+    uint64_t bytes = 0;  // of the file
+};
+
+// A picture file whose rows can be read one after the other; none for others, which read_picture reads or refuses. Throws as that.
+std::optional<PictureRowsFile> open_picture_rows(const std::string& path, uint64_t max_pixels);
+
+// Calls f, in which a picture is read: Error(corrupt) becomes Error(io), see read_picture.
+template <class F>
+decltype(auto) in_picture(F&& f) {
+    try {
+        return f();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::corrupt) throw Error(ErrorCode::io, error.what());
+        throw;
+    }
+}
 
 // The format asked for with --format, or that of the name of --output, or PNG. Throws Error invalid_argument for a name that stands
 // for no format, and for one that cannot hold the --depth asked for.

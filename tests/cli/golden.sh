@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Files of earlier versions decode to the same pixels forever, under every instruction set; others are refused with their message.
+source "$(dirname "$0")/lib.bash"
+
+golden=$(cd "$(dirname "$0")/../golden" && pwd)
+model=$golden/golden.safetensors
+
+for instructions in SSE41 AVX2 AVX512_CORE AVX512_CORE_VNNI DEFAULT; do
+    export ONEDNN_MAX_CPU_ISA=$instructions
+    expect_exit 0 "$DECANT" decode -m "$model" "$golden" --output-dir "$instructions" --format ppm
+    (cd "$instructions" && sha256sum --check --strict --quiet "$golden/sha256sums") || fail "$instructions: other pixels"
+    expect_only "$instructions" $(cut -d ' ' -f 3 "$golden/sha256sums")
+done
+
+expect_exit 0 "$DECANT" decode -m "$model" "$golden/sections.dcn" -o sections.png
+for chunk in iCCP eXIf iTXt pHYs; do
+    grep -q --binary-files=text "$chunk" sections.png || fail "$chunk is missing"
+done
+expect_exit 0 "$DECANT" decode -m "$model" "$golden/sections.dcn" --preview 256 -o preview.png
+expect_shape preview.png 256x160x8
+expect_exit 0 "$DECANT" decode -m "$model" "$golden/deep_gray.dcn" -o deep.png
+expect_shape deep.png 40x20x16
+
+count=0
+while read -r name code message; do
+    expect_exit "$code" "$DECANT" decode -m "$model" "$golden/refused/$name.dcn" -o refused.ppm
+    expect_contains "$ERR" "$message"
+    expect_no_file refused.ppm
+    count=$((count + 1))
+done <"$golden/refused/messages"
+((count == $(ls "$golden"/refused/*.dcn | wc -l))) || fail "not every file has its message"

@@ -1,0 +1,168 @@
+// Pictures row by row: the same pixels, metadata and bytes as those of whole pictures.
+#include "codec/image/rows.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "codec/image/format.h"
+#include "tests/image_samples.h"
+#include "tests/metadata_samples.h"
+
+using namespace decant;
+using namespace decant::test;
+
+namespace {
+
+ByteAccess access_to(const std::vector<uint8_t>& bytes) {
+    return {bytes.size(), [&bytes](uint64_t offset, std::span<uint8_t> target) {
+                REQUIRE(offset + target.size() <= bytes.size());
+                std::copy_n(bytes.begin() + int64_t(offset), target.size(), target.begin());
+            }};
+}
+
+Image read_all(RowReader& rows) {
+    const PictureShape shape = rows.shape();
+    Image image(shape.width, shape.height, shape.channels, shape.depth);
+    image.visit([&](auto& samples) {
+        for (uint32_t y = 0; y < shape.height; y++) rows.read(samples.data() + y * image.row_size());
+    });
+    return image;
+}
+
+void write_all(const Image& image, RowWriter& rows) {
+    rows.begin(shape_of(image));
+    image.visit([&](const auto& samples) {
+        for (uint32_t y = 0; y < image.height; y++) rows.write(samples.data() + y * image.row_size());
+    });
+}
+
+// Keeps the rows that it is given.
+class Keeper : public RowWriter {
+public:
+    Image image;
+
+    void begin(const PictureShape& shape) override { image = Image(shape.width, shape.height, shape.channels, shape.depth); }
+    void write(const void* row) override {
+        image.visit([&]<class T>(std::vector<T>& samples) {
+            std::copy_n(static_cast<const T*>(row), image.row_size(), samples.data() + y_ * image.row_size());
+        });
+        y_++;
+    }
+
+private:
+    size_t y_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("PNG, PPM and PGM are read by rows as they are read whole") {
+    for (const ImageFormat format : {ImageFormat::png, ImageFormat::pnm}) {
+        for (const int channels : {1, 3}) {
+            for (const int depth : {8, 16}) {
+                for (const auto& [width, height] : {std::pair{1u, 1u}, {1u, 90u}, {300u, 1u}, {33u, 71u}}) {
+                    const Image image = noise_image(width, height, channels, 5, depth);
+                    const auto bytes = encode_image(image, format);
+                    auto rows = open_rows(access_to(bytes), "x");
+                    REQUIRE(rows.has_value());
+                    CHECK(rows->rows->shape() == shape_of(image));
+                    CHECK(read_all(*rows->rows) == image);
+                    CHECK(rows->metadata.empty());
+                    CHECK(rows->remarks.empty());
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("rows are written as whole pictures are") {
+    for (const ImageFormat format : {ImageFormat::png, ImageFormat::pnm}) {
+        for (const int depth : {8, 16}) {
+            for (const auto& [width, height] : {std::pair{1u, 1u}, {257u, 300u}}) {
+                const Image image = noise_image(width, height, 3, 6, depth);
+                std::vector<uint8_t> bytes;
+                std::vector<std::string> remarks;
+                const Metadata none;
+                const auto writer = make_row_writer(format, none, remarks, [&](std::span<const uint8_t> part) { bytes.insert(bytes.end(), part.begin(), part.end()); });
+                write_all(image, *writer);
+                CHECK(bytes == encode_image(image, format));
+            }
+        }
+    }
+    std::vector<std::string> remarks;
+    for (const ImageFormat format : {ImageFormat::jpeg, ImageFormat::webp, ImageFormat::tiff, ImageFormat::bmp})
+        CHECK(make_row_writer(format, {}, remarks, {}) == nullptr);
+}
+
+TEST_CASE("metadata go with the rows") {
+    Picture picture;
+    picture.image = noise_image(40, 30, 3);
+    picture.metadata = all_metadata();
+    const auto whole = encode_picture(picture, ImageFormat::png);
+    REQUIRE(whole.remarks.empty());
+    auto rows = open_rows(access_to(whole.bytes), "x");
+    REQUIRE(rows.has_value());
+    CHECK(rows->metadata == read_picture(whole.bytes, "x").metadata);
+    CHECK_FALSE(rows->metadata.empty());
+
+    std::vector<uint8_t> bytes;
+    std::vector<std::string> remarks;
+    const auto sink = [&](std::span<const uint8_t> part) { bytes.insert(bytes.end(), part.begin(), part.end()); };
+    write_all(picture.image, *make_row_writer(ImageFormat::png, picture.metadata, remarks, sink));
+    CHECK(bytes == whole.bytes);
+    CHECK(remarks.empty());
+    bytes.clear();
+    write_all(picture.image, *make_row_writer(ImageFormat::pnm, picture.metadata, remarks, sink));
+    CHECK(remarks.size() == 1);
+}
+
+TEST_CASE("what cannot be had by rows is left to the reader of whole pictures") {
+    const Image image = noise_image(20, 10, 3);
+    Picture transparent;
+    transparent.image = image;
+    transparent.alpha = noise_image(20, 10, 1);
+    std::vector<std::vector<uint8_t>> files{encode_picture(transparent, ImageFormat::png).bytes, encode_image(image, ImageFormat::jpeg),
+                                            encode_image(image, ImageFormat::tiff), {}, bytes_of("P6\n2 2\n100\n123456789012"), bytes_of("P6\n2 2\n255\n12345678901"),
+                                            bytes_of("P5\n0 2\n255\n"), bytes_of("not a picture")};
+    for (const auto& file : files) CHECK_FALSE(open_rows(access_to(file), "x").has_value());
+}
+
+TEST_CASE("a PNG that is cut off or damaged ends with an error") {
+    const Image image = noise_image(200, 100, 3);
+    const auto bytes = encode_image(image, ImageFormat::png);
+    auto damaged = bytes;
+    damaged[bytes.size() / 2] ^= 0x55;
+    auto rows = open_rows(access_to(damaged), "x");
+    REQUIRE(rows.has_value());
+    const Failure failure = failure_of([&] { read_all(*rows->rows); });
+    CHECK(failure.code == ErrorCode::corrupt);
+    CHECK(contains(failure.message, "x: damaged or truncated PNG"));
+    // Without its end the chunks do not add up.
+    const std::vector<uint8_t> cut(bytes.begin(), bytes.begin() + int64_t(bytes.size() / 2));
+    CHECK_FALSE(open_rows(access_to(cut), "x").has_value());
+    CHECK(failure_of([&] { open_rows(access_to(bytes), "x", {.max_pixels = 19999}); }).code == ErrorCode::limit);
+    // A file that breaks off while it is read: what the access throws comes through libpng.
+    bool is_gone = false;
+    const Image large = noise_image(300, 400, 3);
+    const auto many = encode_image(large, ImageFormat::png);
+    ByteAccess breaks{many.size(), [&](uint64_t offset, std::span<uint8_t> target) {
+                          if (is_gone) throw Error(ErrorCode::io, "gone");
+                          std::copy_n(many.begin() + int64_t(offset), target.size(), target.begin());
+                      }};
+    auto breaking = open_rows(breaks, "x");
+    REQUIRE(breaking.has_value());
+    is_gone = true;
+    CHECK(failure_of([&] { read_all(*breaking->rows); }).message == "gone");
+}
+
+TEST_CASE("rows change their depth as pictures do") {
+    for (const int from : {8, 16}) {
+        for (const int to : {8, 16}) {
+            const Image image = noise_image(31, 7, 3, 9, from);
+            Keeper keeper;
+            DepthWriter writer(keeper, to);
+            write_all(image, writer);
+            CHECK(keeper.image == with_depth(image, to));
+        }
+    }
+}
