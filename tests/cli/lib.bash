@@ -147,3 +147,11 @@ find_python() {
     echo "skipped: no python3 here can import $1 (Debian: python3-numpy, python3-pil, python3-torch)"
     exit 77
 }
+
+# skip_sanitized LIBRARY  ends the script as skipped where it has a sanitizer in it, which other programs that load it have not.
+skip_sanitized() {
+    if ldd "$1" | grep -qE 'lib(a|t|ub)san'; then
+        echo "skipped: $(basename "$1") has a sanitizer in it, and the programs that are to load it have none"
+        exit 77
+    fi
+}
