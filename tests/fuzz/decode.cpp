@@ -2,6 +2,7 @@
 // The input is tried as a file, and as the stream of a file whose header and checksums are right.
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "codec/decant.h"
@@ -15,7 +16,12 @@ using namespace decant;
 
 void try_decoding(Codec& codec, std::span<const uint8_t> bytes) {
     try {
-        codec.decode(bytes, {uint64_t{1} << 16});
+        DecodeOptions options;
+        options.max_pixels = uint64_t{1} << 16;
+        codec.decode_preview(bytes, 5, options);
+        const Image whole = codec.decode(bytes, options);
+        options.region = Region{whole.width / 2, whole.height / 3, 1, 1};
+        if (codec.decode(bytes, options) != cropped(whole, *options.region)) std::abort();
     } catch (const Error& error) {
         if (error.code() == ErrorCode::internal || error.code() == ErrorCode::invalid_argument) throw;
     }

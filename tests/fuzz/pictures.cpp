@@ -1,13 +1,17 @@
 // The picture readers for a coverage-guided fuzzer: PNG and PPM/PGM as a whole, of the formats that OpenCV decodes the headers, which
 // stand between a hostile file and OpenCV.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "codec/error.h"
 #include "codec/image/headers.h"
 #include "codec/image/png.h"
 #include "codec/image/pnm.h"
+#include "codec/image/rows.h"
 
 namespace {
 
@@ -22,6 +26,22 @@ void attempt(const Read& read) {
     }
 }
 
+// Row by row: where that is possible, the pixels are those of the whole picture.
+void read_rows(const Source& source, const ReadOptions& options, const Image* whole) {
+    const ByteAccess access{source.bytes.size(), [&](uint64_t offset, std::span<uint8_t> target) {
+                                if (offset + target.size() > source.bytes.size()) std::abort();
+                                std::copy_n(source.bytes.begin() + int64_t(offset), target.size(), target.begin());
+                            }};
+    auto rows = open_rows(access, source.name, options);
+    if (!rows) return;
+    const PictureShape shape = rows->rows->shape();
+    std::vector<uint8_t> row(shape.row_bytes());
+    for (uint32_t y = 0; y < shape.height; y++) {
+        rows->rows->read(row.data());
+        if (whole != nullptr && !std::equal(row.begin(), row.end(), whole->bytes().begin() + int64_t(y * row.size()))) std::abort();
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -31,13 +51,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Remarks remarks;
     const auto format = sniff_image_format(source.bytes);
     if (!format) return 0;
+    Image whole;
     attempt([&] {
         switch (*format) {
             case ImageFormat::png:
-                read_png(source, options, remarks);
+                whole = read_png(source, options, remarks).image;
                 break;
             case ImageFormat::pnm:
-                read_pnm(source, options);
+                whole = read_pnm(source, options);
                 break;
             case ImageFormat::jpeg:
                 read_jpeg_header(source);
@@ -53,5 +74,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 break;
         }
     });
+    attempt([&] { read_rows(source, options, whole.width > 0 ? &whole : nullptr); });
     return 0;
 }
