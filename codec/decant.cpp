@@ -184,7 +184,11 @@ const Model& Codec::model() const { return *state_->model; }
 EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     check_image(image);
     check_options(options);
-    if (options.alpha) check_alpha(image, *options.alpha);
+    if (options.alpha) {
+        check_alpha(image, *options.alpha);
+        if (image.depth() != 8)
+            throw Error(ErrorCode::unsupported, "16 bits a sample with alpha: a .dcn file holds alpha of 8 bits; convert the picture to 8 bits, or leave alpha out");
+    }
     State& s = *state_;
     const std::vector<Section> given = sections_of(options);
     std::optional<Image> preview;

@@ -125,8 +125,8 @@ public:
     Encoder& operator=(Encoder&&) noexcept;
 
     // The bytes of a .dcn file. Alpha comes back exactly, but where it is 0 colours are not kept; where it is opaque everywhere there is
-    // none in the file. Throws Error invalid_argument for pixels that are none or settings out of their range, unsupported for a depth
-    // that the format does not hold.
+    // none in the file. Throws Error invalid_argument for pixels that are none or settings out of their range, unsupported for
+    // alpha of 16 bits, which the format does not hold.
     std::vector<std::uint8_t> encode(const PixelView& pixels, const EncodeSettings& settings = {});
 
 private:

@@ -106,6 +106,8 @@ TEST_CASE("16 bits a sample") {
         }
         CHECK(error / double(samples.size()) < 10);
     }
+    const std::vector<std::uint16_t> with_alpha(4 * 4 * 4, 1000);
+    CHECK(code_of([&] { encoder.encode({with_alpha.data(), 4, 4, 4, 16}); }) == ErrorCode::unsupported);
 }
 
 TEST_CASE("reduced to a wanted size") {
