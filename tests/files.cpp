@@ -258,3 +258,37 @@ TEST_CASE("modification time and permissions are taken from the source") {
     write_file_atomically(folder.file("d"), bytes_of("x"), {.attributes_from = "-"});
     CHECK(get(folder.file("d")) == "x");
 }
+
+TEST_CASE("parts of a file are read where they are") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    put(path, "0123456789");
+    const auto file = FileReader::open(path);
+    REQUIRE(file.has_value());
+    CHECK(file->size() == 10);
+    std::vector<uint8_t> part(3);
+    file->read(4, part);
+    CHECK(part == bytes_of("456"));
+    file->read(7, part);
+    CHECK(part == bytes_of("789"));
+    CHECK(failure_of([&] { file->read(8, part); }).code == ErrorCode::io);
+    CHECK_FALSE(FileReader::open(folder.file("none")).has_value());
+    CHECK_FALSE(FileReader::open("-").has_value());
+    CHECK_FALSE(FileReader::open("/dev/null").has_value());
+    REQUIRE(mkfifo(folder.file("pipe").c_str(), 0600) == 0);
+    CHECK_FALSE(FileReader::open(folder.file("pipe")).has_value());  // without waiting for a writer
+
+    LazyFile lazy(path);
+    REQUIRE(lazy.bytes().size() == 10);
+    CHECK(lazy.bytes()[5] == 0);
+    lazy.fetch(5, 2);
+    CHECK(lazy.bytes()[4] == 0);
+    CHECK(lazy.bytes()[5] == '5');
+    CHECK(lazy.bytes()[6] == '6');
+    put(folder.file("empty"), "");
+    LazyFile empty(folder.file("empty"));
+    CHECK(empty.bytes().empty());
+    CHECK(failure_of([&] { LazyFile none(folder.file("none")); }).code == ErrorCode::not_found);
+    put(path, "01");  // has become shorter
+    CHECK(failure_of([&] { lazy.fetch(8, 2); }).code == ErrorCode::io);
+}

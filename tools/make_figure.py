@@ -4,6 +4,8 @@
 usage: make_figure.py compress OUT.png PICTURE QUALITY X Y   the original, JPEG and decant at the same file size
        make_figure.py denoise OUT.png PICTURE SIGMA X Y      with white noise, by OpenCV's non-local means, by decant, and clean
        make_figure.py clean OUT.png NOISY X Y                a noisy picture as it is and by decant
+       make_figure.py decoded OUT.png PICTURE MODEL... X Y   the original and what autoencoders make of it; of MODELs named ...denoising...
+                                                             of it with white noise of sigma 25, which is shown, too
 
 The crop is 256×256 pixels at X, Y. Needs python3-pil and fonts-dejavu-core.
 """
@@ -62,7 +64,28 @@ def cleaned(folder, path):
     return [("scanned", Image.open(path)), ("decant", Image.open(png))]
 
 
-MODES = {"compress": compressed, "denoise": denoised, "clean": cleaned}
+def psnr_label(name, reference, path):
+    return f"{name}, {json.loads(decant('compare', '--json', reference, path))['psnr']:.2f} dB"
+
+
+def decoded(folder, path, *models):
+    """What autoencoders make of a picture."""
+    original = os.path.join(folder, "original.png")
+    Image.open(path).convert("RGB").save(original)
+    result = [("original", Image.open(original))]
+    for model in models:
+        name, source = os.path.splitext(os.path.basename(model))[0].removeprefix("autoencoder-"), original
+        if "denoising" in name:
+            decant("eval", "--denoise", "--sigma", "25", "--output-dir", os.path.join(folder, "noise"), "--json", "--quiet", original)
+            source = os.path.join(folder, "noise", "original_noisy.png")
+            result.append((psnr_label("noisy", original, source), Image.open(source)))
+        png = os.path.join(folder, name + ".png")
+        decant("embed", "--decoded", "--quiet", "-m", model, "-o", png, source)
+        result.append((psnr_label(name, original, png), Image.open(png)))
+    return result
+
+
+MODES = {"decoded": decoded, "compress": compressed, "denoise": denoised, "clean": cleaned}
 
 
 def main():

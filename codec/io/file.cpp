@@ -127,8 +127,10 @@ std::vector<std::uint8_t> read_file(const std::string& path) {
 
 std::optional<FileReader> FileReader::open(const std::string& path) {
     if (path == "-") return std::nullopt;
-    FileDescriptor file(open_file(path.c_str(), O_RDONLY | O_NONBLOCK));  // not to wait for who writes into a pipe
+    // Asked before it is opened: to open a named pipe and close it again would break it for who writes into it.
     struct stat status {};
+    if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    FileDescriptor file(open_file(path.c_str(), O_RDONLY));
     if (!file.is_open() || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
     return FileReader(path, std::move(file), static_cast<std::uint64_t>(status.st_size));
 }

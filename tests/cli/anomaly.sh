@@ -65,3 +65,9 @@ expect_exit 4 "$DECANT" sample -m ./normal.safetensors -o c.png
 expect_contains "$ERR" "no variational"
 expect_no_file c.png
 expect_exit 2 "$DECANT" sample -o c.png
+
+# What it makes of a picture that is normal is close to it; what `embed --decoded` writes is that.
+expect_exit 0 "$DECANT" embed --decoded -m ./normal.safetensors new.png
+expect_shape new.decoded.png "$(png_shape new.png)"
+expect_exit 0 "$DECANT" compare --json new.png new.decoded.png
+python3 -c 'import json, sys; assert json.loads(open(sys.argv[1]).readline())["psnr"] > 18' "$OUT" || fail "decoded: $(cat "$OUT")"

@@ -41,3 +41,8 @@ expect_exit 0 "$DECANT" embed --pooled 4 pictures --output-dir vectors
 "$python" "$SAMPLES/../tools/find_duplicates.py" vectors >pairs
 for name in landscape still_life bricks; do expect_contains pairs "${name}  ${name}_copy"; done
 (($(wc -l <pairs) == 3)) || fail "$(cat pairs)"
+
+# Only an autoencoder has a decoder for its code.
+expect_exit 4 "$DECANT" embed --decoded a.png
+expect_no_file a.decoded.png
+expect_exit 2 "$DECANT" embed --decoded --pooled 2 a.png

@@ -102,3 +102,11 @@ for arguments, code, said in (("encode a.png -o -", 1, "Broken pipe"), ("decode 
     assert said in done.stderr and (said or not done.stderr), (arguments, done)
 PYTHON
 expect_only . a.png a.dcn a_back.png from_stdin.dcn from_stdin.png stdin_back.png to_stdout.dcn through.png list listed listed/a.dcn half.dcn
+
+# A pipe with a name is read as a whole, once.
+mkfifo named.png
+(cat "$SAMPLES/chart.png" >named.png) &
+expect_exit 0 "$DECANT" encode named.png -o named.dcn
+wait $!
+expect_exit 0 "$DECANT" encode "$SAMPLES/chart.png" -o chart.dcn
+expect_same named.dcn chart.dcn

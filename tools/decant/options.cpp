@@ -216,6 +216,7 @@ const Option kOptions[] = {
     {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
 
     {"pooled", 0, "N", "one vector in the place of an array: means of the values and of their magnitudes over N x N parts of the picture", {1, 64}, "off", in(Verb::embed), setting<&Settings::pooled>},
+    {"decoded", 0, "", "write what the decoder of an autoencoder makes of the code, NAME.decoded.png, in the place of the code", {}, "off", in(Verb::embed), setting<&Settings::decoded>},
     {"learn", 0, "FOLDER", "make a model of the pictures in this folder, which are normal", {}, "none, score pictures", in(Verb::anomaly), setting<&Settings::learn>},
     {"out", 0, "MODEL", "with --learn: file for the model, NAME.safetensors", {}, "none, required", in(Verb::anomaly), setting<&Settings::trained_model>},
     {"model", 'm', "MODEL", "model that --learn made, name or file; with --learn: an autoencoder to begin with", {}, "none; with --learn one is trained", in(Verb::anomaly), setting<&Settings::model>},
@@ -522,7 +523,8 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::eval, "known-sigma", "denoise"},
                                {Verb::anomaly, "out", "learn"},
                                {Verb::anomaly, "set", "learn"}};
-constexpr Relation kExclusions[] = {{Verb::decode, "region", "preview"},
+constexpr Relation kExclusions[] = {{Verb::embed, "decoded", "pooled"},
+                                    {Verb::decode, "region", "preview"},
                                     {Verb::anomaly, "learn", "output-dir"},
                                     {Verb::train, "search", "export"},
                                     {Verb::train, "search", "checkpoint"},

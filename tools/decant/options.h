@@ -72,6 +72,7 @@ struct Settings {
     Ranks* ranks = nullptr;  // the processes that run this command together; set by main
 
     int pooled = 0;             // embed: cells a side; 0: all positions
+    bool decoded = false;       // embed: pictures in the place of codes
     std::string learn;          // anomaly: a folder of normal pictures
     int count = 16, side = 64;  // of samples
 };
