@@ -150,6 +150,10 @@ TEST_CASE("training begins with a transform codec and learns from there") {
         CHECK(p.bpp > 0);
         for (const ValidationPoint& point : p.validation) {
             CHECK(point.bpp_hyper < point.bpp);
+            CHECK(point.active > 0);
+            CHECK(point.active < 1);
+            CHECK(point.channels >= 1);
+            CHECK(point.channels <= 16);
             CHECK(point.psnr > 10);
             CHECK(point.psnr < 60);
         }

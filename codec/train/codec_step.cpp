@@ -504,6 +504,14 @@ CodecStep::CodecStep(const Description& description, CodecWeights& weights, cons
     : state_(std::make_unique<State>(description, weights, options)) {}
 CodecStep::~CodecStep() = default;
 
+CodecStep::LatentStatistics CodecStep::latent_statistics() const {
+    const std::vector<float>& latents = state_->decoded;
+    std::vector<size_t> active(size_t(state_->M), 0);
+    for (size_t i = 0; i < latents.size(); i++) active[i % active.size()] += std::fabs(latents[i]) >= 0.5f;
+    const size_t sum = std::accumulate(active.begin(), active.end(), size_t{0});
+    return {double(sum) / double(latents.size()), int(std::ranges::count_if(active, [](size_t count) { return count > 0; }))};
+}
+
 std::vector<uint8_t> CodecStep::decoded() const {
     const TensorRef output = state_->synthesis->output();
     std::vector<uint8_t> pixels(output.shape.elements());

@@ -51,6 +51,13 @@ public:
     // gradients: as long as parameters.values(), or empty for the loss alone; divided by the number of samples.
     StepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients);
 
+    // Of the latents of the last run, as decoded: the share of those that are at least half a quantisation step from 0, and the channels
+    // that have any.
+    struct LatentStatistics {
+        double active = 0;
+        int channels = 0;
+    };
+    LatentStatistics latent_statistics() const;
     std::vector<uint8_t> decoded() const;  // the pictures of the last run as they come out, [samples, height, width, 3]
 
 private:

@@ -68,6 +68,9 @@ public:
         ValidationPoint p;
         p.bpp = r.bits_y[0] + r.bits_z[0];
         p.bpp_hyper = r.bits_z[0];
+        const CodecStep::LatentStatistics latents = step_.latent_statistics();
+        p.active = latents.active;
+        p.channels = latents.channels;
         p.psnr = psnr_of(r.mse[0]);
         return p;
     }

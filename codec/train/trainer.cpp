@@ -169,6 +169,8 @@ public:
             p.level = levels_[j / crops_.size()];
             p.bpp += share * results[j].bpp;
             p.bpp_hyper += share * results[j].bpp_hyper;
+            p.active += share * results[j].active;
+            p.channels += share * results[j].channels;
             p.psnr += share * results[j].psnr;
             p.psnr_noisy += share * results[j].psnr_noisy;
             p.loss += share * results[j].loss;

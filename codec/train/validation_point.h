@@ -14,6 +14,7 @@ inline constexpr double kMixtureLevel = -1;
 struct ValidationPoint {
     double level = 0;  // rate point of a codec; σ of white noise (8-bit units), or kMixtureLevel, for a denoiser
     double bpp = 0, bpp_hyper = 0;  // codec; bpp also of an autoencoder whose bottleneck says how many bits a code has
+    double active = 0, channels = 0;  // codec: share of the latents that are not 0; channels with such latents
     double psnr = 0;
     double psnr_noisy = 0;  // denoiser, and autoencoder that is to undo a corruption: of what it was given
     double loss = 0;        // autoencoder: with the penalty

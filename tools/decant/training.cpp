@@ -88,6 +88,10 @@ Json to_json(const std::vector<ValidationPoint>& points) {
             p.level == kMixtureLevel ? point["noise"] = "mixture" : point["sigma"] = p.level;
         if (p.bpp > 0) point["bpp"] = p.bpp;
         if (p.bpp_hyper > 0) point["bpp_hyper"] = p.bpp_hyper;
+        if (p.channels > 0) {
+            point["active"] = p.active;
+            point["channels"] = p.channels;
+        }
         if (p.psnr_noisy > 0) point["psnr_noisy"] = p.psnr_noisy;
         point["psnr"] = p.psnr;
         list.push_back(std::move(point));
@@ -103,6 +107,8 @@ std::vector<ValidationPoint> parse_validation(const Json& list) {
             p.level = point.contains("noise") ? kMixtureLevel : point.value("level", point.value("sigma", 0.0));
             p.bpp = point.value("bpp", 0.0);
             p.bpp_hyper = point.value("bpp_hyper", 0.0);
+            p.active = point.value("active", 0.0);
+            p.channels = point.value("channels", 0.0);
             p.psnr_noisy = point.value("psnr_noisy", 0.0);
             p.psnr = point.at("psnr").get<double>();
             points.push_back(p);

@@ -237,14 +237,18 @@ void TrainingLog::write_page(const std::string& state, int refresh) const {
     for (const ValidationPoint& p : validated_.validation) {
         Json row = Json::array({level_name(p)});
         if (has_rate) row.push_back(p.bpp);
-        if (is_codec) row.push_back(p.bpp_hyper);
+        if (is_codec) row.insert(row.end(), {p.bpp_hyper, 100 * p.active, p.channels});
         if (is_denoiser) row.push_back(p.psnr_noisy);
         row.push_back(p.psnr);
         rows.push_back(std::move(row));
     }
     Json heads = Json::array({{{"heading", "held out"}, {"words", true}}});
     if (has_rate) heads.push_back({{"heading", "bpp"}, {"digits", 4}});
-    if (is_codec) heads.push_back({{"heading", "of it hyper-latents"}, {"digits", 4}});
+    if (is_codec) {
+        heads.push_back({{"heading", "of it hyper-latents"}, {"digits", 4}});
+        heads.push_back({{"heading", "latents not 0, %"}, {"digits", 2}});
+        heads.push_back({{"heading", "channels with such"}, {"digits", 1}});
+    }
     if (is_denoiser) heads.push_back({{"heading", "before, dB"}, {"digits", 2}});
     heads.push_back({{"heading", "PSNR, dB"}, {"digits", 2}});
 
