@@ -58,7 +58,7 @@ struct EncodeOptions {
     Supervision supervision = {};  // to cancel, and to see where the time goes
     Metadata metadata = {};        // goes into the file as it is, and counts in its size
     std::optional<Image> alpha = {};  // the same: 1 channel of 8 bits, as large as the image; colours are not multiplied with it
-    // Pictures of at least that many pixels get a preview, of up to 256 pixels a side, in about 1 KB: see decode_preview.
+    // Pictures of at least that many pixels get a preview, of up to 256 pixels a side, in 1 to 3 KB: see decode_preview.
     uint64_t preview_from = uint64_t{1} << 23;
 };
 
