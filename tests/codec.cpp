@@ -38,16 +38,6 @@ ErrorCode error_of(F&& f) {
     return ErrorCode::internal;
 }
 
-
-Image crop(const Image& image, uint32_t left, uint32_t top, uint32_t width, uint32_t height) {
-    Image result(width, height, image.channels);
-    for (uint32_t y = 0; y < height; y++) {
-        const uint8_t* from = image.row(top + y) + left * size_t(image.channels);
-        std::copy_n(from, result.row_size(), result.row(y));
-    }
-    return result;
-}
-
 }  // namespace
 
 TEST_CASE("pictures of all small sizes come back in their shape") {
@@ -318,7 +308,7 @@ TEST_CASE("the shipped model: more quality is more bytes and a better picture") 
         double least_psnr, most_bpp;  // at quality 50; far from what any trained model does
     } cases[] = {{"landscape.png", 200, 120, 24, 2.5}, {"still_life.png", 100, 100, 26, 2}, {"page.png", 100, 100, 18, 4}};
     for (const auto& c : cases) {
-        const Image image = crop(sample_image(c.name), c.left, c.top, 240, 208);
+        const Image image = cropped(sample_image(c.name), {c.left, c.top, 240, 208});
         size_t last_size = 0;
         double last_psnr = 0;
         for (const double quality : {0.0, 25.0, 50.0, 75.0, 100.0}) {
@@ -366,7 +356,7 @@ TEST_CASE("the shipped model: a gray picture and its colour copy are alike") {
         return;
     }
     Codec codec(model, 1);
-    const Image gray = crop(sample_image("zone_plate.pgm"), 0, 0, 96, 80);
+    const Image gray = cropped(sample_image("zone_plate.pgm"), {0, 0, 96, 80});
     Image colour(96, 80, 3);
     for (size_t i = 0; i < colour.samples().size(); i++) colour.samples()[i] = gray.samples()[i / 3];
     const auto gray_file = codec.encode(gray, {75}).bytes, colour_file = codec.encode(colour, {75}).bytes;

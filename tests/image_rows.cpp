@@ -8,6 +8,7 @@
 #include "codec/image/format.h"
 #include "tests/image_samples.h"
 #include "tests/metadata_samples.h"
+#include "tests/row_pictures.h"
 
 using namespace decant;
 using namespace decant::test;
@@ -36,23 +37,6 @@ void write_all(const Image& image, RowWriter& rows) {
         for (uint32_t y = 0; y < image.height; y++) rows.write(samples.data() + y * image.row_size());
     });
 }
-
-// Keeps the rows that it is given.
-class Keeper : public RowWriter {
-public:
-    Image image;
-
-    void begin(const PictureShape& shape) override { image = Image(shape.width, shape.height, shape.channels, shape.depth); }
-    void write(const void* row) override {
-        image.visit([&]<class T>(std::vector<T>& samples) {
-            std::copy_n(static_cast<const T*>(row), image.row_size(), samples.data() + y_ * image.row_size());
-        });
-        y_++;
-    }
-
-private:
-    size_t y_ = 0;
-};
 
 }  // namespace
 
@@ -159,10 +143,10 @@ TEST_CASE("rows change their depth as pictures do") {
     for (const int from : {8, 16}) {
         for (const int to : {8, 16}) {
             const Image image = noise_image(31, 7, 3, 9, from);
-            Keeper keeper;
-            DepthWriter writer(keeper, to);
+            RowImage kept;
+            DepthWriter writer(kept, to);
             write_all(image, writer);
-            CHECK(keeper.image == with_depth(image, to));
+            CHECK(kept.image == with_depth(image, to));
         }
     }
 }

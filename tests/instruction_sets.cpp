@@ -95,13 +95,6 @@ uint64_t extreme_sums() {
     return hash;
 }
 
-Image crop_of_a_sample() {
-    const Image whole = sample_image("landscape.png");
-    Image image(200, 144, 3);
-    for (uint32_t y = 0; y < image.height; y++) std::copy_n(whole.row(y + 150) + 3 * 200, image.row_size(), image.row(y));
-    return image;
-}
-
 void write_files(const std::string& folder, const std::string& name) {
     const auto save = [&](const std::string& file, Codec& codec, const Image& image, double quality) {
         write_file_atomically(folder + "/" + name + "-" + file + ".dcn", codec.encode(image, {quality}).bytes);
@@ -115,7 +108,7 @@ void write_files(const std::string& folder, const std::string& name) {
     }
     if (const auto model = shipped_model()) {
         Codec codec(model, 1);
-        save("shipped", codec, crop_of_a_sample(), 55);
+        save("shipped", codec, cropped(sample_image("landscape.png"), {200, 150, 200, 144}), 55);
     }
 }
 

@@ -9,50 +9,13 @@
 #include "codec/error.h"
 #include "codec/image/reduction.h"
 #include "tests/image_samples.h"
+#include "tests/row_pictures.h"
 #include "tests/tiny_model.h"
 
 using namespace decant;
 using namespace decant::test;
 
 namespace {
-
-// Gives the rows of a picture, and remembers how many.
-class ImageRows : public RowReader {
-public:
-    explicit ImageRows(const Image& image) : image_(image) {}
-    PictureShape shape() const override { return shape_of(image_); }
-    void read(void* row) override {
-        REQUIRE(rows_read < image_.height);
-        if (rows_read == fails_at) throw Error(ErrorCode::io, "no more rows");
-        const size_t bytes = shape().row_bytes();
-        std::copy_n(image_.bytes().data() + rows_read * bytes, bytes, static_cast<uint8_t*>(row));
-        rows_read++;
-    }
-
-    size_t rows_read = 0, fails_at = SIZE_MAX;
-
-private:
-    const Image& image_;
-};
-
-class RowImage : public RowWriter {
-public:
-    Image image;
-    size_t rows = 0, fails_at = SIZE_MAX;
-
-    void begin(const PictureShape& shape) override {
-        CHECK(image.width == 0);
-        image = Image(shape.width, shape.height, shape.channels, shape.depth);
-    }
-    void write(const void* row) override {
-        REQUIRE(rows < image.height);
-        if (rows == fails_at) throw Error(ErrorCode::io, "no space");
-        image.visit([&]<class T>(std::vector<T>& samples) {
-            std::copy_n(static_cast<const T*>(row), image.row_size(), samples.data() + rows * image.row_size());
-        });
-        rows++;
-    }
-};
 
 std::shared_ptr<const Model> tiny() {
     static const auto model = tiny_model();

@@ -7,8 +7,6 @@
 namespace decant {
 namespace {
 
-constexpr unsigned kStep = 257;  // from one 8-bit value to the next, in 16 bits: 255 · 257 = 65535
-
 void check_depth(int depth) {
     if (depth != depth_of<std::uint8_t> && depth != depth_of<std::uint16_t>)
         throw Error(ErrorCode::invalid_argument, std::to_string(depth) + " bits a sample: pictures have 8 or 16");

@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "codec/error.h"
 #include "codec/image/format.h"
 #include "codec/image/image.h"
 #include "codec/image/reader.h"
 #include "codec/image/rows.h"
-#include "codec/error.h"
 #include "tools/decant/options.h"
 #include "tools/decant/report.h"
 

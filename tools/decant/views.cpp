@@ -69,14 +69,11 @@ Image difference_map(const Image& a, const Image& b) {
     return halved(map, largest);
 }
 
-struct Region {
-    uint32_t x = 0, y = 0, side = 0;
-};
-
 // Among squares at multiples of a sixth of their side.
 Region worst_region(const Image& a, const Image& b) {
-    Region worst{0, 0, std::min({kRegion, a.width, a.height})};
-    const uint32_t step = std::max<uint32_t>(1, worst.side / 6), columns = a.width / step + 1, rows = a.height / step + 1;
+    const uint32_t side = std::min({kRegion, a.width, a.height});
+    Region worst{0, 0, side, side};
+    const uint32_t step = std::max<uint32_t>(1, side / 6), columns = a.width / step + 1, rows = a.height / step + 1;
     const auto channels = static_cast<uint32_t>(a.channels);
     // Sums of squares over all cells above and to the left.
     std::vector<uint64_t> sums(size_t{columns + 1} * (rows + 1));
@@ -90,10 +87,10 @@ Region worst_region(const Image& a, const Image& b) {
             const size_t at = row * (columns + 1) + column;
             sums[at] += sums[at - 1] + sums[at - columns - 1] - sums[at - columns - 2];
         }
-    const uint32_t cells = worst.side / step;
+    const uint32_t cells = side / step;
     uint64_t most = 0;
-    for (uint32_t row = 0; row * step + worst.side <= a.height; ++row)
-        for (uint32_t column = 0; column * step + worst.side <= a.width; ++column) {
+    for (uint32_t row = 0; row * step + side <= a.height; ++row)
+        for (uint32_t column = 0; column * step + side <= a.width; ++column) {
             const auto at = [&](uint32_t r, uint32_t c) { return sums[size_t{r} * (columns + 1) + c]; };
             const uint64_t sum = at(row + cells, column + cells) - at(row, column + cells) - at(row + cells, column) + at(row, column);
             if (sum <= most) continue;
@@ -105,11 +102,7 @@ Region worst_region(const Image& a, const Image& b) {
 }
 
 std::string crop_uri(const Image& image, const Region& region) {
-    Image crop(region.side, region.side, image.channels);
-    const auto channels = static_cast<size_t>(image.channels);
-    for (uint32_t y = 0; y < region.side; ++y)
-        std::copy_n(image.row(region.y + y) + region.x * channels, crop.row_size(), crop.row(y));
-    return uri(webp(crop, OpencvModule::webp_lossless));
+    return uri(webp(cropped(image, region), OpencvModule::webp_lossless));
 }
 
 }  // namespace
@@ -153,7 +146,7 @@ void PictureViews::add(const std::string& name, const Image& original, const std
     views_.push_back({{"name", name},
                       {"width", original.width},
                       {"height", original.height},
-                      {"region", {region.x, region.y, region.side}},
+                      {"region", {region.x, region.y, region.width}},
                       {"src", uri_within(before, bytes)},
                       {"crop", crop_uri(before, region)},
                       {"others", std::move(list)}});
