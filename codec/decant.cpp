@@ -18,6 +18,7 @@
 #include "codec/network/model_file.h"
 #include "codec/pipeline/tile_pipeline.h"
 #include "codec/refine/effort.h"
+#include "codec/residual/residual_coder.h"
 #include "codec/target/target.h"
 
 namespace decant {
@@ -36,6 +37,9 @@ void check_options(const EncodeOptions& options) {
     }
     if (options.effort < 1 || options.effort > 9) {
         throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(options.effort) + " is not in 1 … 9");
+    }
+    if (options.max_error && options.target.kind != EncodeTarget::Kind::none) {
+        throw Error(ErrorCode::invalid_argument, "a target size or quality and a largest error exclude each other");
     }
 }
 
@@ -107,16 +111,18 @@ const std::vector<std::pair<std::string, std::string>>& Model::metadata() const 
 struct Codec::State {
     std::shared_ptr<const Model> model;
     const ModelContents& contents;
+    std::shared_ptr<WorkerPool> pool;
     TilePipeline pipeline;
 
-    State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> pool)
+    State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> threads)
         : model(std::move(m)),
           contents(model->state().codec()),
-          pipeline(contents, model->state().weights, *model->state().latent_weights, std::move(pool)) {}
+          pool(std::move(threads)),
+          pipeline(contents, model->state().weights, *model->state().latent_weights, pool) {}
 
-    // picture: a SampleView or a RowReader. sections() are what stands before the tiles, asked for when these are done.
+    // picture: a SampleView or a RowReader. sections() are what stands before the tiles, asked for when these are done, with the container so far.
     EncodeResult encode(auto& picture, const PictureShape& shape, int quality_q8, int effort, const EncodeOptions& options,
-                        const std::function<std::vector<Section>()>& sections) {
+                        const std::function<std::vector<Section>(const Container&)>& sections) {
         Container container;
         Header& header = container.header;
         header.model = contents.identity;
@@ -126,9 +132,11 @@ struct Codec::State {
         header.depth = uint8_t(shape.depth);
         header.quality = uint16_t(quality_q8);
         header.tile = kTile;
-        const EncodedTiles tiles = pipeline.encode(picture, header, effort_of(effort), options.predict_bits, options.supervision);
+        const Effort work = effort_of(effort);
+        if (work.settings.quantiser == Quantiser::trellis) header.flags |= kFlagDependent;
+        const EncodedTiles tiles = pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
-        container.sections = sections();
+        container.sections = sections(container);
         EncodeResult result;
         result.bytes = write_container(container);
         result.model_bits = tiles.model_bits;
@@ -137,13 +145,37 @@ struct Codec::State {
         return result;
     }
 
+    // What the decoded picture lacks; the container has its tiles.
+    Section residual_section(const Container& container, const Image& image, uint16_t bound, const Supervision& supervision) {
+        const Image decoded = pipeline.decode(container, whole(container.header), supervision);
+        return {kSectionResidual, encode_residual(image, decoded, bound, each_of(supervision))};
+    }
+
+    // Of a picture that was decoded without it, or of a region.
+    void complete(const Container& container, const Region& region, Image& image, const Supervision& supervision) {
+        const Section* section = find_section(container, kSectionResidual);
+        if (section == nullptr) return;
+        add_residual(section->payload, container.header.width, container.header.height, region.x, region.y, image, each_of(supervision));
+    }
+
+    ForEach each_of(const Supervision& supervision) {
+        return [this, &supervision](size_t count, const std::function<void(size_t)>& f) {
+            size_t next = 0;
+            pool->run([&]() -> WorkerPool::Task {
+                if (supervision.is_cancelled && supervision.is_cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
+                if (next == count) return {};
+                return [&f, i = next++] { f(i); };
+            });
+        };
+    }
+
     // At a quality that costs few bytes.
     Section preview_section(const Image& preview, int quality_q8, const EncodeOptions& options) {
         const int quality = std::min(quality_q8, int(kPreviewQuality * last_quality()));
         const SampleView view = preview;
         EncodeOptions preview_options;
         preview_options.supervision = options.supervision;
-        return {kSectionPreview, encode(view, shape_of(preview), quality, kPreviewEffort, preview_options, [] { return std::vector<Section>(); }).bytes};
+        return {kSectionPreview, encode(view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
     }
 
     int last_quality() const { return (contents.description.levels() - 1) * 256; }
@@ -195,8 +227,9 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     if (image.pixel_count() >= options.preview_from) preview = reduced(image, kPreviewSide);
     const SampleView view = image;
     const auto encode = [&](int quality_q8, int effort) {
-        return s.encode(view, shape_of(image), quality_q8, effort, options, [&] {
+        return s.encode(view, shape_of(image), quality_q8, effort, options, [&](const Container& container) {
             std::vector<Section> sections = given;
+            if (options.max_error) sections.push_back(s.residual_section(container, image, *options.max_error, options.supervision));
             if (preview) sections.push_back(s.preview_section(*preview, quality_q8, options));
             return sections;
         });
@@ -217,14 +250,14 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
 
 EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
     check_options(options);
-    if (options.target.kind != EncodeTarget::Kind::none || options.alpha)
-        throw Error(ErrorCode::invalid_argument, "a target size or quality, and alpha, need the whole picture in memory");
+    if (options.target.kind != EncodeTarget::Kind::none || options.alpha || options.max_error)
+        throw Error(ErrorCode::invalid_argument, "a target size or quality, a largest error and alpha need the whole picture in memory");
     State& s = *state_;
     const PictureShape shape = rows.shape();
     const int quality_q8 = s.quality_q8_of(options.quality);
-    if (shape.pixel_count() < options.preview_from) return s.encode(rows, shape, quality_q8, options.effort, options, [&] { return sections_of(options); });
+    if (shape.pixel_count() < options.preview_from) return s.encode(rows, shape, quality_q8, options.effort, options, [&](const Container&) { return sections_of(options); });
     ReducingReader reducing(rows, kPreviewSide);
-    return s.encode(static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&] {
+    return s.encode(static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&](const Container&) {
         std::vector<Section> sections = sections_of(options);
         sections.push_back(s.preview_section(reducing.result(), quality_q8, options));
         return sections;
@@ -233,12 +266,25 @@ EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
 
 Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options) {
     const Container container = state_->parse(bytes, options);
-    return state_->pipeline.decode(container, options.region.value_or(whole(container.header)), options.supervision);
+    const Region region = options.region.value_or(whole(container.header));
+    Image image = state_->pipeline.decode(container, region, options.supervision);
+    state_->complete(container, region, image, options.supervision);
+    return image;
 }
 
 void Codec::decode(std::span<const uint8_t> bytes, RowWriter& rows, const DecodeOptions& options) {
     const Container container = state_->parse(bytes, options);
-    state_->pipeline.decode(container, options.region.value_or(whole(container.header)), rows, options.supervision);
+    const Region region = options.region.value_or(whole(container.header));
+    if (find_section(container, kSectionResidual) == nullptr) {
+        state_->pipeline.decode(container, region, rows, options.supervision);
+        return;
+    }
+    Image image = state_->pipeline.decode(container, region, options.supervision);
+    state_->complete(container, region, image, options.supervision);
+    rows.begin(shape_of(image));
+    image.visit([&](auto& samples) {
+        for (size_t at = 0; at < samples.size(); at += image.row_size()) rows.write(samples.data() + at);
+    });
 }
 
 Image Codec::decode_preview(std::span<const uint8_t> bytes, uint32_t side, const DecodeOptions& options) {
@@ -270,7 +316,9 @@ uint64_t Codec::symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions&
 
 FileFacts inspect(std::span<const uint8_t> bytes, const DecodeOptions& options) {
     const Container container = parse_sections(bytes, options);
-    return {container.header, find_section(container, kSectionAlpha) != nullptr};
+    FileFacts facts{container.header, find_section(container, kSectionAlpha) != nullptr, {}};
+    if (const Section* section = find_section(container, kSectionResidual); section != nullptr) facts.max_error = residual_bound(section->payload);
+    return facts;
 }
 
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options) {

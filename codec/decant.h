@@ -53,6 +53,8 @@ std::string hexadecimal(uint64_t identity);
 struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
     bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
+    // No sample is to differ by more than this, 0: by nothing at all. Goes with 8 and 16 bits, not with a target; takes the whole picture in memory.
+    std::optional<uint16_t> max_error = {};
     EncodeTarget target = {};   // unless none, `quality` is not looked at
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
@@ -97,7 +99,7 @@ public:
     // Gray or RGB of any size, of 8 or 16 bits. Throws Error invalid_argument for a quality out of range or a malformed image.
     EncodeResult encode(const Image& image, const EncodeOptions& options = {});
     // The same file from a picture that is never in memory as a whole: about two lines of tiles are, 2,200 rows. Throws Error
-    // invalid_argument also for a target, which takes several passes, and for alpha; and what `rows` throws.
+    // invalid_argument also for a target or a largest error, which take several passes, and for alpha; and what `rows` throws.
     EncodeResult encode(RowReader& rows, const EncodeOptions& options = {});
 
     // Throws Error unsupported, corrupt or limit as parse_container does, model_mismatch if the file was made with another model,
@@ -120,6 +122,7 @@ private:
 struct FileFacts {
     Header header;
     bool has_alpha = false;
+    std::optional<uint16_t> max_error = {};  // of a sample, as it was encoded; none: whatever it is
 };
 
 // What a .dcn file is, without decoding it, or looking at its tiles. Throws what parse_container throws.

@@ -270,6 +270,30 @@ TEST_CASE("gradients are set whole, and the same every time") {
     }
 }
 
+TEST_CASE("the encoder's search in training: the same latents whatever the noise, and gradients go straight through") {
+    Setup near(Quantisation::round), best(Quantisation::round);
+    CodecStepOptions options = best.options;
+    options.quantiser = Quantiser::trellis;
+    CodecStep step(best.description, best.weights, options);
+    const StepResult scalar = near.step.run(near.batch(), near.parameters, {}), trellis = step.run(best.batch(), best.parameters, {});
+    CHECK(trellis.bits_z == scalar.bits_z);
+    for (size_t n = 0; n < 2; n++) {
+        CHECK(trellis.bits_y[n] == doctest::Approx(scalar.bits_y[n]).epsilon(0.1));
+        CHECK(trellis.bits_y[n] != scalar.bits_y[n]);
+        CHECK(trellis.mse[n] != scalar.mse[n]);
+    }
+    // Mixed: decoded alike, whatever the noise; rates by noise, as without.
+    options.quantisation = Quantisation::mixed;
+    CodecStep mixed(best.description, best.weights, options);
+    std::vector<float> gradients(best.parameters.values().size());
+    const StepResult training = mixed.run(best.batch(), best.parameters, gradients);
+    CHECK(training.mse == trellis.mse);
+    Setup plain(Quantisation::mixed);
+    CHECK(training.bits_z == plain.step.run(plain.batch(), plain.parameters, {}).bits_z);
+    CHECK(std::any_of(gradients.begin(), gradients.end(), [](float g) { return g != 0.0f; }));
+    CHECK(std::all_of(gradients.begin(), gradients.end(), [](float g) { return std::isfinite(g); }));
+}
+
 TEST_CASE("noise depends on the key, rounding does not") {
     for (auto quantisation : {Quantisation::mixed, Quantisation::round}) {
         Setup s(quantisation);

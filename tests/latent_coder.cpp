@@ -52,11 +52,15 @@ std::vector<float> random_latents(size_t count, float scale, uint32_t seed) {
 
 std::vector<int32_t> copy_latents(const LatentCoder& coder) { return {coder.latents().begin(), coder.latents().end()}; }
 
+constexpr Quantiser kQuantisers[] = {Quantiser::scalar, Quantiser::trellis};
+LatentCoder::Settings with(Quantiser quantiser) { return {.quantiser = quantiser}; }
+bool is_dependent(Quantiser quantiser) { return quantiser == Quantiser::trellis; }
+
 std::optional<ErrorCode> decode_error(LatentCoder& coder, std::span<const uint8_t> stream, int quality_q8) {
     // A copy of the exact size, so that a sanitizer sees a read past the end.
     const std::vector<uint8_t> exact(stream.begin(), stream.end());
     try {
-        coder.decode(exact, quality_q8);
+        coder.decode(exact, quality_q8, true);
     } catch (const Error& error) {
         return error.code();
     }
@@ -158,7 +162,7 @@ int64_t neighbours(const ModelContents& model, Plane& latents, Plane& coded, int
     return shift_rounded(sum, 12);
 }
 
-std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t> stream, int h, int w, int quality_q8) {
+std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t> stream, int h, int w, int quality_q8, bool is_dependent) {
     const int channels = model.description.latent_channels, group = channels / 4, hyper = model.description.hyper_channels;
     const auto half = [](int v) { return (v + 1) / 2; };
     RansDecoder decoder(stream);
@@ -178,7 +182,10 @@ std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t>
         unit.push_back(mix_fixed(model.unit.data(), model.description.levels(), channels, c, quality_q8));
     Plane latents(h, w, channels), known(h, w, channels), coded(h, w, channels);  // coded: 1 + the step
     const int first_group[2][2] = {{0, 2}, {3, 1}};
+    // Of dependent symbols: the next state for even and odd ones; odd states have an offset.
+    const int next[8][2] = {{0, 2}, {5, 7}, {1, 3}, {6, 4}, {2, 0}, {4, 6}, {3, 1}, {7, 5}};
     for (int step = 0; step < 4; step++) {
+        int state = 0;
         Plane input(h, w, features.c + (step == 0 ? 0 : channels));
         for (int y = 0; y < h; y++) {
             for (int x = 0; x < w; x++) {
@@ -197,7 +204,15 @@ std::vector<int32_t> decode(const ModelContents& model, std::span<const uint8_t>
                     const int64_t log_scale =
                         std::clamp<int64_t>(result.at(y, x, channels + c), -14 * 1024, 6 * 1024) + unit[size_t(c)];
                     const int index = int(std::clamp<int64_t>((log_scale + 4156 + 64) >> 7, 0, kScaleCount - 1));
-                    latents.at(y, x, c) = 64 * int64_t(model.scales.decode_symbol(decoder, index)) + mean;
+                    if (is_dependent && index > 0) {
+                        const bool offset = state % 2 == 1;
+                        const int64_t symbol = model.scales.decode_symbol(decoder, index, offset ? SymbolKind::offset : SymbolKind::centred);
+                        const int64_t value = offset && symbol != 0 ? 64 * symbol + (symbol < 0 ? 32 : -32) : 64 * symbol;
+                        latents.at(y, x, c) = value + mean;
+                        state = next[state][symbol % 2 == 0 ? 0 : 1];
+                    } else {
+                        latents.at(y, x, c) = 64 * int64_t(model.scales.decode_symbol(decoder, index)) + mean;
+                    }
                     coded.at(y, x, c) = step + 1;
                     // Companded: linear to 32, then 16 numbers an octave.
                     int64_t size = std::min<int64_t>(std::abs(std::clamp<int64_t>(scale_by_exp2(latents.at(y, x, c), -unit[size_t(c)], 1), -2047, 2047)), 2047);
@@ -225,19 +240,21 @@ TEST_CASE("every size and rate point comes back") {
     for (const auto& [h, w] : {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 5}, {8, 8}, {17, 9}}) {
         LatentCoder writer(shop.latent_weights, shop.memory, h, w), reader(shop.latent_weights, shop.memory, h, w);
         for (const int quality : {0, 1, 100, 256, 300, 511, kTop}) {
-            CAPTURE(h);
-            CAPTURE(w);
-            CAPTURE(quality);
-            const auto y = random_latents(size_t(h * w) * shop.channels, 3, uint32_t(h * w + quality));
-            const auto stream = writer.encode(y, quality, nullptr);
-            const auto written = copy_latents(writer);
-            reader.decode(stream, quality);
-            REQUIRE(copy_latents(reader) == written);
-            // Latents are within half a step of y, unless their scale is so small that nothing is coded.
-            size_t far = 0;
-            for (size_t i = 0; i < y.size(); i++) far += std::abs(double(written[i]) / 64 - double(y[i])) > 0.5 + 1e-3 ? 1 : 0;
-            CHECK(far < y.size() / 2);
-            bytes += stream.size();
+            for (const Quantiser quantiser : kQuantisers) {
+                CAPTURE(h);
+                CAPTURE(w);
+                CAPTURE(quality);
+                const auto y = random_latents(size_t(h * w) * shop.channels, 3, uint32_t(h * w + quality));
+                const auto stream = writer.encode(y, quality, nullptr, with(quantiser));
+                const auto written = copy_latents(writer);
+                reader.decode(stream, quality, is_dependent(quantiser));
+                REQUIRE(copy_latents(reader) == written);
+                // Latents are within half a step of y, unless their scale is so small that nothing is coded.
+                size_t far = 0;
+                for (size_t i = 0; i < y.size(); i++) far += std::abs(double(written[i]) / 64 - double(y[i])) > 0.5 + 1e-3 ? 1 : 0;
+                CHECK(far < y.size() / 2);
+                bytes += stream.size();
+            }
         }
     }
     CHECK(bytes > 1000);
@@ -253,9 +270,11 @@ TEST_CASE("streams are what the format's description says") {
                 CAPTURE(h);
                 CAPTURE(quality);
                 CAPTURE(scale);
-                const auto stream =
-                    coder.encode(random_latents(size_t(h * w) * shop.channels, scale, uint32_t(quality + h)), quality, nullptr);
-                CHECK(reference::decode(shop.model, stream, h, w, quality) == copy_latents(coder));
+                const auto y = random_latents(size_t(h * w) * shop.channels, scale, uint32_t(quality + h));
+                for (const Quantiser quantiser : kQuantisers) {
+                    const auto stream = coder.encode(y, quality, nullptr, with(quantiser));
+                    CHECK(reference::decode(shop.model, stream, h, w, quality, is_dependent(quantiser)) == copy_latents(coder));
+                }
             }
         }
     }
@@ -274,9 +293,11 @@ TEST_CASE("extreme latents come back") {
                 CAPTURE(quality);
                 std::vector<float> y(count, extreme);
                 for (size_t i = 0; mixed && i < count; i += 2) y[i] = -y[i] / 3;
-                const auto stream = writer.encode(y, quality, nullptr);
-                reader.decode(stream, quality);
-                CHECK(copy_latents(reader) == copy_latents(writer));
+                for (const Quantiser quantiser : kQuantisers) {
+                    const auto stream = writer.encode(y, quality, nullptr, with(quantiser));
+                    reader.decode(stream, quality, is_dependent(quantiser));
+                    CHECK(copy_latents(reader) == copy_latents(writer));
+                }
             }
         }
     }
@@ -295,7 +316,7 @@ TEST_CASE("latents that are no numbers are an error or come back, and the coder 
             auto y = good;
             y[at] = bad;
             try {
-                reader.decode(writer.encode(y, 256, nullptr), 256);
+                reader.decode(writer.encode(y, 256, nullptr), 256, true);
                 CHECK(copy_latents(reader) == copy_latents(writer));
             } catch (const Error& error) {
                 CHECK(error.code() == ErrorCode::invalid_argument);
@@ -322,7 +343,7 @@ TEST_CASE("streams and latents do not depend on the number of threads") {
             }
             CHECK(encoded == stream);
             LatentCoder reader(shop.latent_weights, shop.memory, h, w);
-            reader.decode(stream, 333);
+            reader.decode(stream, 333, true);
             CHECK(copy_latents(reader) == latents);
         }
     }
@@ -380,7 +401,10 @@ TEST_CASE("files are as large as the model's probabilities say") {
         }
         LatentCoder coder(shop.latent_weights, shop.memory, h, w);
         double bits = 100;
-        const auto stream = coder.encode(y, quality, &bits, Quantiser::nearest);
+        // To the nearest integers: no saving is worth an error.
+        const std::vector<float> much(shop.channels, 1e9f);
+        const LatentCoder::Settings nearest{.quantiser = Quantiser::scalar, .error_bits = much};
+        const auto stream = coder.encode(y, quality, &bits, nearest);
         bits -= 100;  // it is added to
         CAPTURE(quality);
         CAPTURE(bits);
@@ -405,11 +429,23 @@ TEST_CASE("files are as large as the model's probabilities say") {
         }
         CAPTURE(entropy);
         CHECK(std::abs(bits - entropy) < 0.01 * entropy);
-        CHECK(coder.encode(y, quality, nullptr).size() < stream.size());  // by rate–distortion optimised quantisation
+        CHECK(coder.encode(y, quality, nullptr, with(Quantiser::scalar)).size() < stream.size());  // by rate–distortion optimised quantisation
+        // By the best path still less, of bits and errors together.
+        double cost[2] = {};
+        for (const Quantiser quantiser : kQuantisers) {
+            double dependent_bits = 0, error = 0;
+            const auto coded = coder.encode(y, quality, &dependent_bits, with(quantiser));
+            CHECK(std::abs(8 * double(coded.size()) - dependent_bits) < 0.02 * dependent_bits + 8 * 20);
+            CHECK(coder.quantise(y, quality, with(quantiser)) == doctest::Approx(8.0 * double(coded.size())).epsilon(0.02));
+            for (size_t i = 0; i < y.size(); i++) error += std::pow(double(coder.latents()[i]) / 64 - double(y[i]), 2);
+            cost[is_dependent(quantiser)] = 8.0 * double(coded.size()) + double(kErrorBits) * error;
+        }
+        CAPTURE(cost[0]);
+        CHECK(cost[1] < 0.98 * cost[0]);
         // Means are used: shifted latents cost more.
         std::vector<float> shifted = y;
         for (float& v : shifted) v += 3;
-        CHECK(double(coder.encode(shifted, quality, nullptr, Quantiser::nearest).size()) > 1.05 * double(stream.size()));
+        CHECK(double(coder.encode(shifted, quality, nullptr, nearest).size()) > 1.05 * double(stream.size()));
     }
 }
 

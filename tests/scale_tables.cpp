@@ -102,6 +102,55 @@ TEST_CASE("extreme symbols come back at each scale") {
     decoder.finish();
 }
 
+TEST_CASE("dependent symbols come back, and cost what is said") {
+    std::mt19937 random(2);
+    std::vector<int> scale_indices(200000);
+    std::vector<int32_t> symbols(scale_indices.size());
+    RansEncoder encoder;
+    double estimated = 0;
+    const auto kind_of = [](std::size_t i) { return i % 3 == 0 ? SymbolKind::offset : SymbolKind::centred; };
+    for (std::size_t i = 0; i < symbols.size(); ++i) {
+        scale_indices[i] = kFirstCodedScale + static_cast<int>(random() % (kScaleCount - kFirstCodedScale));
+        symbols[i] = i % 1000 == 0 ? static_cast<int32_t>(random() % 100000) - 50000 : draw(random, scale_indices[i]);
+        estimated += scale_tables().cost_bits(scale_indices[i], symbols[i], kind_of(i));
+        scale_tables().encode_symbol(encoder, scale_indices[i], symbols[i], kind_of(i));
+    }
+    const std::vector<uint8_t> bytes = encoder.finish();
+    CHECK(std::abs(8.0 * static_cast<double>(bytes.size()) - estimated) <= estimated * 5e-4 + 128);
+    RansDecoder decoder(bytes);
+    bool same = true;
+    for (std::size_t i = 0; i < symbols.size(); ++i) same &= scale_tables().decode_symbol(decoder, scale_indices[i], kind_of(i)) == symbols[i];
+    CHECK(same);
+    decoder.finish();
+}
+
+TEST_CASE("dependent tables are made of the independent ones as the format says") {
+    // Frequencies of -3 … 3 and the escape symbol.
+    const std::vector<uint16_t> frequencies{8, 92, 900, 30764, 900, 92, 8, 4};
+    const Table independent(-3, frequencies);
+    for (const int index : {0, 20, kDirectScales - 1}) {
+        CAPTURE(index);
+        const Table centred = dependent_table(independent, index, SymbolKind::centred), offset = dependent_table(independent, index, SymbolKind::offset);
+        for (const Table* table : {&centred, &offset}) {
+            REQUIRE(table->first() == -3);
+            REQUIRE(table->escape() == 7);
+            for (uint32_t p = 0; p < 3; ++p) CHECK(table->frequency(p) == table->frequency(6 - p));
+        }
+        // z as it came out, but for what rounding leaves to 0.
+        const double z = centred.frequency(3);
+        for (uint32_t p : {0u, 1u, 2u, 7u}) CHECK(std::abs(centred.frequency(p) - std::max(1.0, frequencies[p] * (32768 - z) / (32768 - 30764))) <= 1);
+        // Weights of 1, 2, 3 and escape: 31664, 992, 100, 8; twice the first three and once the last are 65520.
+        const double offset_z = offset.frequency(3);
+        CHECK(std::abs(offset.frequency(2) - 31664 * (32768 - offset_z) / 65520) <= 3);
+        CHECK(std::abs(offset.frequency(1) - std::max(1.0, 992 * (32768 - offset_z) / 65520)) <= 1);
+        CHECK(offset.frequency(7) >= 1);
+    }
+    // The wider the scale, the rarer is 0; with offset 0 is rarer than without, since ±1/2 are near.
+    const Table& wide = dependent_table(independent, 50, SymbolKind::offset);
+    CHECK(wide.frequency(3) < dependent_table(independent, 20, SymbolKind::offset).frequency(3));
+    CHECK(wide.frequency(3) < dependent_table(independent, 50, SymbolKind::centred).frequency(3));
+}
+
 TEST_CASE("a skipped scale codes nothing") {
     RansEncoder encoder;
     scale_tables().encode_symbol(encoder, 0, 0);

@@ -288,6 +288,7 @@ TEST_CASE("early stopping ends with the best weights, interrupted or not") {
     o.average = 0;
     o.warm_up = 1;
     o.rate = 0.3;  // far too much: it gets worse soon
+    o.quantiser = Quantiser::scalar;  // with which that is so
     std::vector<std::pair<int64_t, double>> losses;
     const TrainResult whole = train_model(tiny(), o, &start(), [&](const TrainProgress& p) {
         if (!p.validation.empty()) losses.emplace_back(p.step, p.validation_loss);

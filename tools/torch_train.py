@@ -7,7 +7,8 @@
 
 Instead of the first line, --from MODEL.safetensors goes on from a finished model. The checkpoint is the one of `decant train`:
 either program goes on from the other's. The same command resumes after Ctrl-C. Options mean what they mean there, and numbers
-agree but for the rounding of sums (tests/cli/torch.sh). The networks are in torch_codec.py. Needs Python 3.11, PyTorch 1.13,
+agree but for the rounding of sums (tests/cli/torch.sh). Latents are rounded as by --quantiser scalar of `decant train`; the
+encoder's own search, its default, is for the last steps, there. The networks are in torch_codec.py. Needs Python 3.11, PyTorch 1.13,
 NumPy, and Pillow to read pictures.
 
 The default is --compute f32: tensor cores then take over what is exact in TF32, and bf16 adds speed only to layers whose

@@ -4,8 +4,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "codec/entropy/adaptive_bit.h"
-#include "codec/entropy/rans.h"
+#include "codec/entropy/decision_coder.h"
 #include "codec/error.h"
 
 namespace decant {
@@ -13,24 +12,6 @@ namespace {
 
 constexpr uint32_t kBandRows = 64, kBlock = 16;
 constexpr int kClassContexts = 729, kSteps = 6;
-
-// How a decision gets into a stream, and out of one: the model below is written once for both.
-struct Writer {
-    RansEncoder stream;
-    bool decide(bool yes, AdaptiveBit& bit) {
-        stream.put_bit(yes, bit.probability());
-        bit.learn(yes);
-        return yes;
-    }
-};
-struct Reader {
-    RansDecoder stream;
-    bool decide(bool, AdaptiveBit& bit) {
-        const bool yes = stream.get_bit(bit.probability());
-        bit.learn(yes);
-        return yes;
-    }
-};
 
 struct Neighbours {
     int w = 0, nw = 0, n = 0, ne = 0, ww = 0, nn = 0;
@@ -40,7 +21,7 @@ class PlaneModel {
 public:
     explicit PlaneModel(Image& plane) : plane_(plane), blocks_((plane.width + kBlock - 1) / kBlock + 1) {}
 
-    // `plane` holds the rows: as they are for a Writer; a Reader fills them in.
+    // `plane` holds the rows: as they are for a writer; a reader fills them in.
     template <class Coder>
     void code_band(Coder& coder, uint32_t first_row) {
         const uint32_t end = std::min(first_row + kBandRows, plane_.height);
@@ -137,7 +118,7 @@ std::vector<uint8_t> encode_plane(const Image& plane) {
         throw Error(ErrorCode::invalid_argument, "plane of " + describe_shape(plane) + ": 1 channel of 8 bit is needed");
     Image same = plane;  // the model writes what it has coded, which is what is there
     PlaneModel model(same);
-    Writer writer;
+    DecisionWriter writer;
     std::vector<uint8_t> bytes;
     for (uint32_t y = 0; y < plane.height; y += kBandRows) {
         model.code_band(writer, y);
@@ -157,7 +138,7 @@ Image decode_plane(std::span<const uint8_t> bytes, uint32_t width, uint32_t heig
         if (length > bytes.size() - 4)
             throw Error(ErrorCode::corrupt, "plane: the rows from " + std::to_string(y) + " on announce " + std::to_string(length) +
                                                 " bytes, " + std::to_string(bytes.size() - 4) + " are left");
-        Reader reader{RansDecoder(bytes.subspan(4, length))};
+        DecisionReader reader{RansDecoder(bytes.subspan(4, length))};
         model.code_band(reader, y);
         reader.stream.finish();
         bytes = bytes.subspan(4 + length);

@@ -76,6 +76,7 @@ std::vector<std::uint8_t> Encoder::encode(const PixelView& pixels, const EncodeS
     options.effort = settings.effort;
     options.target = settings.target;
     options.metadata = settings.metadata;
+    options.max_error = settings.max_error;
     options.alpha = std::move(picture.alpha);
     return state_->codec.encode(picture.image, options).bytes;
 }

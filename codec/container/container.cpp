@@ -35,7 +35,7 @@ constexpr void visit_fields(H& header, Visitor&& visit) {
     visit("depth", header.depth, uint64_t{8}, uint64_t{16}, Style::decimal);
     visit("quality", header.quality, uint64_t{0}, any16, Style::fixed_point_8);
     visit("tile", header.tile, uint64_t{1}, any16, Style::decimal);
-    visit("flags", header.flags, uint64_t{0}, uint64_t{0}, Style::decimal);
+    visit("flags", header.flags, uint64_t{0}, uint64_t{kFlagDependent}, Style::decimal);
     visit("ancillary", header.ancillary, uint64_t{0}, any32, Style::decimal);
 }
 
@@ -56,6 +56,8 @@ void check_fields(const Header& header, ErrorCode code) {
     if (header.depth != 8 && header.depth != 16)
         throw Error(code, "header: depth is " + std::to_string(header.depth) + ", 8 or 16 is possible");
 }
+
+bool is_known_critical(const std::array<char, 4>& type) { return type == kSectionAlpha || type == kSectionResidual; }
 
 uint64_t ceil_divide(uint64_t value, uint64_t divisor) { return (value + divisor - 1) / divisor; }
 
@@ -151,7 +153,7 @@ bool is_container(std::span<const uint8_t> bytes) {
 std::vector<uint8_t> write_container(const Container& container) {
     std::vector<uint8_t> sections;
     for (const Section& section : container.sections) {
-        if (!is_section_type(section.type) || !(is_small(section.type[0]) || section.type == kSectionAlpha))
+        if (!is_section_type(section.type) || !(is_small(section.type[0]) || is_known_critical(section.type)))
             throw Error(ErrorCode::invalid_argument,
                         "section " + name_of(section.type) + ": neither an ancillary type nor one that is known");
         if (section.payload.size() > kMaxLength - kSectionOverhead ||
@@ -249,7 +251,7 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     while (!sections.empty()) {
         const std::size_t offset = file_size - bytes.size() - sections.size();
         const SectionView section = take_section(sections, offset);
-        if (is_capital(section.type[0]) && section.type != kSectionAlpha)
+        if (is_capital(section.type[0]) && !is_known_critical(section.type))
             throw Error(ErrorCode::unsupported, "critical section " + name_of(section.type) + " at byte " +
                                                     std::to_string(offset) + " is unknown to .dcn version " +
                                                     std::to_string(kContainerVersion));

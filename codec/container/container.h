@@ -22,6 +22,9 @@
 // "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says.
 // The colours are not multiplied with it; those of pixels with alpha 0 mean nothing. A file without it is opaque.
 //
+// "RESI" is a residual, at most once, critical: what the picture that is decoded from the tiles lacks, as codec/residual/residual_coder.h
+// says. With it no sample is farther from the original than a bound, which may be 0.
+//
 // "meta" is metadata, at most once:
 //   one Zstandard frame (RFC 8878) that says the size of its content and has its checksum (XXH64). The content, at most 64 MiB, is
 //   a list of items:
@@ -43,7 +46,7 @@
 //   u8           depth: bits per sample, 8 or 16: of the picture that was encoded, and of what a decoder gives unless asked otherwise
 //   u16          quality: the rate point of the model, in 1/256
 //   u16          tile: edge of a tile in latents, at least 1; a decoder may refuse more than 256
-//   u16          flags: 0
+//   u16          flags: bit 0 is set if the latents are quantised dependently (codec/latents/latent_coder.h); other bits are 0
 //   u32          ancillary: length in bytes of the sections between HEAD and the tiles
 //   u32 × tiles  length in bytes of each tile's data
 // A latent stands for 16 × 16 pixels. The latents of an image are ceil(width/16) columns and ceil(height/16) rows; the tiles are
@@ -72,6 +75,8 @@ namespace decant {
 inline constexpr uint16_t kContainerVersion = 1;
 inline constexpr uint32_t kPixelsPerLatent = 16;  // along each edge
 
+inline constexpr uint16_t kFlagDependent = 1;
+
 struct Header {
     uint64_t model = 0;      // identity of the weights
     uint32_t width = 0;      // pixels, 1 …
@@ -80,9 +85,10 @@ struct Header {
     uint8_t depth = 8;       // bits per sample, 8 or 16
     uint16_t quality = 0;    // rate point in 1/256
     uint16_t tile = 0;       // edge of a tile in latents, 1 …
-    uint16_t flags = 0;      // reserved, 0
+    uint16_t flags = 0;      // kFlagDependent or 0
     uint32_t ancillary = 0;  // bytes of the sections behind HEAD; write_container() computes it
 
+    bool is_dependent() const { return (flags & kFlagDependent) != 0; }
     bool operator==(const Header&) const = default;
 };
 
@@ -102,6 +108,7 @@ struct Section {
 };
 
 inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
+inline constexpr std::array<char, 4> kSectionResidual{'R', 'E', 'S', 'I'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 inline constexpr std::array<char, 4> kSectionPreview{'p', 'r', 'e', 'v'};
 
@@ -125,7 +132,7 @@ struct ParseOptions {
 bool is_container(std::span<const uint8_t> bytes);
 
 // Throws Error invalid_argument if a header field is out of its range, the number of tiles does not fit the header, a section's
-// type is neither ancillary nor "ALPH", or a length exceeds 32 bits.
+// type is neither ancillary nor a critical one from above, or a length exceeds 32 bits.
 std::vector<uint8_t> write_container(const Container& container);
 
 // The result refers to `bytes`. All checksums, but for tiles that are not wanted, are verified, and all sizes are compared with the size of the file and the limits

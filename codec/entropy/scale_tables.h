@@ -16,8 +16,12 @@
 //   otherwise:            b = ceil((i - kDirectScales + 1) / 8); floor((s + 2^(b-1)) / 2^b) with table i - 8·b, whose σ is 2^b
 //   times
 //                         smaller; then (s + 2^(b-1)) mod 2^b as a raw field of b bits.
+//
+// Under dependent quantisation (codec/entropy/trellis.h) the tables of i < kDirectScales are others, made of these: see
+// dependent_table().
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -53,6 +57,10 @@ inline constexpr int kScaleCount = 112;     // σ up to about 900
 inline constexpr int kDirectScales = 65;    // σ up to 15.4 has a table of its own
 inline constexpr int kFirstCodedScale = 1;  // part of the file format
 
+// What the symbols of a latent are: those of one quantiser, or of one of the two that take turns.
+enum class SymbolKind { independent, centred, offset };
+inline constexpr std::size_t kSymbolKinds = 3;
+
 // The tables of the scale indices 0 … kDirectScales - 1; table i covers -r_i … r_i.
 class ScaleTables {
 public:
@@ -61,27 +69,35 @@ public:
 
     // From the flat form of codec/entropy/table.h. Throws Error corrupt.
     explicit ScaleTables(std::span<const uint16_t> flat) : ScaleTables(parse_tables(flat)) {}
-    std::vector<uint16_t> serialise() const { return serialise_tables(tables_); }
+    std::vector<uint16_t> serialise() const { return serialise_tables(tables(SymbolKind::independent)); }
 
     // scale_index: 0 … kScaleCount - 1. Throws Error invalid_argument if it is not, if |symbol| > kIntegerLimit, or if the symbol
     // of a skipped scale index is not 0.
-    void encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol) const;
+    void encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind = SymbolKind::independent) const;
 
     // scale_index: 0 … kScaleCount - 1. Throws Error invalid_argument if it is not; corrupt as decode_integer() does.
-    int32_t decode_symbol(RansDecoder& decoder, int scale_index) const {
+    int32_t decode_symbol(RansDecoder& decoder, int scale_index, SymbolKind kind = SymbolKind::independent) const {
         if (scale_index >= kFirstCodedScale && scale_index < kDirectScales) [[likely]]
-            return decode_integer(decoder, tables_[static_cast<std::size_t>(scale_index)]);
+            return decode_integer(decoder, tables(kind)[static_cast<std::size_t>(scale_index)]);
         return decode_other_symbol(decoder, scale_index);
     }
 
     // What encode_symbol() spends, in bits, infinite if it would refuse the symbol; for an encoder's decisions only.
-    double cost_bits(int scale_index, int32_t symbol) const;
+    double cost_bits(int scale_index, int32_t symbol, SymbolKind kind = SymbolKind::independent) const;
 
 private:
+    const std::vector<Table>& tables(SymbolKind kind) const { return tables_[static_cast<std::size_t>(kind)]; }
     int32_t decode_other_symbol(RansDecoder& decoder, int scale_index) const;
 
-    std::vector<Table> tables_;
+    std::array<std::vector<Table>, kSymbolKinds> tables_;
 };
+
+// The table of dependent quantisation for a scale index below kDirectScales, of that of independent symbols, in integers. F(k) are the
+// frequencies of the latter, including the escape symbol's; z is kZeroFrequency[kind][index] (scale_tables.cpp). All but 0 have
+//   centred   F(k) · (2^15 - z) / (2^15 - F(0))
+//   offset    G(k) · (2^15 - z) / Σ G, where G(k) = F(k) + F(|k| - 1), the escape symbol's G twice its F
+// rounded down but at least 1; 0 has the rest.
+Table dependent_table(const Table& independent, int scale_index, SymbolKind kind);
 
 // One table per channel.
 class FactorizedTables {

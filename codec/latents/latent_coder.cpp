@@ -28,19 +28,19 @@ double predicted_bits(double mean, double sigma, int symbol, double coded_bits) 
     return p < 1.0 / kProbabilityScale ? coded_bits : -std::log2(p);
 }
 
-constexpr double kErrorBits = 20.0;  // worth of a squared error of one step; the best of 12, 20 and 40 on training pictures
-
-int32_t choose_symbol(const LatentWeights& weights, int index, float deviation, Quantiser quantiser, double error_bits) {
+int32_t choose_symbol(const SymbolCosts& costs, int index, float deviation, float error_bits) {
     constexpr float kLimit = float(1 << 20);
     const auto nearest = int32_t(std::floor(std::clamp(deviation, -kLimit, kLimit) + 0.5f));
-    if (nearest == 0 || quantiser == Quantiser::nearest) return nearest;
+    if (nearest == 0) return 0;
     const int32_t lower = nearest > 0 ? nearest - 1 : nearest + 1;
     const auto cost = [&](int32_t symbol) {
-        const double error = double(deviation) - symbol;
-        return weights.cost_bits(index, symbol) + error_bits * error * error;
+        const float error = deviation - float(symbol);
+        return costs.bits(index, symbol, SymbolKind::independent) + error_bits * error * error;
     };
     return cost(lower) < cost(nearest) ? lower : nearest;
 }
+
+int32_t dependent_value(int32_t symbol, int state) { return half_steps(symbol, has_offset(state)) * (1 << (kSymbolExponent - 1)); }
 
 }  // namespace
 
@@ -63,7 +63,8 @@ struct LatentCoder::State {
     IntegerGraph hyper_synthesis;
     std::unique_ptr<Graph> hyper_analysis;  // of the encoder
     std::array<Step, kContextSteps> steps;
-    std::vector<int> unit;  // [M] at the current quality, log2 in 1/1024
+    int quality = 0;        // the current one, in 1/256
+    std::vector<int> unit;  // [M] at that quality, log2 in 1/1024
     latent_kernels::Scaling to_steps, to_deviations;  // of means, and of latents for the context
     std::vector<int32_t> hyper;      // z
     std::vector<uint8_t> features;   // of the hyper-synthesis, [h, w, feature_count]
@@ -72,6 +73,7 @@ struct LatentCoder::State {
     std::vector<uint8_t> index;      // of a step: the scale's table
     std::vector<int32_t> latents;    // [h, w, M]
     std::vector<uint8_t> known;      // latents as the context sees them, [h, w, M]
+    TrellisQuantiser trellis;
 
     State(LatentWeights& shared, SharedMemory& lent, int height, int width)
         : weights(shared),
@@ -84,7 +86,8 @@ struct LatentCoder::State {
           zh(ceil_half(ceil_half(height))),
           zw(ceil_half(ceil_half(width))),
           group(size_t(M / kContextSteps)),
-          hyper_synthesis(shared.hyper_synthesis(), {1, zh, zw, 2 * Hz}, integer_options()) {
+          hyper_synthesis(shared.hyper_synthesis(), {1, zh, zw, 2 * Hz}, integer_options()),
+          trellis(shared.costs()) {
         feature_count = hyper_synthesis.output().shape.c;
         const Shape f = hyper_synthesis.output().shape;
         if (f.h != kHyperStride * zh || f.w != kHyperStride * zw || hyper_synthesis.output().type != DataType::u8) {
@@ -126,12 +129,13 @@ struct LatentCoder::State {
     }
 
     void set_quality(int quality_q8) {
+        quality = quality_q8;
         for (int c = 0; c < M; c++) unit[size_t(c)] = mix_fixed(model.unit.data(), model.description.levels(), M, c, quality_q8);
         to_steps.set(unit, 1, kParameterExponent - kSymbolExponent);
         to_deviations.set(unit, -1, kSymbolExponent - kActivationExponent);
     }
 
-    void run_hyper_synthesis(int quality_q8) {
+    void run_hyper_synthesis() {
         hyper_synthesis.bind(memory.activations.grow(hyper_synthesis.memory()));
         auto* input = hyper_synthesis.input().as<uint8_t>();
         for (size_t i = 0; i < hyper.size(); i++) {
@@ -139,7 +143,7 @@ struct LatentCoder::State {
             input[at] = uint8_t(std::clamp(hyper[i], 0, kHyperLimit));
             input[at + size_t(Hz)] = uint8_t(std::clamp(-hyper[i], 0, kHyperLimit));
         }
-        hyper_synthesis.forward(quality_q8);
+        hyper_synthesis.forward(quality);
         // Cut to the tile, and kept: the memory goes on to the context networks.
         const TensorRef f = hyper_synthesis.output();
         for (size_t y = 0; y < size_t(h); y++) {
@@ -166,14 +170,14 @@ struct LatentCoder::State {
     }
 
     // Means and scales of the latents that `step` codes.
-    void predict(int step, int quality_q8) {
+    void predict(int step) {
         Step& s = steps[size_t(step)];
         size_t head_memory = 0;
         for (const auto& head : s.head) head_memory = std::max(head_memory, head != nullptr ? head->memory() : 0);
         std::byte* lent = memory.activations.grow(s.trunk->memory() + head_memory);
         s.trunk->bind(lent);
         fill_context(step);
-        s.trunk->forward(quality_q8);
+        s.trunk->forward(quality);
         const auto* middle = s.trunk->output().as<uint8_t>();
         const size_t channels = size_t(s.trunk->output().shape.c);
         for (int place = 0; place < kPlaces; place++) {
@@ -185,7 +189,7 @@ struct LatentCoder::State {
                 std::memcpy(input, middle + p * channels, channels);
                 input += channels;
             });
-            head.forward(quality_q8);
+            head.forward(quality);
             const auto* result = head.output().as<int32_t>();
             const size_t first = size_t(context_group(step, place_y(place), place_x(place))) * group;
             each_position(place, [&](size_t p) {
@@ -219,27 +223,39 @@ struct LatentCoder::State {
         }
     }
 
-    // The one order of symbols, for both directions. code(a latent's place, its place in the step, mean) returns the symbol.
+    // Neighbouring positions of a row, none of which is predicted from another of them.
+    struct Run {
+        int step, y, x, count;
+    };
+
+    // f(the place of a group's first latent, its place in the step), position by position.
+    template <class F>
+    void each_group(const Run& run, F&& f) const {
+        for (int x = run.x; x < run.x + run.count; x++) {
+            const size_t p = size_t(run.y) * size_t(w) + size_t(x);
+            f(p * size_t(M) + size_t(context_group(run.step, run.y, x)) * group, p * group);
+        }
+    }
+
+    // The one order of symbols, for both directions. code(run) makes latents of means.
     template <class Code>
-    void each_latent(int quality_q8, Code&& code) {
+    void each_run(Code&& code) {
         std::memset(known.data(), kInputZero, known.size());
         for (int step = 0; step < kContextSteps; step++) {
-            predict(step, quality_q8);
-            for (size_t y = 0; y < size_t(h); y++) {
-                for (size_t x = 0; x < size_t(w); x++) {
-                    const size_t p = y * size_t(w) + x, at = p * size_t(M) + size_t(context_group(step, int(y), int(x))) * group;
-                    predict_from_neighbours(step, int(y), int(x));
-                    for (size_t c = 0; c < group; c++) {
-                        const size_t i = p * group + c;
-                        const int32_t symbol = index[i] < kFirstCodedScale ? 0 : code(at + c, i, mean[i]);
-                        latents[at + c] = symbol * (1 << kSymbolExponent) + mean[i];
-                    }
+            predict(step);
+            const int length = step == 0 ? 1 : w;
+            for (int y = 0; y < h; y++) {
+                for (int x = 0; x < w; x += length) {
+                    for (int i = x; i < x + length; i++) predict_from_neighbours(step, y, i);
+                    code(Run{step, y, x, length});
                 }
             }
         }
     }
 
-    void analyse_hyper(std::span<const float> y, int quality_q8) {
+    bool is_coded(size_t i) const { return index[i] >= kFirstCodedScale; }
+
+    void analyse_hyper(std::span<const float> y) {
         if (hyper_analysis == nullptr) {
             GraphOptions o;
             o.borrows_memory = true;
@@ -258,25 +274,54 @@ struct LatentCoder::State {
             latent_kernels::multiply(from, deviations.data(), size_t(M), input);
             input += M;
         }
-        const float quality = float(quality_q8) / 256.0f;
-        hyper_analysis->forward({&quality, 1});
+        const float rate_point = float(quality) / 256.0f;
+        hyper_analysis->forward({&rate_point, 1});
         const auto* z = hyper_analysis->output().as<float>();
         for (size_t i = 0; i < hyper.size(); i++) hyper[i] = int32_t(std::clamp(std::floor(z[i] + 0.5f), -float(kHyperLimit), float(kHyperLimit)));
     }
 
-    // Chooses all symbols: hyper_symbol(channel, symbol) hears of each of z, latent_symbol(its place in the step, symbol) of each of y.
+    // Chooses all symbols: hyper_symbol(channel, symbol) hears of each of z, latent_symbol(its place in the step, symbol, kind) of each of y.
     template <class Hyper, class Latent>
     void choose(std::span<const float> y, int quality_q8, const Settings& settings, Hyper&& hyper_symbol, Latent&& latent_symbol) {
         set_quality(quality_q8);
-        if (!settings.keep_hyper) analyse_hyper(y, quality_q8);
+        if (!settings.keep_hyper) analyse_hyper(y);
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
-        run_hyper_synthesis(quality_q8);
-        each_latent(quality_q8, [&](size_t at, size_t i, int32_t m) {
-            const double error_bits = settings.error_bits.empty() ? kErrorBits : double(settings.error_bits[at % size_t(M)]);
-            const int32_t symbol = choose_symbol(weights, index[i], y[at] - float(m) / float(1 << kSymbolExponent), settings.quantiser, error_bits);
-            latent_symbol(i, symbol);
-            return symbol;
+        run_hyper_synthesis();
+        int state = 0;
+        each_run([&](const Run& run) {
+            if (run.y == 0 && run.x == 0) state = 0;
+            const auto deviation = [&](size_t at, size_t i) { return y[at] - float(mean[i]) / float(1 << kSymbolExponent); };
+            if (settings.quantiser != Quantiser::trellis) {
+                each_group(run, [&](size_t at, size_t i) {
+                    for (size_t c = 0; c < group; c++, at++, i++) {
+                        const int32_t symbol = is_coded(i) ? choose_symbol(weights.costs(), index[i], deviation(at, i), error_bits(settings, at)) : 0;
+                        latents[at] = symbol * (1 << kSymbolExponent) + mean[i];
+                        latent_symbol(i, symbol, SymbolKind::independent);
+                    }
+                });
+                return;
+            }
+            each_group(run, [&](size_t at, size_t i) {
+                for (size_t c = 0; c < group; c++, at++, i++) {
+                    if (is_coded(i)) trellis.add(index[i], deviation(at, i), error_bits(settings, at));
+                }
+            });
+            int before = state;
+            const int32_t* symbol = trellis.symbols(state).data();
+            each_group(run, [&](size_t at, size_t i) {
+                for (size_t c = 0; c < group; c++, at++, i++) {
+                    latents[at] = mean[i];
+                    if (!is_coded(i)) continue;
+                    latents[at] += dependent_value(*symbol, before);
+                    latent_symbol(i, *symbol, symbol_kind(before));
+                    before = kNextState[before][*symbol++ & 1];
+                }
+            });
         });
+    }
+
+    float error_bits(const Settings& settings, size_t at) const {
+        return settings.error_bits.empty() ? kErrorBits : settings.error_bits[at % size_t(M)];
     }
 };
 
@@ -297,11 +342,13 @@ std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q
             if (model_bits == nullptr) return;
             bits += predicted_bits(hyper_mean[channel], std::exp2(hyper_scale[channel]), symbol, s.model.hyper.cost_bits(channel, symbol));
         },
-        [&](size_t i, int32_t symbol) {
+        [&](size_t i, int32_t symbol, SymbolKind kind) {
             const int index = s.index[i];
-            s.model.scales.encode_symbol(encoder, index, symbol);
+            s.model.scales.encode_symbol(encoder, index, symbol, kind);
             if (model_bits == nullptr) return;
-            bits += predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, s.model.scales.cost_bits(index, symbol));
+            const double cost = s.model.scales.cost_bits(index, symbol, kind);
+            // Of dependent symbols the model knows no better than the tables.
+            bits += kind == SymbolKind::independent ? predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, cost) : cost;
         });
     if (model_bits != nullptr) *model_bits += bits;
     return encoder.finish();
@@ -312,17 +359,33 @@ double LatentCoder::quantise(std::span<const float> y, int quality_q8, const Set
     double bits = 0;
     s.choose(
         y, quality_q8, settings, [&](size_t channel, int32_t symbol) { bits += s.model.hyper.cost_bits(channel, symbol); },
-        [&](size_t i, int32_t symbol) { bits += s.weights.cost_bits(s.index[i], symbol); });
+        [&](size_t i, int32_t symbol, SymbolKind kind) { bits += double(s.weights.costs().bits(s.index[i], symbol, kind)); });
     return bits;
 }
 
-void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8) {
+void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, bool is_dependent) {
     State& s = *state_;
     s.set_quality(quality_q8);
     RansDecoder decoder(stream);
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
-    s.run_hyper_synthesis(quality_q8);
-    s.each_latent(quality_q8, [&](size_t, size_t i, int32_t) { return s.model.scales.decode_symbol(decoder, s.index[i]); });
+    s.run_hyper_synthesis();
+    int state = 0;
+    s.each_run([&](const State::Run& run) {
+        if (run.y == 0 && run.x == 0) state = 0;
+        s.each_group(run, [&](size_t at, size_t i) {
+            for (size_t c = 0; c < s.group; c++, at++, i++) {
+                s.latents[at] = s.mean[i];
+                if (!s.is_coded(i)) continue;
+                if (is_dependent) {
+                    const int32_t symbol = s.model.scales.decode_symbol(decoder, s.index[i], symbol_kind(state));
+                    s.latents[at] += dependent_value(symbol, state);
+                    state = kNextState[state][symbol & 1];
+                } else {
+                    s.latents[at] += s.model.scales.decode_symbol(decoder, s.index[i]) * (1 << kSymbolExponent);
+                }
+            }
+        });
+    });
     decoder.finish();
 }
 

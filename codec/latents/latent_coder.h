@@ -11,7 +11,8 @@
 //   mean   = mean·U in multiples of 1/64 step, plus the sum of decoded latents at neighbouring positions (layout.h) times their weights
 //   index  = (1024·log2 scale, within -14 … 6 octaves, + unit + 4156 + 64) >> 7, within 0 … kScaleCount - 1   (4156 = -1024·log2 0.06)
 //   latent = symbol·64 + mean, in multiples of 1/64 step
-// where symbol is coded with the table of that index.
+// where symbol is coded with the table of that index. In a dependent stream (codec/entropy/trellis.h) symbols of y that are coded, index ≥
+// kFirstCodedScale, go through the states of the trellis, beginning anew with state 0 in each step, and latent = 32·half_steps(symbol) + mean.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,9 @@
 #include <vector>
 
 #include "codec/latents/latent_weights.h"
+#include "codec/latents/trellis_quantiser.h"
 
 namespace decant {
-
-enum class Quantiser {
-    nearest,         // to the nearest integer
-    rate_distortion  // or one step nearer to the mean, where that saves more bits than the error is worth
-};
 
 class LatentCoder {
 public:
@@ -35,22 +32,20 @@ public:
     ~LatentCoder();
 
     struct Settings {
-        Quantiser quantiser = Quantiser::rate_distortion;
-        std::span<const float> error_bits = {};  // [M] what a squared error of one step is worth; empty: a usual value for all
+        Quantiser quantiser = Quantiser::trellis;  // scalar: to the nearest integer, or one nearer to the mean where that saves more than it costs
+        std::span<const float> error_bits = {};  // [M] what a squared error of one step is worth; empty: kErrorBits for all
         bool keep_hyper = false;                 // z as it is since the last call, instead of what the hyper-analysis makes of y
     };
 
     // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.
     std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, const Settings& settings);
-    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits, Quantiser quantiser = Quantiser::rate_distortion) {
-        return encode(y, quality_q8, model_bits, Settings{quantiser});
-    }
+    std::vector<uint8_t> encode(std::span<const float> y, int quality_q8, double* model_bits) { return encode(y, quality_q8, model_bits, Settings()); }
 
     // The same choice of symbols without a stream: the bits that it would take.
     double quantise(std::span<const float> y, int quality_q8, const Settings& settings);
 
-    // Throws Error corrupt if the stream does not decode to its very end.
-    void decode(std::span<const uint8_t> stream, int quality_q8);
+    // is_dependent: of Quantiser::trellis. Throws Error corrupt if the stream does not decode to its very end.
+    void decode(std::span<const uint8_t> stream, int quality_q8, bool is_dependent);
 
     // After encode, quantise or decode: [h, w, M] in multiples of 1/64 quantisation step.
     std::span<const int32_t> latents() const;

@@ -88,14 +88,7 @@ LatentWeights::LatentWeights(const ModelContents& model, CodecWeights& weights)
       head_parameters_(head_parameters(model, head_description_)),
       trunks_(trunk_description_, model.parameters),
       heads_(head_description_, head_parameters_),
-      costs_(kScaleCount) {
-    constexpr int32_t kReach = 128;  // no table covers more
-    for (int index = kFirstCodedScale; index < kDirectScales; index++) {
-        Costs& costs = costs_[size_t(index)];
-        costs.first = -kReach;
-        for (int32_t symbol = -kReach; symbol <= kReach; symbol++) costs.bits.push_back(model.scales.cost_bits(index, symbol));
-    }
-}
+      costs_(model.scales) {}
 
 IntegerWeights& LatentWeights::context_trunk(int step) { return trunks_.integers(context_name(step)); }
 IntegerWeights& LatentWeights::context_head(int step, int group) { return heads_.integers(head_name(step, group)); }

@@ -520,7 +520,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
-            coder.decode(container_.tiles[number], container_.header.quality);
+            coder.decode(container_.tiles[number], container_.header.quality, container_.header.is_dependent());
             dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
@@ -643,7 +643,7 @@ void TilePipeline::decode_latents(const Container& container, const std::functio
             const Area area = tile_area(container.header, next);
             Lease lease(*this, area);
             LatentCoder& coder = lease->coder(area);
-            coder.decode(container.tiles[next++], container.header.quality);
+            coder.decode(container.tiles[next++], container.header.quality, container.header.is_dependent());
             f(coder.latents());
             is_running = false;
         };

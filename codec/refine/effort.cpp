@@ -4,7 +4,7 @@ namespace decant {
 
 Effort effort_of(int effort) {
     Effort result;
-    if (effort == 1) result.settings.quantiser = Quantiser::nearest;
+    if (effort == 1) result.settings.quantiser = Quantiser::scalar;
     if (effort > 2) result.rounds = 2 << (effort - 3);  // twice the work with each
     return result;
 }

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <string>
 
+#include "codec/entropy/symbol_costs.h"
+#include "codec/entropy/table_builder.h"
 #include "codec/error.h"
 #include "codec/latents/layout.h"
 #include "codec/tensor/random.h"
@@ -20,6 +22,7 @@ constexpr float kContextScale = float(1 << kActivationExponent);
 constexpr float kContextClip = float(kContextLimit) / kContextScale;
 constexpr float kMaxLog2Scale = 6.0f, kMinLog2Scale = -14.0f;  // of predicted scales, relative to a channel's unit
 constexpr float kHyperClip = 255.0f;
+constexpr float kLog2SmallestScale = -4.0588937f;  // kSmallestScale
 
 // A run of latents that is coded in one step: `count` neighbouring channels of one position.
 struct LatentRun {
@@ -188,6 +191,14 @@ struct CodecStep::State {
     std::vector<float> gain, inverse_gain, unit, inverse_unit, gain_gradient, inverse_gain_gradient, unit_gradient;
     // [samples, positions, channels]
     std::vector<float> symbol, symbol_gradient, decoded, decoded_gradient, base_gradient, original;
+    const ScaleTables tables = build_scale_tables();
+    const SymbolCosts costs{tables};
+    TrellisQuantiser trellis{costs};
+    struct Waiting {
+        float* decoded;
+        int index;
+    };
+    std::vector<Waiting> waiting;  // latents that the trellis has, their means so far
 
     State(const Description& d, CodecWeights& weights, const CodecStepOptions& o) : description(d), options(o) {
         M = d.latent_channels;
@@ -364,6 +375,7 @@ struct CodecStep::State {
         const float pixels = float(options.height) * options.width;
         const int group = M / kContextSteps;
         std::vector<float> bits(size_t(group), 0.0f), base(size_t(group), 0.0f);
+        int state = 0;
         for (int k = 0; k < kContextSteps; k++) {
             if (options.compute == DataType::bf16) {
                 fill_context<bf16>(k);
@@ -392,9 +404,43 @@ struct CodecStep::State {
                                   base_gradient.data() + latent_at};
                 const float weight = batch.weight[n] / (pixels * float(samples));
                 code_run(r, group, batch.key, uint32_t(latent_at), weight, options.quantisation, bits.data());
+                if (options.quantiser == Quantiser::trellis && options.quantisation != Quantisation::noise) {
+                    const bool is_last = k == 0 || x + 1 == size_t(w);  // of what the encoder decides on at once
+                    if (p % positions == 0) state = 0;
+                    const double spent = decide(r, group, is_last, state);
+                    if (options.quantisation == Quantisation::round) {
+                        result.bits_y[n] += spent / pixels;
+                        return;
+                    }
+                }
                 result.bits_y[n] += std::accumulate(bits.begin(), bits.end(), 0.0) / pixels;
             });
         }
+    }
+
+    // What is decoded of latents, as the encoder decides (codec/latents/trellis_quantiser.h), for those that wait for it if this run is the last of them.
+    // Returns the bits of these.
+    double decide(const LatentRun& r, int count, bool is_last, int& state) {
+        for (int c = 0; c < count; c++) {
+            const float mean = r.mean[c] * r.unit[c] + r.base[c];
+            const float log2_scale = std::min(std::max(r.log2_scale[c], kMinLog2Scale), kMaxLog2Scale) + fast_log2(r.unit[c]);
+            const int index = std::clamp(int(std::floor((log2_scale - kLog2SmallestScale) * float(kScalesPerOctave) + 0.5f)), 0, kScaleCount - 1);
+            r.decoded[c] = mean;
+            if (index < kFirstCodedScale) continue;
+            trellis.add(index, r.symbol[c] - mean, kErrorBits);
+            waiting.push_back({r.decoded + c, index});
+        }
+        if (!is_last) return 0.0;
+        double bits = 0;
+        int s = state;
+        const std::span<const int32_t> symbols = trellis.symbols(state);
+        for (size_t i = 0; i < symbols.size(); i++) {
+            bits += double(costs.bits(waiting[i].index, symbols[i], symbol_kind(s)));
+            *waiting[i].decoded += 0.5f * float(half_steps(symbols[i], has_offset(s)));
+            s = kNextState[s][symbols[i] & 1];
+        }
+        waiting.clear();
+        return bits;
     }
 
     StepResult run(const Batch& batch, const Parameters& parameters, std::span<float> gradients) {

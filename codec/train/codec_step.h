@@ -6,7 +6,7 @@
 //                  hyper_analysis ─ z ─ round ─ hyper_synthesis ┘
 //
 // Quantisation in training is mixed (Minnen & Singh 2020): additive uniform noise for the rate, straight-through rounding for
-// everything that reads the latents.
+// everything that reads the latents. With Quantiser::trellis they read what the encoder's own search finds.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
+#include "codec/latents/trellis_quantiser.h"
 
 namespace decant {
 
@@ -28,6 +29,7 @@ struct CodecStepOptions {
     int samples = 1, height = 64, width = 64;  // multiples of 16
     DataType compute = DataType::f32;
     Quantisation quantisation = Quantisation::mixed;
+    Quantiser quantiser = Quantiser::scalar;  // where latents are rounded; scalar: to the nearest integer
 };
 
 struct StepResult {

@@ -21,7 +21,7 @@ public:
           dataset_(dataset),
           shard_(shard),
           samples_(o.batch / o.shards),
-          step_(d, weights, {samples_, o.crop, o.crop, o.compute, Quantisation::mixed}) {}
+          step_(d, weights, {samples_, o.crop, o.crop, o.compute, Quantisation::mixed, o.quantiser}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop;
@@ -58,8 +58,8 @@ private:
 
 class CodecValidation : public ValidationStep {
 public:
-    CodecValidation(const Description& d, DataType compute, CodecWeights& weights, int side)
-        : step_(d, weights, {1, side, side, compute, Quantisation::round}) {}
+    CodecValidation(const Description& d, const TrainOptions& o, CodecWeights& weights, int side)
+        : step_(d, weights, {1, side, side, o.compute, Quantisation::round, o.quantiser}) {}
 
     ValidationPoint run(std::span<const uint8_t> crop, size_t, double level, const Parameters& parameters) override {
         const float quality = float(level), weight = 1.0f;
@@ -89,7 +89,7 @@ std::unique_ptr<ShardStep> CodecTask::make_shard(CodecWeights& weights, int shar
 }
 
 std::unique_ptr<ValidationStep> CodecTask::make_validation(CodecWeights& weights, int side) const {
-    return std::make_unique<CodecValidation>(description_, options_.compute, weights, side);
+    return std::make_unique<CodecValidation>(description_, options_, weights, side);
 }
 
 std::vector<double> CodecTask::validation_levels() const {

@@ -25,6 +25,11 @@ const Names<Schedule>& names(Schedule) {
     return list;
 }
 
+const Names<Quantiser>& names(Quantiser) {
+    static const Names<Quantiser> list{{"trellis", Quantiser::trellis}, {"scalar", Quantiser::scalar}};
+    return list;
+}
+
 namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
@@ -67,6 +72,7 @@ constexpr TrainingField kFields[] = {
     {"average", "what the average of the weights keeps a step", 0, 0.999999, field<&TrainOptions::average>},
     {"balance", "of a codec: losses are multiplied by lambda to the power of -X", 0, 1, field<&TrainOptions::balance>},
     {"hyper_warm_up", "of a codec: steps until the bits of the hyper-latents count in full", 0, 0x1p53, field<&TrainOptions::hyper_warm_up>},
+    {"quantiser", "of a codec: how the latents are rounded that its networks read: as the encoder does it, or to the nearest integers", 0, 0, field<&TrainOptions::quantiser>},
     {"seed", "start of the random numbers", 0, 0x1p53, field<&TrainOptions::seed>},
     {"compute", "arithmetic; bf16 is faster where the CPU has it", 0, 0, field<&TrainOptions::compute>},
     {"validate_every", "steps between validations", 1, 0x1p53, field<&TrainOptions::validate_every>},

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "codec/latents/trellis_quantiser.h"
 #include "codec/network/parameters.h"
 #include "codec/ranks/ranks.h"
 #include "codec/tensor/tensor.h"
@@ -40,6 +41,7 @@ struct TrainOptions {
     double average = 0.999;           // what the exponential average of the weights keeps a step
     double balance = 0.45;            // codec: samples' losses are multiplied by λ^-balance, so that all rates count alike
     int64_t hyper_warm_up = 2000;     // codec: steps until z's bits count in full
+    Quantiser quantiser = Quantiser::trellis;  // codec: of the latents that networks read
     uint64_t seed = 1;
     int64_t checkpoint_every = 2000;  // steps
     int64_t validate_every = 500;

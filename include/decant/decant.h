@@ -111,6 +111,8 @@ struct EncodeSettings {
     int effort = 2;            // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     EncodeTarget target = {};  // unless none, `quality` is not looked at
     Metadata metadata = {};    // goes into the file, and counts in its size
+    // No sample is to differ by more than this, of 255 or 65535; 0: lossless. None: whatever comes of the quality. Not with a target.
+    std::optional<std::uint16_t> max_error = {};
 };
 
 // Encodes with one model. It keeps what it built for a picture's shape, so that further pictures of that shape are quicker. Several

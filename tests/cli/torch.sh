@@ -66,15 +66,15 @@ JSON
 # the hyper-latents.
 options=(--data data --batch 4 --shards 2 --crop 80 --compute f32 --rate 1e-2 --warm-up 5 --hold 0.9 --hyper-warm-up 100
     --validate-every 1000000)
-expect_exit 0 "$DECANT" train "${options[@]}" --config tiny.json --steps 40 --checkpoint start.checkpoint --out start.safetensors
+expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --config tiny.json --steps 40 --checkpoint start.checkpoint --out start.safetensors
 cp start.checkpoint cpu.checkpoint
 cp start.checkpoint torch.checkpoint
-expect_exit 0 "$DECANT" train "${options[@]}" --config tiny.json --steps 41 --checkpoint cpu.checkpoint --out cpu.safetensors
+expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --config tiny.json --steps 41 --checkpoint cpu.checkpoint --out cpu.safetensors
 expect_exit 0 "$python" "$tools/torch_train.py" "${options[@]}" --steps 41 --checkpoint torch.checkpoint --device cpu
 
 # From the model file, which holds the weights as they are rounded.
 options+=(--steps 1)
-expect_exit 0 "$DECANT" train "${options[@]}" --from ./start.safetensors --checkpoint cpu_from.checkpoint --out cpu_from.safetensors
+expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --from ./start.safetensors --checkpoint cpu_from.checkpoint --out cpu_from.safetensors
 expect_exit 0 "$python" "$tools/torch_train.py" "${options[@]}" --from start.safetensors --checkpoint torch_from.checkpoint --device cpu
 
 "$python" - >"$OUT" 2>"$ERR" <<'PYTHON' || fail "the trainers do not agree"
@@ -128,7 +128,7 @@ expect_exit 0 "$DECANT" train --export --checkpoint torch.checkpoint --out torch
 expect_exit 0 "$DECANT" info torch.safetensors
 expect_matches "$OUT" '^  steps +41$'
 expect_matches "$OUT" '^  program +torch_train'
-expect_exit 0 "$DECANT" train "${options[@]}" --steps 42 --config tiny.json --checkpoint torch.checkpoint --out further.safetensors
+expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --steps 42 --config tiny.json --checkpoint torch.checkpoint --out further.safetensors
 expect_contains "$ERR" '42 steps'
 
 expect_exit 1 "$python" "$tools/torch_train.py" --data data --checkpoint none.checkpoint

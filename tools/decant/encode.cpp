@@ -33,7 +33,7 @@ private:
     // Whether it was possible.
     bool run_by_rows(const Job& job, Place& place, FileReport& report) {
         EncodeOptions encode_options = options();
-        if (denoisers_ || settings_.verify || encode_options.target.kind != EncodeTarget::Kind::none) return false;
+        if (denoisers_ || settings_.verify || encode_options.max_error || encode_options.target.kind != EncodeTarget::Kind::none) return false;
         auto file = open_picture_rows(job.input, settings_.max_pixels);
         if (!file) return false;
         const PictureShape shape = file->rows->shape();
@@ -96,6 +96,7 @@ private:
         options.quality = settings_.quality;
         options.effort = settings_.effort;
         options.supervision.is_cancelled = is_interrupted;
+        options.max_error = settings_.max_error;
         if (settings_.target_bpp > 0) options.target = {Kind::bits_per_pixel, settings_.target_bpp};
         if (settings_.target_size.value > 0) options.target = {Kind::bytes, static_cast<double>(settings_.target_size.value)};
         if (settings_.target_psnr > 0) options.target = {Kind::psnr, settings_.target_psnr};
@@ -126,6 +127,9 @@ private:
         if (decode_alpha(bytes, options) != encoded.alpha || decode_metadata(bytes, options) != encoded.metadata)
             throw Error(ErrorCode::corrupt,
                         "--verify: alpha or metadata come out changed; nothing was written, please report this");
+        if (encoded.max_error && max_error(image, decoded) > *encoded.max_error)
+            throw Error(ErrorCode::corrupt, "--verify: samples are off by more than " + std::to_string(*encoded.max_error) +
+                                                "; nothing was written, please report this");
         return psnr(image, decoded);
     }
 

@@ -32,6 +32,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     const Metadata metadata = unpack_metadata(container);
     const size_t metadata_size = packed_metadata_size(container), alpha_size = packed_alpha_size(container);
     const Header& header = container.header;
+    const std::optional<uint16_t> max_error = inspect(bytes, {.max_pixels = UINT64_MAX}).max_error;
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
     const double ratio = pixels * header.channels * header.depth / 8 / static_cast<double>(bytes.size());
@@ -48,6 +49,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
                        {"ratio", ratio},
+                       {"max_error", max_error ? Json(*max_error) : Json()},
                        {"alpha", alpha_size > 0 ? Json(alpha_size) : Json()},
                        {"metadata", json_of(metadata, metadata_size)}}));
         return;
@@ -55,6 +57,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
+    if (max_error) line("largest error", *max_error == 0 ? "0: lossless" : std::to_string(*max_error));
     if (alpha_size > 0) line("alpha", count_of(alpha_size, "byte"));
     if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
     if (!metadata.exif.empty())

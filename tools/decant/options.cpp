@@ -140,7 +140,7 @@ constexpr unsigned in(Verbs... verbs) {
 
 // Where an option's value goes. The type says how it is read.
 using Target = std::variant<bool*, int*, int64_t*, uint64_t*, uint32_t*, double*, ByteCount*, std::optional<Region>*, std::vector<double>*, std::optional<double>*,
-                            MetadataKinds*, std::string*, std::vector<Assignment>*>;
+                            std::optional<uint16_t>*, MetadataKinds*, std::string*, std::vector<Assignment>*>;
 
 template <auto Member>
 Target setting(Settings& settings) {
@@ -153,6 +153,7 @@ Target training(Settings& settings) {
 
 constexpr const char* kAutomatic = "auto";  // in the place of a number that need not be given
 constexpr const char* kNonlocalMeans = "nlm";  // what eval --denoise compares with
+constexpr double kLosslessQuality = 80;  // of the picture below the residual: the smallest files, on photographs
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
 struct Range {
@@ -191,6 +192,8 @@ const Option kOptions[] = {
     {"target-bpp", 0, "X", "quality such that the file has this many bits a pixel, or up to 1 % fewer", {0.001, 100}, "none, --quality", in(Verb::encode), setting<&Settings::target_bpp>},
     {"target-size", 0, "N[K,M]", "quality such that the file has this many bytes (thousands, millions), or up to 1 % fewer", {1, kUnlimited}, "none, --quality", in(Verb::encode), setting<&Settings::target_size>},
     {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more; with --denoise against the denoised picture", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
+    {"lossless", 0, "", "the file gives back each sample as it is, of 8 or 16 bits; --quality is then of the picture that the rest is added to, 80 unless given", {}, "off", in(Verb::encode), setting<&Settings::lossless>},
+    {"max-error", 0, "N", "the same, but samples may be off by up to N, of 255 or of 65535", {0, 65535}, "off", in(Verb::encode), setting<&Settings::max_error>},
     {"effort", 'e', "N", "encoder work, for smaller files of the same quality; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
     {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
@@ -373,6 +376,8 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                 }
             } else if constexpr (std::is_same_v<T, ByteCount>) {
                 target->value = parse_bytes(option, text);
+            } else if constexpr (std::is_same_v<T, std::optional<uint16_t>>) {
+                *target = static_cast<uint16_t>(parse_number<int>(option, text));
             } else if constexpr (std::is_same_v<T, std::optional<Region>>) {
                 *target = parse_region(option, text);
             } else if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -406,6 +411,8 @@ std::string default_text(const Option& option) {
                 return *value ? plain(**value) : kAutomatic;
             else if constexpr (std::is_same_v<T, MetadataKinds>)
                 return "all";
+            else if constexpr (std::is_same_v<T, std::optional<uint16_t>>)
+                return "none";
             else if constexpr (std::is_same_v<T, std::optional<Region>>)
                 return "all of it";
             else if constexpr (std::is_same_v<T, ByteCount>)
@@ -523,7 +530,14 @@ constexpr Relation kNeeds[] = {{Verb::encode, "strength", "denoise"},
                                {Verb::eval, "known-sigma", "denoise"},
                                {Verb::anomaly, "out", "learn"},
                                {Verb::anomaly, "set", "learn"}};
-constexpr Relation kExclusions[] = {{Verb::embed, "decoded", "pooled"},
+constexpr Relation kExclusions[] = {{Verb::encode, "lossless", "max-error"},
+                                    {Verb::encode, "lossless", "target-bpp"},
+                                    {Verb::encode, "lossless", "target-size"},
+                                    {Verb::encode, "lossless", "target-psnr"},
+                                    {Verb::encode, "max-error", "target-bpp"},
+                                    {Verb::encode, "max-error", "target-size"},
+                                    {Verb::encode, "max-error", "target-psnr"},
+                                    {Verb::embed, "decoded", "pooled"},
                                     {Verb::decode, "region", "preview"},
                                     {Verb::anomaly, "learn", "output-dir"},
                                     {Verb::train, "search", "export"},
@@ -623,6 +637,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
         set(**option, parsed.value.empty() ? "" : parsed.value.front(), line.settings);
     }
     line.settings.denoise = given.contains("denoise");
+    line.settings.max_error = line.settings.lossless ? std::optional<uint16_t>(0) : line.settings.max_error;
+    if (line.settings.max_error && !given.contains("quality")) line.settings.quality = kLosslessQuality;
     check_relations(line.verb, given);
     // A single point is no curve.
     const bool is_curve = !line.settings.against.empty() || !line.settings.html.empty();

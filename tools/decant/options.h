@@ -32,6 +32,8 @@ struct Settings {
     double quality = 50;
     double target_bpp = 0, target_psnr = 0;  // 0: none
     ByteCount target_size;
+    bool lossless = false;              // the same as max_error 0
+    std::optional<uint16_t> max_error;  // none: whatever comes of the quality
     int effort = 2;
     std::vector<double> qualities = {50};
     std::string format, depth;  // of pictures that are written; empty: by the output's name, as stored

@@ -39,7 +39,7 @@ std::string to_json_line(const FileReport& r) {
               {"depth", or_null(r.depth)},
               {"quality", or_null(r.quality)},
               {"bpp", or_null(r.bpp)},
-              {"psnr", or_null(r.psnr)},
+              {"psnr", r.psnr ? json_number(*r.psnr) : Json()},
               {"seconds", or_null(r.seconds)},
               {"model", or_null(r.model)},
               {"error", or_null(r.error)}};
