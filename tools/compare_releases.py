@@ -5,7 +5,8 @@ usage: compare_releases.py [RESULTS]       the last two versions in RESULTS, mod
        compare_releases.py OLD NEW         two folders of results
 
 A regression is: 1 % more bits at the same PSNR, 0.05 dB less at the same bits or the same noise, or 10 % less speed, as a ratio to the other
-codecs of the same run: machines differ, and of several codecs the median counts, since their libraries change, too. Results that are gone
+codecs of the same run: machines differ, and of several codecs the median counts, since their libraries change, too. Speeds of CPUs with other
+instruction sets ("engine") are told, but do not count: AMX alone makes decant several times as fast, and the others not. Results that are gone
 count as well. Exit code: 0 no regression, 1 regressions, 2 usage or unreadable results.
 """
 import json
@@ -105,6 +106,8 @@ def compare(old_folder, new_folder):
         else:
             old, new = read(os.path.join(old_folder, name)), read(new_path)
             lines = list((compare_denoising if "sigma" in old["results"] else compare_compression)(old, new))
+            if old.get("engine") != new.get("engine"):
+                lines = [(what, f"{words} (another instruction set)", False) if "speed beside" in what else (what, words, is_worse) for what, words, is_worse in lines]
         for what, words, is_worse in lines:
             print(f"  {name}: {what}: {words}{'   REGRESSION' if is_worse else ''}")
             regressions += is_worse

@@ -35,6 +35,11 @@ def machine():
     return f"{names[0]}, {os.cpu_count()} threads, load before the run {load:.1f}"
 
 
+def engine():
+    """The instruction set in use: what speeds depend on most."""
+    return next(line.split(":", 1)[1].strip() for line in decant("--version").splitlines() if line.startswith("engine:"))
+
+
 def shortened(value):
     """Numbers to six digits; of pictures what is KEPT."""
     if isinstance(value, float):
@@ -60,7 +65,7 @@ def pretty(value, indent=""):
 def measure(path, name, *arguments):
     where = machine()
     report = shortened(json.loads(decant("eval", "--quiet", "--json", *arguments)))
-    report = {"name": name, "description": report["description"], "machine": where, **{k: v for k, v in report.items() if k not in ("name", "description")}}
+    report = {"name": name, "description": report["description"], "machine": where, "engine": engine(), **{k: v for k, v in report.items() if k not in ("name", "description")}}
     with open(path, "w", encoding="utf-8") as file:
         file.write(pretty(report) + "\n")
     return report
