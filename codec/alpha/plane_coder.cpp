@@ -122,9 +122,7 @@ std::vector<uint8_t> encode_plane(const Image& plane) {
     std::vector<uint8_t> bytes;
     for (uint32_t y = 0; y < plane.height; y += kBandRows) {
         model.code_band(writer, y);
-        const std::vector<uint8_t> stream = writer.stream.finish();
-        for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<uint8_t>(stream.size() >> shift));
-        bytes.insert(bytes.end(), stream.begin(), stream.end());
+        append_stream(bytes, writer.stream.finish());
     }
     return bytes;
 }
@@ -133,15 +131,9 @@ Image decode_plane(std::span<const uint8_t> bytes, uint32_t width, uint32_t heig
     Image plane(width, height, 1);
     PlaneModel model(plane);
     for (uint32_t y = 0; y < height; y += kBandRows) {
-        if (bytes.size() < 4) throw Error(ErrorCode::corrupt, "plane: truncated at row " + std::to_string(y));
-        const size_t length = bytes[0] | bytes[1] << 8 | bytes[2] << 16 | size_t{bytes[3]} << 24;
-        if (length > bytes.size() - 4)
-            throw Error(ErrorCode::corrupt, "plane: the rows from " + std::to_string(y) + " on announce " + std::to_string(length) +
-                                                " bytes, " + std::to_string(bytes.size() - 4) + " are left");
-        DecisionReader reader{RansDecoder(bytes.subspan(4, length))};
+        DecisionReader reader{RansDecoder(take_stream(bytes, "plane: the rows from " + std::to_string(y) + " on"))};
         model.code_band(reader, y);
         reader.stream.finish();
-        bytes = bytes.subspan(4 + length);
     }
     if (!bytes.empty())
         throw Error(ErrorCode::corrupt, "plane: " + std::to_string(bytes.size()) + " bytes left over after the last row");

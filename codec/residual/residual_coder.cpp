@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -164,8 +163,6 @@ void add_band(std::span<const uint8_t> stream, uint32_t width, int32_t step, uin
     reader.stream.finish();
 }
 
-uint32_t read_u32(std::span<const uint8_t> bytes) { return bytes[0] | uint32_t{bytes[1]} << 8 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24; }
-
 }  // namespace
 
 std::vector<uint8_t> encode_residual(const Image& original, const Image& decoded, uint16_t bound, const ForEach& for_each) {
@@ -180,10 +177,7 @@ std::vector<uint8_t> encode_residual(const Image& original, const Image& decoded
         bands[i] = original.depth() == 8 ? encode_band<uint8_t>(original, decoded, step, first, end) : encode_band<uint16_t>(original, decoded, step, first, end);
     });
     std::vector<uint8_t> bytes = {uint8_t(bound), uint8_t(bound >> 8)};
-    for (const std::vector<uint8_t>& band : bands) {
-        for (int shift = 0; shift < 32; shift += 8) bytes.push_back(uint8_t(band.size() >> shift));
-        bytes.insert(bytes.end(), band.begin(), band.end());
-    }
+    for (const std::vector<uint8_t>& band : bands) append_stream(bytes, band);
     return bytes;
 }
 
@@ -196,11 +190,7 @@ void add_residual(std::span<const uint8_t> bytes, uint32_t width, uint32_t heigh
     const int32_t step = 2 * int32_t{residual_bound(bytes)} + 1;
     bytes = bytes.subspan(2);
     std::vector<std::span<const uint8_t>> bands;
-    for (size_t i = 0; i < band_count(height); i++) {
-        if (bytes.size() < 4 || read_u32(bytes) > bytes.size() - 4) throw Error(ErrorCode::corrupt, "residual: truncated in band " + std::to_string(i));
-        bands.push_back(bytes.subspan(4, read_u32(bytes)));
-        bytes = bytes.subspan(4 + bands.back().size());
-    }
+    for (size_t i = 0; i < band_count(height); i++) bands.push_back(take_stream(bytes, "residual: the rows from " + std::to_string(i * kBandRows) + " on"));
     if (!bytes.empty()) throw Error(ErrorCode::corrupt, "residual: " + std::to_string(bytes.size()) + " bytes left over after the last band");
     const size_t begin = y / kBandRows, end = (size_t{y} + image.height + kBandRows - 1) / kBandRows;
     for_each(end - begin, [&](size_t i) {

@@ -5,6 +5,7 @@
 #include "codec/container/metadata_section.h"
 #include "codec/decant.h"
 #include "codec/io/file.h"
+#include "codec/residual/residual_coder.h"
 #include "codec/train/recipe.h"
 #include "tools/decant/console.h"
 #include "tools/decant/json.h"
@@ -32,7 +33,8 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     const Metadata metadata = unpack_metadata(container);
     const size_t metadata_size = packed_metadata_size(container), alpha_size = packed_alpha_size(container);
     const Header& header = container.header;
-    const std::optional<uint16_t> max_error = inspect(bytes, {.max_pixels = UINT64_MAX}).max_error;
+    const Section* residual = find_section(container, kSectionResidual);
+    const Json max_error = residual != nullptr ? Json(residual_bound(residual->payload)) : Json();
     const double pixels = static_cast<double>(header.width) * header.height;
     const double bpp = static_cast<double>(bytes.size()) * 8 / pixels;
     const double ratio = pixels * header.channels * header.depth / 8 / static_cast<double>(bytes.size());
@@ -49,7 +51,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
                        {"ratio", ratio},
-                       {"max_error", max_error ? Json(*max_error) : Json()},
+                       {"max_error", max_error},
                        {"alpha", alpha_size > 0 ? Json(alpha_size) : Json()},
                        {"metadata", json_of(metadata, metadata_size)}}));
         return;
@@ -57,7 +59,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
-    if (max_error) line("largest error", *max_error == 0 ? "0: lossless" : std::to_string(*max_error));
+    if (residual != nullptr) line("largest error", max_error == 0 ? "0: lossless" : max_error.dump());
     if (alpha_size > 0) line("alpha", count_of(alpha_size, "byte"));
     if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
     if (!metadata.exif.empty())
