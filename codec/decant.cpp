@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
@@ -50,6 +52,10 @@ std::vector<Section> sections_of(const EncodeOptions& options) {
     return sections;
 }
 
+std::string companion_file(const std::string& model, const std::string& name) {
+    return std::filesystem::path(model).replace_filename(name + ".safetensors").string();
+}
+
 Region whole(const Header& header) { return {0, 0, header.width, header.height}; }
 
 void check_region(const Region& region, const Header& header) {
@@ -73,6 +79,8 @@ struct Model::State {
     const NetworkModel& networks;
     mutable CodecWeights weights;  // prepares networks when they are first asked for; locks itself
     mutable std::optional<LatentWeights> latent_weights;  // of a codec
+    mutable std::mutex companion_mutex;
+    mutable std::shared_ptr<const Model> companion;  // null until it is asked for
 
     State(std::string p, AnyModel c)
         : path(std::move(p)),
@@ -108,24 +116,85 @@ const Description& Model::description() const { return state_->networks.descript
 const Parameters& Model::parameters() const { return state_->networks.parameters; }
 const std::vector<std::pair<std::string, std::string>>& Model::metadata() const { return state_->networks.metadata; }
 
-struct Codec::State {
+std::shared_ptr<const Model> Model::companion() const {
+    const std::string& name = description().companion;
+    if (name.empty()) return nullptr;
+    const std::lock_guard lock(state_->companion_mutex);
+    if (state_->companion == nullptr) {
+        const std::shared_ptr<const Model> found = load(companion_file(path(), name));
+        if (found->description().lambda != description().lambda) {
+            throw Error(ErrorCode::model_mismatch, found->path() + ": has other rate points than " + path() + ", so it cannot be its companion");
+        }
+        state_->companion = found;
+    }
+    return state_->companion;
+}
+
+namespace {
+
+// A model at work.
+struct Part {
     std::shared_ptr<const Model> model;
     const ModelContents& contents;
-    std::shared_ptr<WorkerPool> pool;
     TilePipeline pipeline;
 
-    State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> threads)
-        : model(std::move(m)),
-          contents(model->state().codec()),
-          pool(std::move(threads)),
-          pipeline(contents, model->state().weights, *model->state().latent_weights, pool) {}
+    Part(std::shared_ptr<const Model> m, const std::shared_ptr<WorkerPool>& pool)
+        : model(std::move(m)), contents(model->state().codec()), pipeline(contents, model->state().weights, *model->state().latent_weights, pool) {}
+
+    bool serves(int quality_q8) const {
+        return quality_q8 >= 256 * contents.description.first_level() && quality_q8 <= 256 * contents.description.last_level();
+    }
+};
+
+}  // namespace
+
+struct Codec::State {
+    std::shared_ptr<WorkerPool> pool;
+    Part own;
+    std::mutex companion_mutex;
+    std::optional<Part> companion;  // none until it is needed
+
+    State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> threads) : pool(std::move(threads)), own(std::move(m), pool) {}
+
+    Part* companion_part() {
+        const std::lock_guard lock(companion_mutex);
+        if (!companion) {
+            const std::shared_ptr<const Model> model = own.model->companion();
+            if (model == nullptr) return nullptr;
+            companion.emplace(model, pool);
+        }
+        return &*companion;
+    }
+
+    // The model that encodes at a quality.
+    Part& serving(int quality_q8) {
+        if (own.serves(quality_q8)) return own;
+        if (Part* other = companion_part(); other != nullptr && other->serves(quality_q8)) return *other;
+        const Description& d = own.contents.description;
+        const auto quality = [&](int level) { return std::to_string(100 * level / (d.levels() - 1)); };
+        throw Error(ErrorCode::invalid_argument, "the model " + d.name + " serves qualities from " + quality(d.first_level()) + " to " + quality(d.last_level()) + " only");
+    }
+
+    // The model that a file was made with.
+    Part& maker(uint64_t identity) {
+        if (identity == own.contents.identity) return own;
+        std::string why;
+        try {
+            if (Part* other = companion_part(); other != nullptr && identity == other->contents.identity) return *other;
+        } catch (const Error& error) {
+            why = std::string("; its companion cannot be used: ") + error.what();
+        }
+        throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(identity) + ", this one is " + hexadecimal(own.contents.identity) + " (" +
+                                                   own.contents.description.name + ")" + why);
+    }
 
     // picture: a SampleView or a RowReader. sections() are what stands before the tiles, asked for when these are done, with the container so far.
     EncodeResult encode(auto& picture, const PictureShape& shape, int quality_q8, int effort, const EncodeOptions& options,
                         const std::function<std::vector<Section>(const Container&)>& sections) {
+        Part& part = serving(quality_q8);
         Container container;
         Header& header = container.header;
-        header.model = contents.identity;
+        header.model = part.contents.identity;
         header.width = shape.width;
         header.height = shape.height;
         header.channels = uint8_t(shape.channels);
@@ -134,7 +203,7 @@ struct Codec::State {
         header.tile = kTile;
         const Effort work = effort_of(effort);
         if (work.settings.quantiser == Quantiser::trellis) header.flags |= kFlagDependent;
-        const EncodedTiles tiles = pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
+        const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
         container.sections = sections(container);
         EncodeResult result;
@@ -147,7 +216,7 @@ struct Codec::State {
 
     // What the decoded picture lacks; the container has its tiles.
     Section residual_section(const Container& container, const Image& image, uint16_t bound, const Supervision& supervision) {
-        const Image decoded = pipeline.decode(container, whole(container.header), supervision);
+        const Image decoded = maker(container.header.model).pipeline.decode(container, whole(container.header), supervision);
         return {kSectionResidual, encode_residual(image, decoded, bound, each_of(supervision))};
     }
 
@@ -178,16 +247,16 @@ struct Codec::State {
         return {kSectionPreview, encode(view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
     }
 
-    int last_quality() const { return (contents.description.levels() - 1) * 256; }
+    int last_quality() const { return (own.contents.description.levels() - 1) * 256; }
     int quality_q8_of(double quality) const { return int(std::lround(quality / 100.0 * last_quality())); }
 
-    Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) const {
+    Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) {
         ParseOptions parse_options{options.max_pixels, options.fetch, {}};
         if (options.region) {
             parse_options.is_wanted = [&](const Header& header, size_t tile) {
                 check_header(header);
                 check_region(*options.region, header);
-                return pipeline.is_needed(header, *options.region, tile);
+                return maker(header.model).pipeline.is_needed(header, *options.region, tile);
             };
         }
         Container c = parse_container(bytes, parse_options);
@@ -195,11 +264,8 @@ struct Codec::State {
         return c;
     }
 
-    void check_header(const Header& header) const {
-        if (header.model != contents.identity) {
-            throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(header.model) + ", this one is " + hexadecimal(contents.identity) + " (" +
-                                                       contents.description.name + ")");
-        }
+    void check_header(const Header& header) {
+        maker(header.model);
         if (header.tile > kLargestTile) {
             throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
         }
@@ -211,7 +277,7 @@ Codec::Codec(std::shared_ptr<const Model> model, int threads) : Codec(std::move(
 Codec::Codec(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads) : state_(std::make_unique<State>(std::move(model), std::move(threads))) {}
 Codec::~Codec() = default;
 
-const Model& Codec::model() const { return *state_->model; }
+const Model& Codec::model() const { return *state_->own.model; }
 
 EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     check_image(image);
@@ -267,7 +333,7 @@ EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
 Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options) {
     const Container container = state_->parse(bytes, options);
     const Region region = options.region.value_or(whole(container.header));
-    Image image = state_->pipeline.decode(container, region, options.supervision);
+    Image image = state_->maker(container.header.model).pipeline.decode(container, region, options.supervision);
     state_->complete(container, region, image, options.supervision);
     return image;
 }
@@ -276,10 +342,10 @@ void Codec::decode(std::span<const uint8_t> bytes, RowWriter& rows, const Decode
     const Container container = state_->parse(bytes, options);
     const Region region = options.region.value_or(whole(container.header));
     if (find_section(container, kSectionResidual) == nullptr) {
-        state_->pipeline.decode(container, region, rows, options.supervision);
+        state_->maker(container.header.model).pipeline.decode(container, region, rows, options.supervision);
         return;
     }
-    Image image = state_->pipeline.decode(container, region, options.supervision);
+    Image image = state_->maker(container.header.model).pipeline.decode(container, region, options.supervision);
     state_->complete(container, region, image, options.supervision);
     rows.begin(shape_of(image));
     image.visit([&](auto& samples) {
@@ -308,7 +374,8 @@ uint64_t Codec::symbol_hash(std::span<const uint8_t> bytes, const DecodeOptions&
     DecodeOptions whole_options = options;
     whole_options.region.reset();
     uint64_t hash = 0;
-    state_->pipeline.decode_latents(state_->parse(bytes, whole_options), [&](std::span<const int32_t> latents) {
+    const Container container = state_->parse(bytes, whole_options);
+    state_->maker(container.header.model).pipeline.decode_latents(container, [&](std::span<const int32_t> latents) {
         hash = XXH3_64bits_withSeed(latents.data(), latents.size_bytes(), hash);
     });
     return hash;

@@ -91,6 +91,7 @@ class Description:
         root = json.loads(re.sub(comments, lambda m: m[1] or "", text, flags=re.DOTALL))
         self.latent_channels, self.hyper_channels = root["latent_channels"], root["hyper_channels"]
         self.lambdas = root["lambda"]
+        self.first_level, self.last_level = root.get("serves", (0, len(self.lambdas) - 1))
         self.networks = {name: plan(name, network) for name, network in root["networks"].items()}
 
     @property

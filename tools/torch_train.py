@@ -178,7 +178,7 @@ class Trainer:
         for n in range(o.batch):
             random = RandomStream(random_key(o.seed, 3, step, n))
             crops.append(self.dataset.crop(random, o.crop))
-            quality.append(random.next() * (self.description.levels - 1))
+            quality.append(self.description.first_level + random.next() * (self.description.last_level - self.description.first_level))
         keys = [random_key(o.seed, 4, step, shard) for shard in range(o.shards)]
         return torch.from_numpy(np.stack(crops)), torch.tensor(quality, dtype=torch.float32), keys
 
@@ -227,7 +227,7 @@ class Trainer:
     def validate(self):
         """Rate and quality of the averaged weights on the held-out crops, as coded."""
         points = []
-        for level in range(self.description.levels):
+        for level in range(self.description.first_level, self.description.last_level + 1):
             bits_y, bits_z, psnr = [], [], []
             for crops in self.crops.split(self.o.batch):
                 quality = torch.full((len(crops),), float(level), device=self.device)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "codec/error.h"
 #include "codec/io/installation.h"
@@ -72,12 +73,19 @@ CodecLibrary::CodecLibrary(const std::string& only, std::shared_ptr<WorkerPool> 
 
 Codec& CodecLibrary::get(uint64_t identity) {
     const std::lock_guard lock(mutex_);
-    while (!codecs_.contains(identity) && !unread_.empty()) {
-        const std::string path = unread_.back();
-        unread_.pop_back();
+    while (!codecs_.contains(identity) && (unasked_ != nullptr || !unread_.empty())) {
         try {
-            const auto model = Model::load(path);
-            if (model->description().task == Task::codec) codecs_.try_emplace(model->identity(), model, threads_);
+            std::shared_ptr<const Model> model;
+            if (unasked_ != nullptr) {
+                model = std::exchange(unasked_, nullptr)->companion();
+            } else {
+                const std::string path = unread_.back();
+                unread_.pop_back();
+                model = Model::load(path);
+                if (model->description().task != Task::codec) continue;
+                if (!model->description().companion.empty()) unasked_ = model;
+            }
+            codecs_.try_emplace(model->identity(), model, threads_);
         } catch (const Error& error) {
             unreadable_ += std::string("; ") + error.what();
         }

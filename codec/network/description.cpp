@@ -185,6 +185,15 @@ void read_codec(const json& root, Description& d) {
     if (d.lambda.size() < 2 || d.lambda.size() > 64 || !std::is_sorted(d.lambda.begin(), d.lambda.end()) || d.lambda[0] <= 0) {
         fail("model.lambda: must be 2 to 64 positive numbers in rising order");
     }
+    if (root.contains("serves")) {
+        const auto serves = required<std::vector<int>>(root, "serves", "model");
+        if (serves.size() != 2 || serves[0] < 0 || serves[0] >= serves[1] || serves[1] >= d.levels()) {
+            fail("model.serves: must be the first and the last of at least two rate points, counted from 0");
+        }
+        d.serves = {serves[0], serves[1]};
+    }
+    if (root.contains("companion")) d.companion = required<std::string>(root, "companion", "model");
+    if (d.companion.find('/') != std::string::npos) fail("model.companion: is the name of a model in the same folder");
 }
 
 void check_denoiser(const Description& d) {
@@ -257,7 +266,7 @@ Description read_description(const json& whole) {
     Description d;
     if (root.contains("task")) read_value(root["task"], d.task, "model.task");
     if (d.task == Task::codec) {
-        check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "networks"}, "model");
+        check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "serves", "companion", "networks"}, "model");
         read_codec(root, d);
     } else if (d.task == Task::denoise) {
         check_keys(root, {"name", "task", "noise", "networks"}, "model");
@@ -307,6 +316,8 @@ std::string to_json(const Description& d) {
         root["latent_channels"] = d.latent_channels;
         root["hyper_channels"] = d.hyper_channels;
         root["lambda"] = d.lambda;
+        if (d.serves) root["serves"] = *d.serves;
+        if (!d.companion.empty()) root["companion"] = d.companion;
     } else {
         root["task"] = write_value(d.task);
     }

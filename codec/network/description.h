@@ -4,7 +4,9 @@
 // another one ("input" alone is the network's own input); `add` names a layer whose output is added to the result.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -166,10 +168,16 @@ struct Description {
     int latent_channels = 0;  // M, of y, at 1/16 of the picture's resolution; a multiple of 4
     int hyper_channels = 0;   // of z, at 1/64
     std::vector<double> lambda;  // rate points in rising order, R[bit/pixel] + λ·255²·MSE
+    // The rate points that the model is trained for, from the first to the last; none: all. One set of weights for all rates is good for none:
+    // those of high rates pull them one way, those of low rates the other.
+    std::optional<std::array<int, 2>> serves;
+    std::string companion;  // name of the model, in the same folder, that serves the other rate points of the same list; "" = none
     std::vector<Network> networks;
 
     const Network& network(std::string_view name) const;  // Error model_mismatch if there is none
     int levels() const { return int(lambda.size()); }
+    int first_level() const { return serves ? (*serves)[0] : 0; }
+    int last_level() const { return serves ? (*serves)[1] : levels() - 1; }
     bool operator==(const Description&) const = default;
 };
 

@@ -32,7 +32,7 @@ public:
         for (int n = 0; n < samples_; n++) {
             RandomStream random{random_key(options_.seed, 3, uint64_t(step), uint64_t(shard_ * samples_ + n))};
             dataset_.crop(random, side, std::span(pixels).subspan(size_t(n) * bytes, bytes));
-            quality[size_t(n)] = random.next() * float(description_.levels() - 1);
+            quality[size_t(n)] = float(description_.first_level()) + random.next() * float(description_.last_level() - description_.first_level());
             weight[size_t(n)] =
                 float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
         }
@@ -94,11 +94,14 @@ std::unique_ptr<ValidationStep> CodecTask::make_validation(CodecWeights& weights
 
 std::vector<double> CodecTask::validation_levels() const {
     std::vector<double> levels;
-    for (int level = 0; level < description_.levels(); level++) levels.push_back(level);
+    for (int level = description_.first_level(); level <= description_.last_level(); level++) levels.push_back(level);
     return levels;
 }
 
-std::vector<double> CodecTask::example_levels() const { return {0, double(description_.levels() / 2), double(description_.levels() - 1)}; }
+std::vector<double> CodecTask::example_levels() const { 
+    const int first = description_.first_level(), last = description_.last_level();
+    return {double(first), double((first + last + 1) / 2), double(last)};
+}
 
 double CodecTask::validation_loss(std::span<const ValidationPoint> points) const {
     double sum = 0;

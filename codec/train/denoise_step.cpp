@@ -65,7 +65,7 @@ struct DenoiseStep::State {
         graph.forward({}, batch.dropout);
         DenoiseStepResult result;
         const double scale = std::sqrt(kPixelPeak2);  // of the network's values where 1 is the peak
-        const float epsilon = kEpsilon * float(scale), factor = float(1.0 / (double(values) * double(samples) * scale));
+        const float epsilon = options.epsilon / 255.0f * float(scale), factor = float(1.0 / (double(values) * double(samples) * scale));
         for (size_t n = 0; n < samples; n++) {
             double sum = 0, squares = 0;
             constexpr size_t kRun = 256;  // short sums keep their digits

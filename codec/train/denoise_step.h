@@ -2,7 +2,8 @@
 //
 //   noisy, σ ─ denoise ─ r          x̂ = noisy + r          L = mean of √((x̂ - clean)² + ε²), values in 0 … 1 (Charbonnier 1994)
 //
-// Near |x̂ - clean| = ε it turns from squares to magnitudes, so that crops of much noise do not outweigh those of little.
+// Near |x̂ - clean| = ε it turns from squares to magnitudes: a small one keeps crops of much noise from outweighing those of little, a large
+// one asks for means, which is what PSNR measures, where a small one asks for medians.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ namespace decant {
 struct DenoiseStepOptions {
     int samples = 1, height = 64, width = 64;  // multiples of what the network divides by
     DataType compute = DataType::f32;
+    float epsilon = 0.5f;  // Charbonnier's, in steps of 8 bits
 };
 
 struct DenoiseStepResult {
@@ -27,9 +29,6 @@ struct DenoiseStepResult {
 
 class DenoiseStep {
 public:
-    // Charbonnier's ε: half a step of 8 bits.
-    static constexpr float kEpsilon = 0.5f / 255.0f;
-
     DenoiseStep(const Description& description, CodecWeights& weights, const DenoiseStepOptions& options);
     ~DenoiseStep();
 

@@ -73,6 +73,7 @@ constexpr TrainingField kFields[] = {
     {"balance", "of a codec: losses are multiplied by lambda to the power of -X", 0, 1, field<&TrainOptions::balance>},
     {"hyper_warm_up", "of a codec: steps until the bits of the hyper-latents count in full", 0, 0x1p53, field<&TrainOptions::hyper_warm_up>},
     {"quantiser", "of a codec: how the latents are rounded that its networks read: as the encoder does it, or to the nearest integers", 0, 0, field<&TrainOptions::quantiser>},
+    {"charbonnier", "of a denoiser: errors below so many steps of 8 bits count by their squares, larger ones by their size", 1e-3, 1e6, field<&TrainOptions::charbonnier>},
     {"seed", "start of the random numbers", 0, 0x1p53, field<&TrainOptions::seed>},
     {"compute", "arithmetic; bf16 is faster where the CPU has it", 0, 0, field<&TrainOptions::compute>},
     {"validate_every", "steps between validations", 1, 0x1p53, field<&TrainOptions::validate_every>},
