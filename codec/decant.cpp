@@ -47,7 +47,7 @@ void check_options(const EncodeOptions& options) {
 
 std::vector<Section> sections_of(const EncodeOptions& options) {
     std::vector<Section> sections;
-    if (options.alpha) sections.push_back(pack_alpha(*options.alpha));
+    if (options.alpha) sections = pack_alpha(*options.alpha);
     if (!options.metadata.empty()) sections.push_back(pack_metadata(options.metadata));
     return sections;
 }
@@ -282,11 +282,7 @@ const Model& Codec::model() const { return *state_->own.model; }
 EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     check_image(image);
     check_options(options);
-    if (options.alpha) {
-        check_alpha(image, *options.alpha);
-        if (image.depth() != 8)
-            throw Error(ErrorCode::unsupported, "16 bits a sample with alpha: a .dcn file holds alpha of 8 bits; convert the picture to 8 bits, or leave alpha out");
-    }
+    if (options.alpha) check_alpha(image, *options.alpha);
     State& s = *state_;
     const std::vector<Section> given = sections_of(options);
     std::optional<Image> preview;

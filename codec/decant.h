@@ -63,7 +63,7 @@ struct EncodeOptions {
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
     Metadata metadata = {};        // goes into the file as it is, and counts in its size
-    std::optional<Image> alpha = {};  // the same: 1 channel of 8 bits, as large as the image; colours are not multiplied with it
+    std::optional<Image> alpha = {};  // the same: 1 channel, as large and deep as the image; colours are not multiplied with it
     // Pictures of at least that many pixels get a preview, of up to 256 pixels a side, in 1 to 3 KB: see decode_preview.
     uint64_t preview_from = uint64_t{1} << 23;
 };
@@ -137,7 +137,7 @@ FileFacts inspect(std::span<const uint8_t> bytes, const DecodeOptions& options =
 // metadata are damaged or larger than any encoder makes them.
 Metadata decode_metadata(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 
-// Its alpha, without decoding the picture: 1 channel of 8 bits, exactly what was encoded, or the region of it; none: opaque. Throws what parse_container
+// Its alpha, without decoding the picture: 1 channel of the file's depth, exactly what was encoded, or the region of it; none: opaque. Throws what parse_container
 // throws, corrupt where it is damaged.
 std::optional<Image> decode_alpha(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 

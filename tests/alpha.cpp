@@ -214,13 +214,48 @@ TEST_CASE("a .dcn file holds alpha as it was, in a section that old decoders ref
     }
 }
 
+TEST_CASE("alpha of 16 bits comes back as it was, and costs no more than 8 where it is no more") {
+    Codec codec(tiny_model(), 1);
+    const Image image = noise_image(70, 50, 3, 1, 16);
+    EncodeOptions options;
+    options.alpha = with_depth(disc(70, 50, 4), 16);
+    const EncodeResult raised = codec.encode(image, options);
+    CHECK(decode_alpha(raised.bytes) == options.alpha);
+    const Container container = parse_container(raised.bytes);
+    REQUIRE(container.sections.size() == 2);
+    CHECK(container.sections[1] == Section{kSectionAlphaLow, {}});
+    CHECK(raised.bytes.size() == codec.encode(image).bytes.size() + packed_alpha_size(container));
+
+    options.alpha->samples<uint16_t>()[1234] ^= 5;
+    const EncodeResult fine = codec.encode(image, options);
+    CHECK(decode_alpha(fine.bytes) == options.alpha);
+    options.alpha = noise_image(70, 50, 1, 2, 16);
+    CHECK(decode_alpha(codec.encode(image, options).bytes) == options.alpha);
+    options.alpha = disc(70, 50, 4);  // of another depth than the picture
+    CHECK(failure_of([&] { codec.encode(image, options); }).code == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("the lower byte of alpha does not come alone, or with a picture of 8 bits") {
+    Container container;
+    container.header.width = 20;
+    container.header.height = 10;
+    container.header.depth = 16;
+    container.sections = pack_alpha(noise_image(20, 10, 1, 1, 16));
+    CHECK(unpack_alpha(container) == noise_image(20, 10, 1, 1, 16));
+    Container shallow = container, alone = container, twice = container;
+    shallow.header.depth = 8;
+    alone.sections.erase(alone.sections.begin());
+    twice.sections.push_back(twice.sections.back());
+    for (const Container& wrong : {shallow, alone, twice}) CHECK(failure_of([&] { unpack_alpha(wrong); }).code == ErrorCode::corrupt);
+}
+
 TEST_CASE("alpha in a container: two sections, or one of another size, are corrupt") {
     Container container;
     container.header.width = 20;
     container.header.height = 10;
     CHECK(!unpack_alpha(container));
     CHECK(packed_alpha_size(container) == 0);
-    container.sections.push_back(pack_alpha(disc(20, 10, 1)));
+    container.sections = pack_alpha(disc(20, 10, 1));
     CHECK(unpack_alpha(container) == disc(20, 10, 1));
     container.header.height = 200;
     CHECK(failure_of([&] { unpack_alpha(container); }).code == ErrorCode::corrupt);

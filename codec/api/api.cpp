@@ -70,7 +70,7 @@ Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 
 std::vector<std::uint8_t> Encoder::encode(const PixelView& pixels, const EncodeSettings& settings) {
     Pixels picture = copied(pixels);
-    if (picture.alpha) fill_hidden_colours(picture.image, *picture.alpha);
+    if (picture.alpha && !settings.max_error) fill_hidden_colours(picture.image, *picture.alpha);
     EncodeOptions options;
     options.quality = settings.quality;
     options.effort = settings.effort;

@@ -19,7 +19,9 @@
 // A type with a capital first letter is critical: a decoder that does not know it refuses the file. Others are ancillary: a decoder
 // may skip them.
 //
-// "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says.
+// "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says. Of a picture of
+// 16 bits it is the upper byte of alpha, 65535 for opaque, and
+// "ALPL" the lower byte, at most once, critical: coded likewise, or nothing where it is the same as the upper one everywhere. Without it, it is.
 // The colours are not multiplied with it; those of pixels with alpha 0 mean nothing. A file without it is opaque.
 //
 // "RESI" is a residual, at most once, critical: what the picture that is decoded from the tiles lacks, as codec/residual/residual_coder.h
@@ -108,6 +110,7 @@ struct Section {
 };
 
 inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
+inline constexpr std::array<char, 4> kSectionAlphaLow{'A', 'L', 'P', 'L'};
 inline constexpr std::array<char, 4> kSectionResidual{'R', 'E', 'S', 'I'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 inline constexpr std::array<char, 4> kSectionPreview{'p', 'r', 'e', 'v'};

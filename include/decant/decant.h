@@ -126,9 +126,8 @@ public:
     Encoder(Encoder&&) noexcept;
     Encoder& operator=(Encoder&&) noexcept;
 
-    // The bytes of a .dcn file. Alpha comes back exactly, but where it is 0 colours are not kept; where it is opaque everywhere there is
-    // none in the file. Throws Error invalid_argument for pixels that are none or settings out of their range, unsupported for
-    // alpha of 16 bits, which the format does not hold.
+    // The bytes of a .dcn file. Alpha comes back exactly, but where it is 0 colours are not kept, unless max_error is set; where it is
+    // opaque everywhere there is none in the file. Throws Error invalid_argument for pixels that are none or settings out of their range.
     std::vector<std::uint8_t> encode(const PixelView& pixels, const EncodeSettings& settings = {});
 
 private:

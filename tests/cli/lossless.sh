@@ -60,6 +60,15 @@ expect_shape small.png 40x31x8
 convert colour.png -alpha set -channel A -fx 'i/w' alpha.png
 expect_exit 0 "$DECANT" encode --lossless --verify alpha.png
 expect_exit 0 "$DECANT" decode alpha.dcn -o alpha_back.png
+for depth in 8 16; do  # nothing is lost of what cannot be seen, either
+    convert colour.png -depth $depth -alpha set -channel A -fx 'i%5==0 ? 0 : i/w*0.731' +channel -define png:color-type=6 -define png:bit-depth=$depth clear.png
+    expect_exit 0 "$DECANT" encode -f --lossless --verify clear.png
+    expect_exit 0 "$DECANT" decode -f clear.dcn -o clear_back.png
+    expect_shape clear_back.png 90x70x$depth
+    convert clear.png -depth 16 rgba:clear.raw
+    convert clear_back.png -depth 16 rgba:clear_back.raw
+    cmp clear.raw clear_back.raw || fail "$depth bits with alpha come back changed"
+done
 expect_exit 0 "$DECANT" info --json lossy.dcn
 expect_contains "$OUT" '"max_error":null'
 

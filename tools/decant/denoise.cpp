@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "codec/alpha/hidden_colours.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/denoisers.h"
@@ -23,6 +24,7 @@ void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, con
     PictureFile picture =
         read_picture(job.input, settings.max_pixels, [&](uint64_t pixels, int depth) { place.make_room(pixels, depth); });
     report.notes = std::move(picture.remarks);
+    if (picture.alpha) fill_hidden_colours(picture.image, *picture.alpha);
     picture.metadata = carried(std::move(picture.metadata), settings, report);
     const int depth = in_file(job.input, [&] { return output_depth(settings, format, picture.image.depth()); });
     Denoiser& denoiser = in_file(job.input, [&]() -> Denoiser& { return denoisers.for_picture(SampleView(picture.image)); });

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "codec/alpha/hidden_colours.h"
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
 #include "codec/models/model_finder.h"
@@ -54,6 +55,8 @@ private:
         report.notes = std::move(picture.remarks);
         EncodeOptions encode_options = options();
         encode_options.metadata = carried(std::move(picture.metadata), settings_, report);
+        // What nobody sees is not worth bits, but where every sample is to come back.
+        if (picture.alpha && !encode_options.max_error) fill_hidden_colours(picture.image, *picture.alpha);
         encode_options.alpha = std::move(picture.alpha);
         report.model = model_->name();
         report.input_bytes = picture.bytes;

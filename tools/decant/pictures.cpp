@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "codec/alpha/hidden_colours.h"
 #include "codec/image/metrics.h"
 #include "codec/image/writer.h"
 #include "codec/io/file.h"
@@ -16,11 +15,7 @@ namespace decant::cli {
 
 PictureFile read_picture(const std::string& path, uint64_t max_pixels, const std::function<void(uint64_t, int)>& make_room) {
     const std::vector<uint8_t> bytes = read_file(path);
-    return in_picture([&] {
-        PictureFile picture{decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()};
-        if (picture.alpha) fill_hidden_colours(picture.image, *picture.alpha);
-        return picture;
-    });
+    return in_picture([&] { return PictureFile{decant::read_picture(bytes, input_name(path), {max_pixels, make_room}), bytes.size()}; });
 }
 
 std::optional<PictureRowsFile> open_picture_rows(const std::string& path, uint64_t max_pixels) {
