@@ -191,6 +191,22 @@ TEST_CASE("what is not trained stays") {
     CHECK(std::equal(before.begin(), before.end(), after.begin()));
 }
 
+TEST_CASE("rate points that a model does not serve are neither trained nor validated") {
+    Description upper = tiny();
+    upper.serves = {1, 2};
+    const TrainResult result = train_model(upper, small_options(), &start(), go_on);
+    REQUIRE(result.validation.size() == 2);
+    CHECK(result.validation[0].level == 1);
+    CHECK(result.validation[1].level == 2);
+    const auto before = start()["gain"], after = result.parameters["gain"];
+    const size_t channels = before.size() / 3;
+    for (size_t level = 0; level < 3; level++) {
+        CAPTURE(level);
+        CHECK(std::equal(after.begin() + std::ptrdiff_t(level * channels), after.begin() + std::ptrdiff_t((level + 1) * channels),
+                         before.begin() + std::ptrdiff_t(level * channels)) == (level == 0));
+    }
+}
+
 TEST_CASE("an interrupted training ends with the same numbers") {
     for (DataType compute : {DataType::f32, DataType::bf16}) {
         CAPTURE(int(compute));
