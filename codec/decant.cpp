@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -31,6 +32,7 @@ constexpr double kPreviewQuality = 0.3;  // of the range of qualities, at most
 constexpr int kPreviewEffort = 2;
 constexpr uint32_t kPreviewSide = 256;
 constexpr uint64_t kPreviewPixels = uint64_t{1} << 20;  // at most, as previews are read
+constexpr int kStretch = 128;      // beyond what a model serves, in 1/256 of a rate point, when a target is looked for
 constexpr int kLargestTile = 256;  // that a decoder takes: memory for a tile is asked for before its stream can prove itself
 
 void check_options(const EncodeOptions& options) {
@@ -175,6 +177,25 @@ struct Codec::State {
         throw Error(ErrorCode::invalid_argument, "the model " + d.name + " serves qualities from " + quality(d.first_level()) + " to " + quality(d.last_level()) + " only");
     }
 
+    // Where a target is looked for: all qualities of the model for low ones, then all of that for high ones. Each model has its own rate at a quality,
+    // so that the former goes on a little, until the latter can be expected to give no less: no size is left out between the two.
+    struct Place {
+        Part* part;
+        int first, last;  // qualities
+        int count() const { return last - first + 1; }
+    };
+    std::vector<Place> search_places() {
+        std::vector<Place> places;
+        for (Part* part : {&own, companion_part()}) {
+            if (part == nullptr) continue;
+            const Description& d = part->contents.description;
+            places.push_back({part, 256 * d.first_level(), 256 * d.last_level()});
+        }
+        std::ranges::sort(places, {}, &Place::first);
+        if (places.size() == 2) places.front().last = std::min(places.front().last + kStretch, last_quality());
+        return places;
+    }
+
     // The model that a file was made with.
     Part& maker(uint64_t identity) {
         if (identity == own.contents.identity) return own;
@@ -189,9 +210,8 @@ struct Codec::State {
     }
 
     // picture: a SampleView or a RowReader. sections() are what stands before the tiles, asked for when these are done, with the container so far.
-    EncodeResult encode(auto& picture, const PictureShape& shape, int quality_q8, int effort, const EncodeOptions& options,
+    EncodeResult encode(Part& part, auto& picture, const PictureShape& shape, int quality_q8, int effort, const EncodeOptions& options,
                         const std::function<std::vector<Section>(const Container&)>& sections) {
-        Part& part = serving(quality_q8);
         Container container;
         Header& header = container.header;
         header.model = part.contents.identity;
@@ -244,7 +264,7 @@ struct Codec::State {
         const SampleView view = preview;
         EncodeOptions preview_options;
         preview_options.supervision = options.supervision;
-        return {kSectionPreview, encode(view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
+        return {kSectionPreview, encode(serving(quality), view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
     }
 
     int last_quality() const { return (own.contents.description.levels() - 1) * 256; }
@@ -288,19 +308,28 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     std::optional<Image> preview;
     if (image.pixel_count() >= options.preview_from) preview = reduced(image, kPreviewSide);
     const SampleView view = image;
-    const auto encode = [&](int quality_q8, int effort) {
-        return s.encode(view, shape_of(image), quality_q8, effort, options, [&](const Container& container) {
+    const auto encode = [&](Part& part, int quality_q8, int effort) {
+        return s.encode(part, view, shape_of(image), quality_q8, effort, options, [&](const Container& container) {
             std::vector<Section> sections = given;
             if (options.max_error) sections.push_back(s.residual_section(container, image, *options.max_error, options.supervision));
             if (preview) sections.push_back(s.preview_section(*preview, quality_q8, options));
             return sections;
         });
     };
-    if (options.target.kind == EncodeTarget::Kind::none) return encode(s.quality_q8_of(options.quality), options.effort);
+    if (options.target.kind == EncodeTarget::Kind::none) {
+        const int quality_q8 = s.quality_q8_of(options.quality);
+        return encode(s.serving(quality_q8), quality_q8, options.effort);
+    }
+    const auto places = s.search_places();
     TargetEncoder encoder;
     encoder.pixels = image.pixel_count();
-    encoder.last_quality = s.last_quality();
-    encoder.encode = encode;
+    encoder.last = -1;
+    for (const auto& place : places) encoder.last += place.count();
+    encoder.encode = [&](int position, int effort) {
+        auto place = places.begin();
+        for (; position >= place->count(); ++place) position -= place->count();
+        return encode(*place->part, place->first + position, effort);
+    };
     encoder.psnr = [&](const EncodeResult& r) {
         DecodeOptions decode_options;
         decode_options.max_pixels = image.pixel_count();
@@ -317,9 +346,10 @@ EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
     State& s = *state_;
     const PictureShape shape = rows.shape();
     const int quality_q8 = s.quality_q8_of(options.quality);
-    if (shape.pixel_count() < options.preview_from) return s.encode(rows, shape, quality_q8, options.effort, options, [&](const Container&) { return sections_of(options); });
+    Part& part = s.serving(quality_q8);
+    if (shape.pixel_count() < options.preview_from) return s.encode(part, rows, shape, quality_q8, options.effort, options, [&](const Container&) { return sections_of(options); });
     ReducingReader reducing(rows, kPreviewSide);
-    return s.encode(static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&](const Container&) {
+    return s.encode(part, static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&](const Container&) {
         std::vector<Section> sections = sections_of(options);
         sections.push_back(s.preview_section(reducing.result(), quality_q8, options));
         return sections;

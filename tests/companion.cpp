@@ -1,7 +1,9 @@
 // Models that serve some of their rate points, and their companions for the others.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "codec/decant.h"
 #include "codec/error.h"
@@ -64,16 +66,23 @@ TEST_CASE("each quality is encoded with the model that serves it, and both decod
     }
 }
 
-TEST_CASE("a target is looked for among both models") {
-    const Pair pair;
+TEST_CASE("a target is looked for among both models, and none is left out between them") {
+    Pair pair;
+    pair.save("low", {0, 1}, "high", 1);  // with the weights of the other one they meet
     Codec codec(pair.load("high"), 1);
-    const Image image = mixed_image(128, 96, 3);
-    const size_t smallest = codec.encode(image, at(0)).bytes.size(), largest = codec.encode(image, at(100)).bytes.size();
-    for (const double share : {0.05, 0.95}) {
+    const Image image = mixed_image(320, 240, 3);
+    const auto size_at = [&](double quality) { return double(codec.encode(image, at(quality)).bytes.size()); };
+    std::set<uint64_t> makers;
+    for (const auto& [below, above] : {std::pair{0.0, 20.0}, {30.0, 49.0}, {49.5, 50.5}, {55.0, 70.0}, {80.0, 100.0}}) {
+        CAPTURE(below);
         EncodeOptions options;
-        options.target = {EncodeTarget::Kind::bytes, double(smallest) + share * double(largest - smallest)};
-        CHECK(double(codec.encode(image, options).bytes.size()) <= options.target.value);
+        options.target = {EncodeTarget::Kind::bytes, std::floor(std::sqrt(size_at(below) * size_at(above)))};
+        const EncodeResult result = codec.encode(image, options);
+        CHECK(double(result.bytes.size()) <= options.target.value);
+        CHECK(double(result.bytes.size()) >= 0.98 * options.target.value);
+        makers.insert(required_model(result.bytes));
     }
+    CHECK(makers.size() == 2);
 }
 
 TEST_CASE("regions, previews and files without loss work with both") {

@@ -32,8 +32,13 @@ Search plan_search(const EncodeTarget& target, const TargetEncoder& encoder) {
     return {{std::log2(bits * (1.0 - kSizeTolerance)), std::log2(bits), true}, kOctaves, (octave - kLowestOctave) / kOctaves};
 }
 
-EncodeResult search(const Search& plan, bool wants_psnr, int effort, int first, const TargetEncoder& encoder) {
-    QualitySearch search(plan.goal, encoder.last_quality, first, plan.slope / encoder.last_quality);
+struct Found {
+    EncodeResult result;
+    int number = 0;
+};
+
+Found search(const Search& plan, bool wants_psnr, int effort, int first, const TargetEncoder& encoder) {
+    QualitySearch search(plan.goal, encoder.last, first, plan.slope / encoder.last);
     EncodeResult best;
     int passes = 0;
     while (const auto quality = search.next()) {
@@ -43,9 +48,8 @@ EncodeResult search(const Search& plan, bool wants_psnr, int effort, int first, 
         if (search.add(wants_psnr ? std::min(result.psnr, kPerfectPsnr) : std::log2(8.0 * double(result.bytes.size())))) best = std::move(result);
     }
     best.target_met = search.met();
-    best.quality_q8 = search.quality();
     best.passes = passes;
-    return best;
+    return {std::move(best), search.quality()};
 }
 
 }  // namespace
@@ -56,13 +60,12 @@ EncodeResult encode_to_target(const EncodeTarget& target, int effort, const Targ
     }
     const Search plan = plan_search(target, encoder);
     const bool wants_psnr = target.kind == EncodeTarget::Kind::psnr;
-    const int first = int(std::lround(std::clamp(plan.share, 0.0, 1.0) * encoder.last_quality));
-    EncodeResult result = search(plan, wants_psnr, std::min(effort, kQuickEffort), first, encoder);
-    if (effort <= kQuickEffort) return result;
-    const int quick_passes = result.passes;
-    result = search(plan, wants_psnr, effort, result.quality_q8, encoder);
-    result.passes += quick_passes;
-    return result;
+    const int first = int(std::lround(std::clamp(plan.share, 0.0, 1.0) * encoder.last));
+    Found quick = search(plan, wants_psnr, std::min(effort, kQuickEffort), first, encoder);
+    if (effort <= kQuickEffort) return std::move(quick.result);
+    Found thorough = search(plan, wants_psnr, effort, quick.number, encoder);
+    thorough.result.passes += quick.result.passes;
+    return std::move(thorough.result);
 }
 
 }  // namespace decant

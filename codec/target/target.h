@@ -10,8 +10,8 @@ namespace decant {
 // What the search needs of a codec, for one picture.
 struct TargetEncoder {
     uint64_t pixels = 0;
-    int last_quality = 0;                                            // qualities are 0 … this
-    std::function<EncodeResult(int quality, int effort)> encode;
+    int last = 0;                                                    // qualities to choose from are numbered 0 … this, from the lowest on
+    std::function<EncodeResult(int number, int effort)> encode;
     std::function<double(const EncodeResult&)> psnr;                 // of what a decoder makes of it
 };
 
