@@ -12,8 +12,10 @@
 #include "codec/error.h"
 #include "codec/io/file.h"
 #include "codec/network/json_document.h"
+#include "tests/tiny_model.h"
 
 using namespace decant;
+using namespace decant::test;
 
 namespace {
 
@@ -160,6 +162,16 @@ TEST_CASE("going on from a model") {
     CHECK(r.description.noise == NoiseDomain::page);
     CHECK(refused(ErrorCode::model_mismatch, kText, {}, &start).find("line 3: name: the model") == 0);
     CHECK(refused(ErrorCode::invalid_argument, "", {set("networks.denoise.layers.enc1.a.channels", "9")}, &start).find("does not fit") != std::string::npos);
+}
+
+TEST_CASE("what a codec serves can be set") {
+    const Description start = tiny_description();
+    CHECK(parse_recipe("", {}, &start).description == start);
+    const Description changed = parse_recipe("", {set("serves", "[1, 2]"), set("companion", "low")}, &start).description;
+    CHECK(changed.first_level() == 1);
+    CHECK(changed.companion == "low");
+    refused(ErrorCode::invalid_argument, "", {set("serves", "[1, 3]")}, &start);
+    refused(ErrorCode::invalid_argument, kText, {set("serves", "[0, 1]")});  // a denoiser has none
 }
 
 TEST_CASE("damaged recipes are refused or read, nothing else") {

@@ -190,7 +190,7 @@ void read_codec(const json& root, Description& d) {
         if (serves.size() != 2 || serves[0] < 0 || serves[0] >= serves[1] || serves[1] >= d.levels()) {
             fail("model.serves: must be the first and the last of at least two rate points, counted from 0");
         }
-        d.serves = {serves[0], serves[1]};
+        if (serves[0] > 0 || serves[1] < d.levels() - 1) d.serves = {serves[0], serves[1]};
     }
     if (root.contains("companion")) d.companion = required<std::string>(root, "companion", "model");
     if (d.companion.find('/') != std::string::npos) fail("model.companion: is the name of a model in the same folder");
