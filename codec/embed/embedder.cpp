@@ -34,11 +34,12 @@ struct Embedder::State {
         const int margin = Transform::analysis_margin(d), channels = d.latent_channels;
         Code code{whole.h, whole.w, channels, std::vector<float>(size_t(whole.h) * size_t(whole.w) * size_t(channels))};
         const size_t row = size_t(whole.w) * size_t(channels);
+        const float quality = std::clamp(0.5f * float(d.levels() - 1), float(d.first_level()), float(d.last_level()));
         for (int y = 0; y < whole.h; y += kWindow) {
             for (int x = 0; x < whole.w; x += kWindow) {
                 const Area window{y, x, std::min(kWindow, whole.h - y), std::min(kWindow, whole.w - x)};
                 const Area seen = widened_to(window, margin, whole, kWindow + 2 * margin, kWindow + 2 * margin);
-                transform.analyse(image, window, seen, 0.5f * float(d.levels() - 1), code.values.data() + size_t(y) * row + size_t(x) * size_t(channels), row);
+                transform.analyse(image, window, seen, quality, code.values.data() + size_t(y) * row + size_t(x) * size_t(channels), row);
             }
         }
         return code;

@@ -19,7 +19,8 @@ public:
     ~Embedder();
 
     const Model& model() const;
-    // Of a codec [height/16, width/16, M], as the analysis transform gives them at the middle of the qualities; of an autoencoder its code.
+    // Of a codec [height/16, width/16, M], as the analysis transform gives them at the middle of the qualities, or the nearest that the model
+    // serves; of an autoencoder its code.
     Code embed(const Image& image) const;
 
 private:

@@ -14,8 +14,9 @@ std::string describe(const Model& model) {
     const std::string parameters = fixed(static_cast<double>(model.parameters().values().size()) / 1e6, 2) + " M parameters";
     if (description.task == Task::denoise) return "denoising, " + parameters;
     if (description.task == Task::autoencoder) return "autoencoder, " + parameters;
-    return std::to_string(description.levels()) + " rate points, " + std::to_string(description.latent_channels) +
-           " latent channels, " + parameters;
+    std::string points = std::to_string(description.levels()) + " rate points";
+    if (description.serves) points = std::to_string(description.first_level()) + " to " + std::to_string(description.last_level()) + " of " + points;
+    return points + ", " + std::to_string(description.latent_channels) + " latent channels, " + parameters;
 }
 
 }  // namespace
