@@ -55,7 +55,7 @@ std::vector<Section> sections_of(const EncodeOptions& options) {
 }
 
 std::string companion_file(const std::string& model, const std::string& name) {
-    return std::filesystem::path(model).replace_filename(name + ".safetensors").string();
+    return std::filesystem::path(model).replace_filename(name + kModelExtension).string();
 }
 
 Region whole(const Header& header) { return {0, 0, header.width, header.height}; }

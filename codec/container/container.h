@@ -19,10 +19,12 @@
 // A type with a capital first letter is critical: a decoder that does not know it refuses the file. Others are ancillary: a decoder
 // may skip them.
 //
-// "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says. Of a picture of
-// 16 bits it is the upper byte of alpha, 65535 for opaque, and
-// "ALPL" the lower byte, at most once, critical: coded likewise, or nothing where it is the same as the upper one everywhere. Without it, it is.
-// The colours are not multiplied with it; those of pixels with alpha 0 mean nothing. A file without it is opaque.
+// "ALPH" is alpha, at most once, critical: a plane of 8 bits, 255 for opaque, coded without loss as codec/alpha/plane_coder.h says; of a picture
+// of 16 bits the upper byte of alpha, 65535 for opaque. The colours are not multiplied with it; those of pixels with alpha 0 mean nothing,
+// unless there is a residual. A file without it is opaque.
+//
+// "ALPL" is the lower byte of alpha of a picture of 16 bits that has an "ALPH", at most once, critical: coded likewise, or empty where it is the
+// same as the upper one everywhere. It is the same, too, in a file without it.
 //
 // "RESI" is a residual, at most once, critical: what the picture that is decoded from the tiles lacks, as codec/residual/residual_coder.h
 // says. With it no sample is farther from the original than a bound, which may be 0.

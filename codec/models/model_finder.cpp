@@ -7,13 +7,12 @@
 
 #include "codec/error.h"
 #include "codec/io/installation.h"
+#include "codec/network/model_file.h"
 
 namespace decant {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kExtension = ".safetensors";
 
 std::string folder_list() {
     std::string list;
@@ -22,7 +21,7 @@ std::string folder_list() {
 }
 
 bool is_file_name(const std::string& name_or_file) {
-    return name_or_file.find('/') != std::string::npos || name_or_file.ends_with(kExtension);
+    return name_or_file.find('/') != std::string::npos || name_or_file.ends_with(kModelExtension);
 }
 
 }  // namespace
@@ -33,7 +32,7 @@ std::vector<std::string> model_files() {
         std::vector<fs::path> found;
         std::error_code error;
         for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-            if (it->path().extension() == kExtension) found.push_back(it->path());
+            if (it->path().extension() == kModelExtension) found.push_back(it->path());
         const auto order = [](const fs::path& path) { return std::pair(path.stem() != kDefaultModel, path); };
         std::sort(found.begin(), found.end(), [&](const fs::path& a, const fs::path& b) { return order(a) < order(b); });
         for (const fs::path& path : found) files.push_back(path.string());
@@ -53,15 +52,15 @@ std::string find_in_model_folders(const std::string& name) {
 
 std::string find_model(const std::string& name_or_file) {
     if (name_or_file.empty()) return find_model(kDefaultModel);
-    return is_file_name(name_or_file) ? name_or_file : find_in_model_folders(name_or_file + kExtension);
+    return is_file_name(name_or_file) ? name_or_file : find_in_model_folders(name_or_file + kModelExtension);
 }
 
 std::string find_denoiser(const std::string& name_or_file) {
     if (is_file_name(name_or_file)) return name_or_file;
     try {
-        return find_in_model_folders("denoise-" + name_or_file + kExtension);
+        return find_in_model_folders("denoise-" + name_or_file + kModelExtension);
     } catch (const Error&) {
-        return find_in_model_folders(name_or_file + kExtension);
+        return find_in_model_folders(name_or_file + kModelExtension);
     }
 }
 

@@ -25,6 +25,8 @@
 
 namespace decant {
 
+inline constexpr const char* kModelExtension = ".safetensors";  // of the files' names
+
 inline constexpr int kUnitExponent = 10;
 inline constexpr int kPredictionExponent = 12;
 
