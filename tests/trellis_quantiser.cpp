@@ -66,9 +66,14 @@ std::vector<Latent> random_latents(std::mt19937& random, size_t count, int lowes
     return latents;
 }
 
+void add(TrellisQuantiser& quantiser, int index, float deviation, float error_bits) {
+    const auto scale_index = uint8_t(index);
+    quantiser.add({&scale_index, 1}, &deviation, &error_bits);
+}
+
 std::vector<int32_t> symbols_of(const std::vector<Latent>& latents, int& state) {
     TrellisQuantiser quantiser(costs());
-    for (const Latent& l : latents) quantiser.add(l.index, l.deviation, l.error_bits);
+    for (const Latent& l : latents) add(quantiser, l.index, l.deviation, l.error_bits);
     const auto symbols = quantiser.symbols(state);
     return {symbols.begin(), symbols.end()};
 }
@@ -154,7 +159,7 @@ TEST_CASE("nothing, extremes and what is no number") {
     CHECK(state == 3);
     const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
     for (const float v : {1e6f, -1e6f, 1e30f, infinity, -infinity, nan, 0.0f}) {
-        for (const int index : {kFirstCodedScale, 40, kDirectScales, kScaleCount - 1}) quantiser.add(index, v, 12.0f);
+        for (const int index : {kFirstCodedScale, 40, kDirectScales, kScaleCount - 1}) add(quantiser, index, v, 12.0f);
     }
     const auto symbols = quantiser.symbols(state);
     REQUIRE(symbols.size() == 28);

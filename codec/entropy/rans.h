@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "codec/entropy/table.h"
+#include "codec/tensor/tensor.h"
 
 namespace decant {
 
@@ -48,7 +49,10 @@ public:
                               : Slice{static_cast<uint16_t>(probability), static_cast<uint16_t>(kProbabilityScale - probability)});
     }
 
-    // The finished stream; the encoder is empty afterwards and can be used for the next one.
+    // Forgets the symbols, but keeps their memory.
+    void clear() { slices_.clear(); }
+
+    // The finished stream; the encoder is empty afterwards, with its memory ready for the next one.
     std::vector<uint8_t> finish();
 
 private:
@@ -56,7 +60,7 @@ private:
         uint16_t start;
         uint16_t frequency;  // 1 … 2^15 - 1
     };
-    std::vector<Slice> slices_;
+    LargeVector<Slice> slices_;
 };
 
 // Decodes symbols in the order in which they were put. Never reads outside the given bytes, whatever they hold.

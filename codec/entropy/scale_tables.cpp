@@ -155,7 +155,7 @@ ScaleTables::ScaleTables(std::vector<Table> tables) {
     tables_[static_cast<std::size_t>(SymbolKind::independent)] = std::move(tables);
 }
 
-void ScaleTables::encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind) const {
+void ScaleTables::encode_other_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind) const {
     check_scale_index(scale_index);
     if (symbol < -kIntegerLimit || symbol > kIntegerLimit)
         throw Error(ErrorCode::invalid_argument,

@@ -73,7 +73,15 @@ public:
 
     // scale_index: 0 … kScaleCount - 1. Throws Error invalid_argument if it is not, if |symbol| > kIntegerLimit, or if the symbol
     // of a skipped scale index is not 0.
-    void encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind = SymbolKind::independent) const;
+    void encode_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind = SymbolKind::independent) const {
+        if (scale_index >= kFirstCodedScale && scale_index < kDirectScales) [[likely]] {
+            const Table& table = tables(kind)[static_cast<std::size_t>(scale_index)];
+            const uint32_t position = static_cast<uint32_t>(symbol) - static_cast<uint32_t>(table.first());
+            if (position < table.escape()) [[likely]]
+                return encoder.put(table, position);
+        }
+        encode_other_symbol(encoder, scale_index, symbol, kind);
+    }
 
     // scale_index: 0 … kScaleCount - 1. Throws Error invalid_argument if it is not; corrupt as decode_integer() does.
     int32_t decode_symbol(RansDecoder& decoder, int scale_index, SymbolKind kind = SymbolKind::independent) const {
@@ -87,6 +95,7 @@ public:
 
 private:
     const std::vector<Table>& tables(SymbolKind kind) const { return tables_[static_cast<std::size_t>(kind)]; }
+    void encode_other_symbol(RansEncoder& encoder, int scale_index, int32_t symbol, SymbolKind kind) const;
     int32_t decode_other_symbol(RansDecoder& decoder, int scale_index) const;
 
     std::array<std::vector<Table>, kSymbolKinds> tables_;

@@ -15,6 +15,8 @@ namespace decant {
 inline constexpr int kTrellisStates = 8;
 inline constexpr uint8_t kNextState[kTrellisStates][2] = {{0, 2}, {5, 7}, {1, 3}, {6, 4}, {2, 0}, {4, 6}, {3, 1}, {7, 5}};
 
+inline constexpr int kZeroPeriod = 4;  // zeros only permute the states, and so many of them give the same states again
+
 constexpr bool has_offset(int state) { return (state & 1) != 0; }
 
 // In multiples of half a quantisation step.

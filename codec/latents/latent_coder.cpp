@@ -67,13 +67,17 @@ struct LatentCoder::State {
     std::vector<int> unit;  // [M] at that quality, log2 in 1/1024
     latent_kernels::Scaling to_steps, to_deviations;  // of means, and of latents for the context
     std::vector<int32_t> hyper;      // z
-    std::vector<uint8_t> features;   // of the hyper-synthesis, [h, w, feature_count]
-    std::vector<int32_t> mean;       // of a step: [h, w, M/4]
-    std::vector<int16_t> log_scale;  // of a step: log2 of the scale in steps, in 1/1024
-    std::vector<uint8_t> index;      // of a step: the scale's table
-    std::vector<int32_t> latents;    // [h, w, M]
-    std::vector<uint8_t> known;      // latents as the context sees them, [h, w, M]
+    LargeVector<uint8_t> features;   // of the hyper-synthesis, [h, w, feature_count]
+    LargeVector<int32_t> mean;       // of a step: [h, w, M/4]
+    LargeVector<int16_t> log_scale;  // of a step: log2 of the scale in steps, in 1/1024
+    LargeVector<uint8_t> index;      // of a step: the scale's table
+    LargeVector<int32_t> latents;    // [h, w, M]
+    LargeVector<uint8_t> known;      // latents as the context sees them, [h, w, M]
+    // Of the encoder.
     TrellisQuantiser trellis;
+    RansEncoder encoder;            // kept for its memory
+    std::vector<float> error_bits;  // [M]
+    std::vector<float> deviation;   // from the means, of a group
 
     State(LatentWeights& shared, SharedMemory& lent, int height, int width)
         : weights(shared),
@@ -266,13 +270,10 @@ struct LatentCoder::State {
         }
         hyper_analysis->bind(memory.activations.grow(hyper_analysis->memory()));
         auto* input = hyper_analysis->input().as<float>();
-        std::vector<float> deviations(size_t(M), 0.0f);
-        for (size_t c = 0; c < size_t(M); c++) deviations[c] = std::exp2(-float(unit[c]) / float(1 << kLogExponent));
+        std::vector<float> inverse_unit(size_t(M), 0.0f);
+        for (size_t c = 0; c < size_t(M); c++) inverse_unit[c] = std::exp2(-float(unit[c]) / float(1 << kLogExponent));
         for (size_t p = 0; p < size_t(h) * size_t(w); p++) {
-            const float* from = y.data() + p * size_t(M);
-            for (size_t c = 0; c < size_t(M); c++) *input++ = 0.5f * std::log2(1.0f + std::fabs(from[c]));
-            latent_kernels::multiply(from, deviations.data(), size_t(M), input);
-            input += M;
+            latent_kernels::hyper_inputs(y.data() + p * size_t(M), inverse_unit.data(), size_t(M), input + p * 2 * size_t(M));
         }
         const float rate_point = float(quality) / 256.0f;
         hyper_analysis->forward({&rate_point, 1});
@@ -284,17 +285,20 @@ struct LatentCoder::State {
     template <class Hyper, class Latent>
     void choose(std::span<const float> y, int quality_q8, const Settings& settings, Hyper&& hyper_symbol, Latent&& latent_symbol) {
         set_quality(quality_q8);
+        error_bits.assign(size_t(M), kErrorBits);
+        if (!settings.error_bits.empty()) error_bits.assign(settings.error_bits.begin(), settings.error_bits.end());
+        deviation.resize(group);
         if (!settings.keep_hyper) analyse_hyper(y);
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
         run_hyper_synthesis();
         int state = 0;
         each_run([&](const Run& run) {
             if (run.y == 0 && run.x == 0) state = 0;
-            const auto deviation = [&](size_t at, size_t i) { return y[at] - float(mean[i]) / float(1 << kSymbolExponent); };
             if (settings.quantiser != Quantiser::trellis) {
                 each_group(run, [&](size_t at, size_t i) {
+                    latent_kernels::deviations(y.data() + at, mean.data() + i, group, deviation.data());
                     for (size_t c = 0; c < group; c++, at++, i++) {
-                        const int32_t symbol = is_coded(i) ? choose_symbol(weights.costs(), index[i], deviation(at, i), error_bits(settings, at)) : 0;
+                        const int32_t symbol = is_coded(i) ? choose_symbol(weights.costs(), index[i], deviation[c], error_bits[at % size_t(M)]) : 0;
                         latents[at] = symbol * (1 << kSymbolExponent) + mean[i];
                         latent_symbol(i, symbol, SymbolKind::independent);
                     }
@@ -302,9 +306,8 @@ struct LatentCoder::State {
                 return;
             }
             each_group(run, [&](size_t at, size_t i) {
-                for (size_t c = 0; c < group; c++, at++, i++) {
-                    if (is_coded(i)) trellis.add(index[i], deviation(at, i), error_bits(settings, at));
-                }
+                latent_kernels::deviations(y.data() + at, mean.data() + i, group, deviation.data());
+                trellis.add({index.data() + i, group}, deviation.data(), error_bits.data() + at % size_t(M));
             });
             int before = state;
             const int32_t* symbol = trellis.symbols(state).data();
@@ -319,10 +322,6 @@ struct LatentCoder::State {
             });
         });
     }
-
-    float error_bits(const Settings& settings, size_t at) const {
-        return settings.error_bits.empty() ? kErrorBits : settings.error_bits[at % size_t(M)];
-    }
 };
 
 LatentCoder::LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, int w) : state_(std::make_unique<State>(weights, memory, h, w)) {}
@@ -333,25 +332,25 @@ std::span<const int32_t> LatentCoder::latents() const { return state_->latents; 
 std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits, const Settings& settings) {
     State& s = *state_;
     const auto hyper_mean = s.model.parameters["hyper_mean"], hyper_scale = s.model.parameters["hyper_log2_scale"];
-    RansEncoder encoder;
+    s.encoder.clear();  // of a tile that failed
     double bits = 0;
     s.choose(
         y, quality_q8, settings,
         [&](size_t channel, int32_t symbol) {
-            s.model.hyper.encode_symbol(encoder, channel, symbol);
+            s.model.hyper.encode_symbol(s.encoder, channel, symbol);
             if (model_bits == nullptr) return;
             bits += predicted_bits(hyper_mean[channel], std::exp2(hyper_scale[channel]), symbol, s.model.hyper.cost_bits(channel, symbol));
         },
         [&](size_t i, int32_t symbol, SymbolKind kind) {
             const int index = s.index[i];
-            s.model.scales.encode_symbol(encoder, index, symbol, kind);
+            s.model.scales.encode_symbol(s.encoder, index, symbol, kind);
             if (model_bits == nullptr) return;
             const double cost = s.model.scales.cost_bits(index, symbol, kind);
             // Of dependent symbols the model knows no better than the tables.
             bits += kind == SymbolKind::independent ? predicted_bits(0.0, std::exp2(double(s.log_scale[i]) / (1 << kLogExponent)), symbol, cost) : cost;
         });
     if (model_bits != nullptr) *model_bits += bits;
-    return encoder.finish();
+    return s.encoder.finish();
 }
 
 double LatentCoder::quantise(std::span<const float> y, int quality_q8, const Settings& settings) {

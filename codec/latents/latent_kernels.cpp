@@ -1,12 +1,14 @@
 #include "codec/latents/latent_kernels.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "codec/engine/integer_graph.h"
 #include "codec/entropy/scale_tables.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/layout.h"
 #include "codec/network/model_file.h"
+#include "codec/tensor/fast_math.h"
 #include "codec/tensor/vectorised.h"
 
 namespace decant::latent_kernels {
@@ -90,6 +92,17 @@ DECANT_VECTORISED void dequantise(const int32_t* latents, const Scaling& scaling
 #pragma GCC ivdep
         for (size_t c = 0; c < channels; c++) result[p * channels + c] = int16_t(run.scaled(latents[p * channels + c], c, -32768, 32767));
     }
+}
+
+DECANT_VECTORISED void hyper_inputs(const float* latents, const float* inverse_unit, size_t count, float* result) {
+    for (size_t c = 0; c < count; c++) {
+        result[c] = 0.5f * fast_log2(1.0f + std::fabs(latents[c]));
+        result[count + c] = latents[c] * inverse_unit[c];
+    }
+}
+
+DECANT_VECTORISED void deviations(const float* latents, const int32_t* means, size_t count, float* result) {
+    for (size_t c = 0; c < count; c++) result[c] = latents[c] - float(means[c]) / float(1 << kSymbolExponent);
 }
 
 DECANT_VECTORISED void multiply(const float* src, const float* factor, size_t count, float* dst) {

@@ -32,6 +32,12 @@ void to_context(const int32_t* latents, const Scaling& scaling, size_t channel, 
 // Decoded latents [positions, channels] to what the synthesis reads, saturated.
 void dequantise(const int32_t* latents, const Scaling& scaling, size_t positions, int16_t* result);
 
+// What the hyper-analysis reads of latents in quantisation steps: magnitudes, log2(1 + |y|) / 2, and behind them y in standard deviations.
+void hyper_inputs(const float* latents, const float* inverse_unit, size_t count, float* result);
+
+// Of latents from their means, in quantisation steps.
+void deviations(const float* latents, const int32_t* means, size_t count, float* result);
+
 // dst = src · factor.
 void multiply(const float* src, const float* factor, size_t count, float* dst);
 

@@ -27,30 +27,42 @@ constexpr SymbolKind symbol_kind(int state) { return has_offset(state) ? SymbolK
 class TrellisQuantiser {
 public:
     // costs must outlive this.
-    explicit TrellisQuantiser(const SymbolCosts& costs) : costs_(costs) {}
+    explicit TrellisQuantiser(const SymbolCosts& costs);
 
-    // The next latent: its scale index, from kFirstCodedScale on, how far it is from its mean, in quantisation steps, and what a squared
-    // error of one step is worth in bits.
-    void add(int scale_index, float deviation, float error_bits);
+    // The next latents: their scale indices, below kScaleCount, how far each is from its mean, in quantisation steps, and what a squared
+    // error of one step is worth in bits. Passes over those that are not coded, with an index below kFirstCodedScale.
+    void add(std::span<const uint8_t> scale_indices, const float* deviations, const float* error_bits);
 
     // The symbols of the latents since the last call, of a path that begins in `state`; sets it to the one behind the last.
     // Valid until the next add.
     std::span<const int32_t> symbols(int& state);
 
 private:
-    using Costs = std::array<float, kTrellisStates>;
-    struct Candidates {
-        std::array<float, 4> cost;      // of the best even and odd symbol without, and with offset
-        std::array<int32_t, 4> symbol;
-        uint32_t zeros;                 // latents before that can only be 0
-        Costs zeros_cost;               // of these, by the state before them
+    // Latents that can only be 0: how many, and the bits of every first, second, third and fourth of them without, and with offset.
+    struct Zeros {
+        uint32_t count = 0;
+        std::array<std::array<float, 2>, kZeroPeriod> bits{};
     };
+    struct Candidates {
+        std::array<float, 4> cost;  // of the best even and odd symbol without, and with offset
+        std::array<int32_t, 4> symbol;
+        Zeros zeros;  // before it
+    };
+    using Costs = std::array<float, kTrellisStates>;
     using Decisions = std::array<uint8_t, kTrellisStates>;  // 1 where the path into a state is that of an odd symbol
+    // By scale index: bits of 0, and by how many more ±1 takes; without, and with offset.
+    struct Table {
+        std::array<std::array<float, kScaleCount>, 2> zero{}, one{};
+    };
+
+    static void find_zeros(const Table& table, const uint8_t* scale_indices, const float* deviations, const float* error_bits, size_t count, uint8_t* is_zero);
+    static void run_forward(const Candidates* candidates, size_t count, const Zeros& last, Costs& paths, Decisions* decisions);
+    void add_candidates(int scale_index, float deviation, float error_bits);
 
     const SymbolCosts& costs_;
+    Table table_;
     std::vector<Candidates> candidates_;
-    uint32_t zeros_ = 0;  // behind the last of them
-    Costs zeros_cost_{};
+    Zeros zeros_;  // behind the last of them
     size_t count_ = 0;
     std::vector<Decisions> decisions_;
     std::vector<int32_t> symbols_;

@@ -28,7 +28,7 @@ Parameters::Parameters(const Description& d) {
     }
     if (d.task == Task::codec) add_codec(d);
     if (d.task == Task::autoencoder) add_bottleneck(d);
-    values_.resize(list_.empty() ? 0 : list_.back().offset + list_.back().size, 0.0f);
+    values_.resize(list_.empty() ? 0 : list_.back().offset + list_.back().size);  // zeros: new memory
 }
 
 void Parameters::add_codec(const Description& d) {

@@ -214,7 +214,7 @@ public:
         int64_t held = 0;  // two lines of tiles: one is begun while the other ends
         for (size_t i = 0; i < lines_.size(); i++) held = std::max(held, lines_[std::min(i + 1, lines_.size() - 1)].end - lines_[i].begin);
         held_ = uint32_t(held);
-        band_.resize(shape.row_bytes() * held_);
+        band_ = AlignedBuffer(shape.row_bytes() * held_);
         const SampleView picture(shape.width, shape.height, shape.channels, shape.depth, band_.data(), held_);
         picture_ = &picture;
         return run();
@@ -382,7 +382,7 @@ private:
     // Of a picture that passes:
     RowReader* rows_ = nullptr;
     std::vector<Line> lines_;
-    std::vector<std::byte> band_;
+    AlignedBuffer band_;
     uint32_t held_ = 0;
     int64_t rows_read_ = 0;
     bool is_reading_ = false;
@@ -553,7 +553,7 @@ private:
         int64_t held = 0;
         for (size_t i = 0; i < lines_.size(); i++) held = std::max(held, lines_[std::min(i + 1, lines_.size() - 1)].end - lines_[i].begin);
         const PictureShape shape{region_.width, region_.height, header.channels, header.depth};
-        band_.resize(shape.row_bytes() * size_t(held));
+        band_ = AlignedBuffer(shape.row_bytes() * size_t(held));
         target_.emplace(region_, shape.channels, shape.depth, band_.data(), uint32_t(held));
         rows_->begin(shape);
     }
@@ -606,7 +606,7 @@ private:
     std::vector<Line> lines_;
     // Of a picture that passes:
     RowWriter* rows_;
-    std::vector<std::byte> band_;
+    AlignedBuffer band_;
     bool is_writing_ = false;
     size_t next_line_ = 0;  // to be written
 };

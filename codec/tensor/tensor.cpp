@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <cstring>
 #include <new>
 
 namespace decant {
@@ -32,6 +33,12 @@ void* allocate_aligned(size_t bytes) {
     munmap(begin + before + size, kLargePage - before);
     madvise(begin + before, size, MADV_HUGEPAGE);  // a wish: nothing depends on it
     return begin + before;
+}
+
+void* allocate_zeroed(size_t bytes) {
+    void* memory = allocate_aligned(bytes);
+    if (bytes < kLargePage) std::memset(memory, 0, bytes);  // pages of the system are
+    return memory;
 }
 
 void free_aligned(void* memory, size_t bytes) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,7 @@ inline std::string to_string(const Shape& s) {
 
 // Throws std::bad_alloc. To be freed with the same number of bytes.
 void* allocate_aligned(size_t bytes);
+void* allocate_zeroed(size_t bytes);
 void free_aligned(void* memory, size_t bytes) noexcept;
 
 // Memory aligned to a cache line, as the convolution kernels like it; contents are not initialised. Large buffers lie on large pages
@@ -78,7 +80,8 @@ private:
     size_t size_ = 0;
 };
 
-// For vectors that are as large: new T[count] on large pages.
+// For vectors that are as large, on large pages. New memory is zero, so elements that are made without a value are not written: in memory
+// that a vector had before, they are what was there.
 template <class T>
 struct LargePageAllocator {
     using value_type = T;
@@ -86,11 +89,18 @@ struct LargePageAllocator {
     LargePageAllocator() = default;
     template <class U>
     LargePageAllocator(const LargePageAllocator<U>&) {}
-    T* allocate(size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
+    T* allocate(size_t count) { return static_cast<T*>(allocate_zeroed(count * sizeof(T))); }
     void deallocate(T* p, size_t count) { free_aligned(p, count * sizeof(T)); }
+    void construct(T*) {}
+    template <class... Values>
+    void construct(T* p, Values&&... values) {
+        ::new (static_cast<void*>(p)) T{std::forward<Values>(values)...};
+    }
     bool operator==(const LargePageAllocator&) const { return true; }
 };
-using FloatVector = std::vector<float, LargePageAllocator<float>>;
+template <class T>
+using LargeVector = std::vector<T, LargePageAllocator<T>>;
+using FloatVector = LargeVector<float>;
 
 // A typed view of memory that somebody else owns.
 struct TensorRef {

@@ -10,6 +10,7 @@
 #include "codec/entropy/symbol_costs.h"
 #include "codec/entropy/table_builder.h"
 #include "codec/error.h"
+#include "codec/latents/latent_kernels.h"
 #include "codec/latents/layout.h"
 #include "codec/tensor/random.h"
 #include "codec/train/logistic.h"
@@ -126,13 +127,7 @@ DECANT_VECTORISED void context_run_backward(const float* decoded, const float* i
     context_backward_as(decoded, inverse_unit, gradient, decoded_gradient, unit_gradient, count, round);
 }
 
-// The hyper-analysis reads magnitudes in quantisation steps, log2(1 + |y·gain|) / 2, and values in standard deviations.
-DECANT_VECTORISED void hyper_inputs(const float* symbol, const float* inverse_unit, float* dst, int count) {
-    for (int c = 0; c < count; c++) {
-        dst[c] = 0.5f * fast_log2(1.0f + std::fabs(symbol[c]));
-        dst[count + c] = symbol[c] * inverse_unit[c];
-    }
-}
+// Of latent_kernels::hyper_inputs.
 DECANT_VECTORISED void hyper_inputs_backward(const float* symbol, const float* inverse_unit, const float* gradient, float* symbol_gradient,
                                              float* unit_gradient, int count) {
     for (int c = 0; c < count; c++) {
@@ -199,6 +194,9 @@ struct CodecStep::State {
         int index;
     };
     std::vector<Waiting> waiting;  // latents that the trellis has, their means so far
+    // Of a run of latents, for the trellis; at most M.
+    std::vector<uint8_t> scale_index;
+    std::vector<float> deviation, error_bits;
 
     State(const Description& d, CodecWeights& weights, const CodecStepOptions& o) : description(d), options(o) {
         M = d.latent_channels;
@@ -228,6 +226,9 @@ struct CodecStep::State {
         }
         for (auto* v : {&gain, &inverse_gain, &unit, &inverse_unit, &gain_gradient, &inverse_gain_gradient, &unit_gradient}) v->resize(size_t(samples) * M);
         for (auto* v : {&symbol, &symbol_gradient, &decoded, &decoded_gradient, &base_gradient}) v->resize(samples * positions * size_t(M));
+        scale_index.resize(size_t(M));
+        deviation.resize(size_t(M));
+        error_bits.assign(size_t(M), kErrorBits);
         original.resize(size_t(samples) * size_t(o.height) * size_t(o.width) * 3);
     }
 
@@ -426,10 +427,11 @@ struct CodecStep::State {
             const float log2_scale = std::min(std::max(r.log2_scale[c], kMinLog2Scale), kMaxLog2Scale) + fast_log2(r.unit[c]);
             const int index = std::clamp(int(std::floor((log2_scale - kLog2SmallestScale) * float(kScalesPerOctave) + 0.5f)), 0, kScaleCount - 1);
             r.decoded[c] = mean;
-            if (index < kFirstCodedScale) continue;
-            trellis.add(index, r.symbol[c] - mean, kErrorBits);
-            waiting.push_back({r.decoded + c, index});
+            scale_index[size_t(c)] = uint8_t(index);
+            deviation[size_t(c)] = r.symbol[c] - mean;
+            if (index >= kFirstCodedScale) waiting.push_back({r.decoded + c, index});
         }
+        trellis.add(std::span(scale_index).first(size_t(count)), deviation.data(), error_bits.data());
         if (!is_last) return 0.0;
         double bits = 0;
         int s = state;
@@ -458,7 +460,7 @@ struct CodecStep::State {
         const float* y = analysis->output().as<float>();
         each_position([&](size_t n, size_t p) {
             multiply(y + p * M, gain.data() + n * M, symbol.data() + p * M, M);
-            hyper_inputs(symbol.data() + p * M, inverse_unit.data() + n * M, hyper_analysis->input().as<float>() + p * 2 * M, M);
+            latent_kernels::hyper_inputs(symbol.data() + p * M, inverse_unit.data() + n * M, size_t(M), hyper_analysis->input().as<float>() + p * 2 * M);
         });
         hyper_analysis->forward(batch.quality, dropout(batch, kContextSteps + 1));
         std::vector<float> z_gradient;
