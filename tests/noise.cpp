@@ -306,6 +306,15 @@ TEST_CASE("pages: each kind does its own") {
     ink.values = {0, 255};
     fade(ink, 40, 200);
     CHECK(ink.values == std::vector<float>{40, 200});
+    // Ink that covers a quarter of a pixel: half of it once it has spread, a sixteenth where it takes badly.
+    for (const auto& [exponent, left] : {std::pair{0.5f, 127.5f}, {1.0f, 191.25f}, {2.0f, 239.0625f}}) {
+        Crop type(3, 1, 1);
+        type.values = {0, 191.25f, 255};
+        spread_ink(type, exponent);
+        CHECK(type.values[0] == 0);
+        CHECK(type.values[1] == doctest::Approx(left));
+        CHECK(type.values[2] == 255);
+    }
     for (float strength : {0.2f, 0.5f}) {
         Crop lit = flat(100, 80, 1, 200);
         RandomStream random = stream();

@@ -21,8 +21,8 @@ TEST_CASE("a page is known, spoilt or not, gray or RGB, 8 or 16 bits") {
     const Image page = sample_image("page.png");
     CHECK(is_page(SampleView(page)));
     int known = 0;
-    for (uint32_t seed = 0; seed < 10; seed++) known += is_page(SampleView(spoilt(page, NoiseDomain::page, seed)));
-    CHECK(known >= 8);
+    for (uint32_t seed = 0; seed < 100; seed++) known += is_page(SampleView(spoilt(page, NoiseDomain::page, seed)));
+    CHECK(known >= 66);  // not those whose ink is pale and blurred
 
     Image rgb(page.width, page.height, 3);
     for (size_t i = 0; i < rgb.samples().size(); i++) rgb.samples()[i] = page.samples()[page.channels == 3 ? i : i / 3];

@@ -73,6 +73,10 @@ float add_photo_noise(Crop& crop, RandomStream& random) {
 }
 
 float add_page_noise(Crop& crop, RandomStream& random) {
+    if (happens(random, 0.4f)) spread_ink(crop, std::exp2(between(random, -0.5f, 0.5f)));
+    // No press and no lens is sharp; of a page that is out of focus, its paper is, too.
+    const bool blurs_all = happens(random, 0.15f);
+    if (!blurs_all && happens(random, 0.6f)) blur(crop, between(random, 0.3f, 0.8f));
     if (happens(random, 0.7f)) fade(crop, between(random, 0.0f, 90.0f), between(random, 170.0f, 255.0f));
     if (happens(random, 0.35f)) add_wrinkles(crop, 40.0f * random.next() * random.next(), random);
     if (happens(random, 0.6f)) add_paper_texture(crop, between(random, 1.0f, 12.0f), random);
@@ -81,7 +85,7 @@ float add_page_noise(Crop& crop, RandomStream& random) {
     if (happens(random, 0.5f)) add_stains(crop, 1 + random.below(3), between(random, 0.1f, 0.7f), random);
     if (happens(random, 0.4f)) add_fold(crop, between(random, 8.0f, 90.0f), random);
     if (happens(random, 0.5f)) add_uneven_light(crop, between(random, 0.05f, 0.5f), random);
-    if (happens(random, 0.3f)) blur(crop, between(random, 0.3f, 1.0f));
+    if (blurs_all) blur(crop, between(random, 0.3f, 1.0f));
     if (happens(random, 0.2f)) reduce_resolution(crop, between(random, 0.4f, 0.95f));
 
     for (float& v : crop.values) v = std::clamp(v, 0.0f, 255.0f);

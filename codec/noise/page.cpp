@@ -41,6 +41,10 @@ void fade(Crop& crop, float black, float white) {
     for (float& v : crop.values) v = black + v * (white - black) / 255.0f;
 }
 
+void spread_ink(Crop& crop, float exponent) {
+    for (float& v : crop.values) v = 255.0f * (1.0f - std::pow(1.0f - std::clamp(v / 255.0f, 0.0f, 1.0f), exponent));
+}
+
 void add_wrinkles(Crop& crop, float strength, RandomStream& random) {
     // Where a smooth field changes its sign its magnitude has a crease.
     Crop relief(crop.width, crop.height, 1);

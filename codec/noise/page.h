@@ -8,6 +8,10 @@ namespace decant {
 // Ink that is not black on paper that is not white: 0 … 255 becomes black … white.
 void fade(Crop& crop, float black, float white);
 
+// What ink covers of the paper, 0 to 1, to the power of `exponent`: below 1 ink spreads as it is printed or photocopied, above 1 thin strokes
+// and the edges of others stay light.
+void spread_ink(Crop& crop, float exponent);
+
 // Paper that was crumpled and smoothed out: facets between sharp ridges, lit from one side. `strength` is the standard deviation of
 // white paper.
 void add_wrinkles(Crop& crop, float strength, RandomStream& random);

@@ -181,6 +181,10 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
         cut(image, seen, y0, x0, pixels);
         std::ranges::copy(to_bytes(resized(Crop(seen, seen, 3, pixels), side, side)), dst.begin());
     }
+    if (options_.heaviest_ink > 1) {
+        const float ink = std::pow(options_.heaviest_ink, random.next());
+        for (uint8_t& v : dst) v = uint8_t(255.0f - std::min(255.0f, ink * float(255 - v)) + 0.5f);
+    }
     const uint32_t turn = random.bits();
     const auto swap_pixels = [&](int ya, int xa, int yb, int xb) {
         std::swap_ranges(dst.begin() + (ya * side + xa) * 3, dst.begin() + (ya * side + xa) * 3 + 3, dst.begin() + (yb * side + xb) * 3);

@@ -110,8 +110,9 @@ DatasetOptions dataset_options(const Description& description, const TrainOption
     if (description.task != Task::denoise) return o;
     o.patterns = 0.06f;
     if (description.noise == NoiseDomain::page) {
-        // A clean page is white, and scanned at all resolutions.
+        // A clean page is white, and scanned at all resolutions. What a renderer makes of thin strokes, gray, need not be what was printed.
         o.other_colours = false;
+        o.heaviest_ink = 2;
         o.smallest_size = 0.5;
         o.largest_size = 1.25;
     }
