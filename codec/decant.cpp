@@ -240,6 +240,12 @@ struct Codec::State {
         return {kSectionResidual, encode_residual(image, decoded, bound, each_of(supervision))};
     }
 
+    Section residual_section(const Container& container, RowReader& original, uint16_t bound, const Supervision& supervision) {
+        ResidualMaker residual(original, bound);
+        maker(container.header.model).pipeline.decode(container, whole(container.header), residual, supervision);
+        return {kSectionResidual, residual.finish()};
+    }
+
     // Of a picture that was decoded without it, or of a region.
     void complete(const Container& container, const Region& region, Image& image, const Supervision& supervision) {
         const Section* section = find_section(container, kSectionResidual);
@@ -339,19 +345,20 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     return encode_to_target(options.target, options.effort, encoder);
 }
 
-EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options) {
+EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options, const Reopen& again) {
     check_options(options);
-    if (options.target.kind != EncodeTarget::Kind::none || options.alpha || options.max_error)
-        throw Error(ErrorCode::invalid_argument, "a target size or quality, a largest error and alpha need the whole picture in memory");
+    if (options.target.kind != EncodeTarget::Kind::none || options.alpha || (options.max_error && !again))
+        throw Error(ErrorCode::invalid_argument, "a target size or quality and alpha need the whole picture in memory, a largest error needs it twice");
     State& s = *state_;
     const PictureShape shape = rows.shape();
     const int quality_q8 = s.quality_q8_of(options.quality);
-    Part& part = s.serving(quality_q8);
-    if (shape.pixel_count() < options.preview_from) return s.encode(part, rows, shape, quality_q8, options.effort, options, [&](const Container&) { return sections_of(options); });
-    ReducingReader reducing(rows, kPreviewSide);
-    return s.encode(part, static_cast<RowReader&>(reducing), shape, quality_q8, options.effort, options, [&](const Container&) {
+    std::optional<ReducingReader> reducing;
+    if (shape.pixel_count() >= options.preview_from) reducing.emplace(rows, kPreviewSide);
+    RowReader& picture = reducing ? *reducing : rows;
+    return s.encode(s.serving(quality_q8), picture, shape, quality_q8, options.effort, options, [&](const Container& container) {
         std::vector<Section> sections = sections_of(options);
-        sections.push_back(s.preview_section(reducing.result(), quality_q8, options));
+        if (options.max_error) sections.push_back(s.residual_section(container, *again(), *options.max_error, options.supervision));
+        if (reducing) sections.push_back(s.preview_section(reducing->result(), quality_q8, options));
         return sections;
     });
 }
@@ -367,16 +374,11 @@ Image Codec::decode(std::span<const uint8_t> bytes, const DecodeOptions& options
 void Codec::decode(std::span<const uint8_t> bytes, RowWriter& rows, const DecodeOptions& options) {
     const Container container = state_->parse(bytes, options);
     const Region region = options.region.value_or(whole(container.header));
-    if (find_section(container, kSectionResidual) == nullptr) {
-        state_->maker(container.header.model).pipeline.decode(container, region, rows, options.supervision);
-        return;
-    }
-    Image image = state_->maker(container.header.model).pipeline.decode(container, region, options.supervision);
-    state_->complete(container, region, image, options.supervision);
-    rows.begin(shape_of(image));
-    image.visit([&](auto& samples) {
-        for (size_t at = 0; at < samples.size(); at += image.row_size()) rows.write(samples.data() + at);
-    });
+    const Section* section = find_section(container, kSectionResidual);
+    std::optional<ResidualAdder> adder;
+    if (section != nullptr) adder.emplace(section->payload, container.header.width, container.header.height, region, rows);
+    RowWriter& target = adder ? *adder : rows;
+    state_->maker(container.header.model).pipeline.decode(container, region, target, options.supervision);
 }
 
 Image Codec::decode_preview(std::span<const uint8_t> bytes, uint32_t side, const DecodeOptions& options) {

@@ -57,7 +57,7 @@ std::string hexadecimal(uint64_t identity);
 struct EncodeOptions {
     double quality = 50;        // 0 … 100, continuous: the model's rate points from the lowest to the highest
     bool predict_bits = false;  // fill EncodeResult::model_bits; costs time
-    // No sample is to differ by more than this, 0: by nothing at all. Goes with 8 and 16 bits, not with a target; takes the whole picture in memory.
+    // No sample is to differ by more than this, 0: by nothing at all. Goes with 8 and 16 bits, not with a target.
     std::optional<uint16_t> max_error = {};
     EncodeTarget target = {};   // unless none, `quality` is not looked at
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
@@ -104,8 +104,10 @@ public:
     // companion serves, and for a malformed image; and what Model::companion throws.
     EncodeResult encode(const Image& image, const EncodeOptions& options = {});
     // The same file from a picture that is never in memory as a whole: about two lines of tiles are, 2,200 rows. Throws Error
-    // invalid_argument also for a target or a largest error, which take several passes, and for alpha; and what `rows` throws.
-    EncodeResult encode(RowReader& rows, const EncodeOptions& options = {});
+    // invalid_argument also for a target, which takes several passes, and for alpha; and what `rows` throws.
+    // again: opens the picture anew; a largest error, which needs it twice, is refused without.
+    using Reopen = std::function<std::unique_ptr<RowReader>()>;
+    EncodeResult encode(RowReader& rows, const EncodeOptions& options = {}, const Reopen& again = {});
 
     // Throws Error unsupported, corrupt or limit as parse_container does, model_mismatch if the file was made with another model,
     // corrupt if the symbols do not decode, invalid_argument for a region that is empty or reaches beyond the picture.

@@ -7,6 +7,7 @@
 
 #include "codec/decant.h"
 #include "codec/error.h"
+#include "codec/image/metrics.h"
 #include "codec/image/reduction.h"
 #include "tests/image_samples.h"
 #include "tests/row_pictures.h"
@@ -45,6 +46,34 @@ TEST_CASE("a picture that passes row by row becomes the same file and the same p
     }
 }
 
+TEST_CASE("without loss, too: the picture is read twice") {
+    for (const int threads : {1, 3}) {
+        Codec codec(tiny(), threads);
+        for (const auto& [width, height, channels, depth, bound] : {std::array{1u, 1u, 3u, 8u, 0u}, {17u, 65u, 1u, 16u, 3u}, {1100u, 1150u, 3u, 8u, 0u}, {90u, 2111u, 3u, 16u, 0u}}) {
+            const Image image = noise_image(width, height, int(channels), 7, int(depth));
+            EncodeOptions options;
+            options.max_error = uint16_t(bound);
+            options.preview_from = 1u << 20;
+            const auto bytes = codec.encode(image, options).bytes;
+            ImageRows rows(image);
+            CHECK(codec.encode(rows, options, [&] { return std::make_unique<ImageRows>(image); }).bytes == bytes);
+            const Image decoded = codec.decode(bytes);
+            CHECK(max_error(image, decoded) <= bound);
+            RowImage written;
+            codec.decode(bytes, written);
+            CHECK(written.image == decoded);
+            // Regions begin and end within bands.
+            for (const Region& region : {Region{0, 0, 1, 1}, {width / 2, height / 3, width - width / 2, height - height / 3}, {0, height / 2, width, 1}}) {
+                DecodeOptions decode_options;
+                decode_options.region = region;
+                RowImage part;
+                codec.decode(bytes, part, decode_options);
+                CHECK(part.image == cropped(decoded, region));
+            }
+        }
+    }
+}
+
 TEST_CASE("refined latents see the same rows") {
     Codec codec(tiny(), 2);
     const Image image = mixed_image(80, 2300, 3);
@@ -70,6 +99,20 @@ TEST_CASE("errors of rows come through, and what needs the whole picture is refu
     options.target = {EncodeTarget::Kind::bytes, 1000};
     CHECK(failure_of([&] { codec.encode(rows, options); }).code == ErrorCode::invalid_argument);
     options.target = {};
+    options.max_error = 0;
+    CHECK(failure_of([&] { codec.encode(rows, options); }).code == ErrorCode::invalid_argument);
+    // The second time it is another picture, or ends early.
+    const Image other = noise_image(64, 2499, 3);
+    ImageRows once(image), once_more(image);
+    CHECK(failure_of([&] { codec.encode(once, options, [&] { return std::make_unique<ImageRows>(other); }); }).code == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] {
+              codec.encode(once_more, options, [&] {
+                  auto again = std::make_unique<ImageRows>(image);
+                  again->fails_at = 1000;
+                  return again;
+              });
+          }).message == "no more rows");
+    options.max_error = {};
     options.alpha = noise_image(64, 2500, 1);
     CHECK(failure_of([&] { codec.encode(rows, options); }).code == ErrorCode::invalid_argument);
     CHECK(rows.rows_read == 0);

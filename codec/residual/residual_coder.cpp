@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -113,8 +114,8 @@ std::array<uint32_t, 3> best_weights(std::span<const int32_t> k, size_t channels
     return best;
 }
 
-template <class T>
-std::vector<uint8_t> encode_band(const Image& original, const Image& decoded, int32_t step, uint32_t first, uint32_t end) {
+template <Sample T>
+std::vector<uint8_t> encode_band_of(const Image& original, const Image& decoded, int32_t step, uint32_t first, uint32_t end) {
     const std::span<const size_t> order = channel_order(original.channels);
     const size_t channels = order.size();
     std::vector<int32_t> k;
@@ -140,8 +141,8 @@ std::vector<uint8_t> encode_band(const Image& original, const Image& decoded, in
     return writer.stream.finish();
 }
 
-template <class T>
-void add_band(std::span<const uint8_t> stream, uint32_t width, int32_t step, uint32_t first, uint32_t end, uint32_t x0, uint32_t y0, Image& image) {
+template <Sample T>
+void add_band_of(std::span<const uint8_t> stream, uint32_t width, int32_t step, uint32_t first, uint32_t end, uint32_t x0, uint32_t y0, Image& image) {
     const std::span<const size_t> order = channel_order(image.channels);
     const size_t channels = order.size();
     DecisionReader reader{RansDecoder(stream)};
@@ -163,6 +164,33 @@ void add_band(std::span<const uint8_t> stream, uint32_t width, int32_t step, uin
     reader.stream.finish();
 }
 
+// Rows first … end - 1 of both pictures.
+std::vector<uint8_t> encode_band(const Image& original, const Image& decoded, int32_t step, uint32_t first, uint32_t end) {
+    return original.depth() == 8 ? encode_band_of<uint8_t>(original, decoded, step, first, end) : encode_band_of<uint16_t>(original, decoded, step, first, end);
+}
+
+// To `image`, the pixels from (x, y) on of a picture of width × height.
+void add_band(std::span<const uint8_t> stream, uint32_t width, uint32_t height, int32_t step, uint32_t band, uint32_t x, uint32_t y, Image& image) {
+    const uint32_t first = band * kBandRows, end = std::min(first + kBandRows, height);
+    if (image.depth() == 8) {
+        add_band_of<uint8_t>(stream, width, step, first, end, x, y, image);
+    } else {
+        add_band_of<uint16_t>(stream, width, step, first, end, x, y, image);
+    }
+}
+
+std::vector<std::span<const uint8_t>> bands_of(std::span<const uint8_t> bytes, uint32_t height) {
+    bytes = bytes.subspan(2);
+    std::vector<std::span<const uint8_t>> bands;
+    for (size_t i = 0; i < band_count(height); i++) bands.push_back(take_stream(bytes, "residual: the rows from " + std::to_string(i * kBandRows) + " on"));
+    if (!bytes.empty()) throw Error(ErrorCode::corrupt, "residual: " + std::to_string(bytes.size()) + " bytes left over after the last band");
+    return bands;
+}
+
+std::byte* row_of(Image& image, uint32_t y) {
+    return image.visit([&](auto& samples) { return reinterpret_cast<std::byte*>(samples.data() + size_t(y) * image.row_size()); });
+}
+
 }  // namespace
 
 std::vector<uint8_t> encode_residual(const Image& original, const Image& decoded, uint16_t bound, const ForEach& for_each) {
@@ -174,7 +202,7 @@ std::vector<uint8_t> encode_residual(const Image& original, const Image& decoded
     std::vector<std::vector<uint8_t>> bands(band_count(original.height));
     for_each(bands.size(), [&](size_t i) {
         const uint32_t first = uint32_t(i) * kBandRows, end = std::min(first + kBandRows, original.height);
-        bands[i] = original.depth() == 8 ? encode_band<uint8_t>(original, decoded, step, first, end) : encode_band<uint16_t>(original, decoded, step, first, end);
+        bands[i] = encode_band(original, decoded, step, first, end);
     });
     std::vector<uint8_t> bytes = {uint8_t(bound), uint8_t(bound >> 8)};
     for (const std::vector<uint8_t>& band : bands) append_stream(bytes, band);
@@ -188,20 +216,47 @@ uint16_t residual_bound(std::span<const uint8_t> bytes) {
 
 void add_residual(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, uint32_t x, uint32_t y, Image& image, const ForEach& for_each) {
     const int32_t step = 2 * int32_t{residual_bound(bytes)} + 1;
-    bytes = bytes.subspan(2);
-    std::vector<std::span<const uint8_t>> bands;
-    for (size_t i = 0; i < band_count(height); i++) bands.push_back(take_stream(bytes, "residual: the rows from " + std::to_string(i * kBandRows) + " on"));
-    if (!bytes.empty()) throw Error(ErrorCode::corrupt, "residual: " + std::to_string(bytes.size()) + " bytes left over after the last band");
+    const std::vector<std::span<const uint8_t>> bands = bands_of(bytes, height);
     const size_t begin = y / kBandRows, end = (size_t{y} + image.height + kBandRows - 1) / kBandRows;
-    for_each(end - begin, [&](size_t i) {
-        const size_t band = begin + i;
-        const uint32_t first = uint32_t(band) * kBandRows, last = std::min(first + kBandRows, height);
-        if (image.depth() == 8) {
-            add_band<uint8_t>(bands[band], width, step, first, last, x, y, image);
-        } else {
-            add_band<uint16_t>(bands[band], width, step, first, last, x, y, image);
-        }
-    });
+    for_each(end - begin, [&](size_t i) { add_band(bands[begin + i], width, height, step, uint32_t(begin + i), x, y, image); });
+}
+
+ResidualMaker::ResidualMaker(RowReader& original, uint16_t bound)
+    : reader_(original), step_(2 * int32_t{bound} + 1), shape_(original.shape()), bytes_{uint8_t(bound), uint8_t(bound >> 8)} {}
+
+void ResidualMaker::begin(const PictureShape& shape) {
+    if (shape != shape_) throw Error(ErrorCode::invalid_argument, "residual: the decoded picture has another shape than the original");
+}
+
+void ResidualMaker::write(const void* row) {
+    const uint32_t at = y_ % kBandRows;
+    if (at == 0) {
+        original_ = Image(shape_.width, std::min(kBandRows, shape_.height - y_), shape_.channels, shape_.depth);
+        decoded_ = original_;
+    }
+    reader_.read(row_of(original_, at));
+    std::memcpy(row_of(decoded_, at), row, shape_.row_bytes());
+    y_++;
+    if (at + 1 == original_.height) append_stream(bytes_, encode_band(original_, decoded_, step_, 0, original_.height));
+}
+
+ResidualAdder::ResidualAdder(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, const Region& region, RowWriter& rows)
+    : step_(2 * int32_t{residual_bound(bytes)} + 1), bands_(bands_of(bytes, height)), width_(width), height_(height), region_(region), rows_(rows) {}
+
+void ResidualAdder::begin(const PictureShape& shape) {
+    shape_ = shape;
+    rows_.begin(shape);
+}
+
+void ResidualAdder::write(const void* row) {
+    const uint32_t y = region_.y + y_, band = y / kBandRows;
+    if (y_ == first_) band_ = Image(shape_.width, std::min((band + 1) * kBandRows, uint32_t(region_.bottom())) - y, shape_.channels, shape_.depth);
+    std::memcpy(row_of(band_, y_ - first_), row, shape_.row_bytes());
+    y_++;
+    if (y_ - first_ < band_.height) return;
+    add_band(bands_[band], width_, height_, step_, band, region_.x, region_.y + first_, band_);
+    for (uint32_t i = 0; i < band_.height; i++) rows_.write(row_of(band_, i));
+    first_ = y_;
 }
 
 }  // namespace decant

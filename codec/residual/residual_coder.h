@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "codec/image/image.h"
+#include "codec/image/rows.h"
 
 namespace decant {
 
@@ -40,5 +41,45 @@ uint16_t residual_bound(std::span<const uint8_t> bytes);
 // Adds it to `image`, the pixels from (x, y) on of a decoded picture of `width` × `height`; reads the bands that these lie in. Throws
 // Error corrupt.
 void add_residual(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, uint32_t x, uint32_t y, Image& image, const ForEach& for_each);
+
+// The same of pictures that pass row by row, a band at a time.
+
+// Takes the decoded picture, and reads the original beside it.
+class ResidualMaker : public RowWriter {
+public:
+    ResidualMaker(RowReader& original, uint16_t bound);
+
+    void begin(const PictureShape& shape) override;  // Throws Error invalid_argument unless it is the original's.
+    void write(const void* row) override;            // Throws what the original does, too.
+    std::vector<uint8_t> finish() { return std::move(bytes_); }  // after the last row
+
+private:
+    RowReader& reader_;
+    const int32_t step_;
+    PictureShape shape_;
+    Image original_, decoded_;  // of a band
+    uint32_t y_ = 0;
+    std::vector<uint8_t> bytes_;
+};
+
+// Takes a region of the decoded picture, and passes it on complete.
+class ResidualAdder : public RowWriter {
+public:
+    // bytes must outlive this. Throws Error corrupt.
+    ResidualAdder(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, const Region& region, RowWriter& rows);
+
+    void begin(const PictureShape& shape) override;
+    void write(const void* row) override;  // Throws Error corrupt.
+
+private:
+    const int32_t step_;
+    const std::vector<std::span<const uint8_t>> bands_;
+    const uint32_t width_, height_;
+    const Region region_;
+    RowWriter& rows_;
+    PictureShape shape_;
+    Image band_;
+    uint32_t y_ = 0, first_ = 0;  // the next row of the region, and the first one in band_
+};
 
 }  // namespace decant

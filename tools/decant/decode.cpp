@@ -64,7 +64,7 @@ private:
         const uint32_t height = settings_.region ? settings_.region->height : header.height;
         report.set_shape(width, height, depth);
         const Metadata metadata = carried(decode_metadata(bytes, options), settings_, report);
-        if (settings_.preview == 0 && !facts.has_alpha && !facts.max_error) {
+        if (settings_.preview == 0 && !facts.has_alpha) {
             if (const auto writer = make_row_writer(format_, metadata, report.notes, write)) {
                 place.make_room(uint64_t{width} * header.channels * static_cast<uint64_t>(header.depth / 8) * std::min(height, kRowsInMemory));
                 DepthWriter rows(*writer, depth);

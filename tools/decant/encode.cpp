@@ -34,19 +34,26 @@ private:
     // Whether it was possible.
     bool run_by_rows(const Job& job, Place& place, FileReport& report) {
         EncodeOptions encode_options = options();
-        if (denoisers_ || settings_.verify || encode_options.max_error || encode_options.target.kind != EncodeTarget::Kind::none) return false;
+        if (denoisers_ || settings_.verify || encode_options.target.kind != EncodeTarget::Kind::none) return false;
         auto file = open_picture_rows(job.input, settings_.max_pixels);
         if (!file) return false;
         const PictureShape shape = file->rows->shape();
-        place.make_room(shape.row_bytes() * std::min(shape.height, kRowsInMemory));
+        // What a lossy picture lacks takes about as much as the file.
+        place.make_room(shape.row_bytes() * std::min(shape.height, kRowsInMemory) + (encode_options.max_error ? file->bytes : 0));
         report.notes = std::move(file->remarks);
         encode_options.metadata = carried(std::move(file->metadata), settings_, report);
         report.model = model_->name();
         report.input_bytes = file->bytes;
         report.set_shape(shape.width, shape.height, shape.depth);
-        const EncodeResult result = in_picture([&] { return codec_.encode(*file->rows, encode_options); });
+        const EncodeResult result = in_picture([&] { return codec_.encode(*file->rows, encode_options, [&] { return reopened(job); }); });
         finish(job, result, report);
         return true;
+    }
+
+    std::unique_ptr<RowReader> reopened(const Job& job) const {
+        auto file = open_picture_rows(job.input, settings_.max_pixels);
+        if (!file) throw Error(ErrorCode::corrupt, "the file changed while it was read");
+        return std::move(file->rows);
     }
 
     void run_in_memory(const Job& job, Place& place, FileReport& report) {
