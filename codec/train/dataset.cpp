@@ -67,6 +67,12 @@ void vary_colours(RandomStream& random, std::span<uint8_t> rgb) {
     }
 }
 
+// Contrast of what ink covers around a middle, which is where it makes strokes no thinner; white and black stay.
+void sharpen_ink(RandomStream& random, float crispest, std::span<uint8_t> rgb) {
+    const float contrast = std::pow(crispest, random.next()), middle = 0.5f - random.next() * 0.5f * (1.0f - 1.0f / contrast);
+    for (uint8_t& v : rgb) v = uint8_t(255.0f * (1.0f - std::clamp(0.5f + contrast * (1.0f - float(v) / 255.0f - middle), 0.0f, 1.0f)) + 0.5f);
+}
+
 // Lines, dots, rings and checks, fine and regular as no photograph is: a network that has never seen such answers with anything.
 // They cover a rectangle of the crop, often all of it.
 void draw_pattern(RandomStream& random, int side, std::span<uint8_t> rgb) {
@@ -181,10 +187,7 @@ void Dataset::crop(RandomStream& random, int side, std::span<uint8_t> dst) const
         cut(image, seen, y0, x0, pixels);
         std::ranges::copy(to_bytes(resized(Crop(seen, seen, 3, pixels), side, side)), dst.begin());
     }
-    if (options_.heaviest_ink > 1) {
-        const float ink = std::pow(options_.heaviest_ink, random.next());
-        for (uint8_t& v : dst) v = uint8_t(255.0f - std::min(255.0f, ink * float(255 - v)) + 0.5f);
-    }
+    if (options_.crispest > 1) sharpen_ink(random, options_.crispest, dst.first(size_t(side) * size_t(side) * 3));
     const uint32_t turn = random.bits();
     const auto swap_pixels = [&](int ya, int xa, int yb, int xb) {
         std::swap_ranges(dst.begin() + (ya * side + xa) * 3, dst.begin() + (ya * side + xa) * 3 + 3, dst.begin() + (yb * side + xb) * 3);

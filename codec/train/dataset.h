@@ -17,7 +17,7 @@ struct DatasetOptions {
     int held_out_every = 20;              // one photograph in so many is kept for validation, chosen by a hash of its name
     bool other_colours = true;            // crops of other contrast, brightness, saturation and primaries among them
     float patterns = 0;                   // share of the crops with lines, dots, rings or checks drawn on a part of them
-    float heaviest_ink = 1;               // crops have up to so many times the ink: type is black even where its strokes are thin
+    float crispest = 1;                   // ink is up to so many times as crisp: type is black even where strokes are thin
     double smallest_size = 1, largest_size = 1;  // crops are of pictures so many times as large, each way
 };
 
@@ -32,8 +32,8 @@ public:
     size_t held_out() const { return validation_.size(); }
     size_t left_out() const { return left_out_; }  // unreadable, too small or too many
 
-    // A random crop, [side, side, 3], flipped and transposed at random, some with other colours, of another size, with
-    // more ink or a pattern. Pictures are drawn in proportion to their mean absolute gradient, within bounds, so that smooth ones do not
+    // A random crop, [side, side, 3], flipped and transposed at random, some with other colours, of another size,
+    // crisper or with a pattern. Pictures are drawn in proportion to their mean absolute gradient, within bounds, so that smooth ones do not
     // dominate.
     void crop(RandomStream& random, int side, std::span<uint8_t> dst) const;
     // The middle of a held-out picture, [side, side, 3]; index 0 … held_out() - 1.

@@ -112,7 +112,8 @@ DatasetOptions dataset_options(const Description& description, const TrainOption
     if (description.noise == NoiseDomain::page) {
         // A clean page is white, and scanned at all resolutions. What a renderer makes of thin strokes, gray, need not be what was printed.
         o.other_colours = false;
-        o.heaviest_ink = 2;
+        o.crispest = 2;
+        o.patterns = 0.15f;  // hatching is not paper
         o.smallest_size = 0.5;
         o.largest_size = 1.25;
     }
