@@ -143,7 +143,7 @@ TEST_CASE("more effort gives fewer bytes at the same PSNR") {
     REQUIRE(model != nullptr);
     Codec codec(model, 1);
     double quick_bytes = 0, refined_bytes = 0;
-    for (const char* name : {"film_grain.png", "still_life.png"}) {
+    for (const char* name : {"bricks.png", "still_life.png"}) {
         const Image image = corner_of(name);
         for (const double quality : {30.0, 70.0}) {
             const auto quick = codec.encode(image, with_effort(quality, 2)).bytes;
@@ -158,5 +158,5 @@ TEST_CASE("more effort gives fewer bytes at the same PSNR") {
         }
     }
     CAPTURE(quick_bytes);
-    CHECK(refined_bytes < 0.995 * quick_bytes);
+    CHECK(refined_bytes < 0.98 * quick_bytes);
 }
