@@ -99,6 +99,7 @@ struct LatentCoder::State {
         }
         for (int k = 0; k < kContextSteps; k++) prepare_step(k);
         unit.resize(size_t(M));
+        deviation.resize(group);
         hyper.resize(size_t(zh) * zw * Hz);
         features.resize(size_t(h) * w * feature_count);
         mean.resize(size_t(h) * w * group);
@@ -285,9 +286,11 @@ struct LatentCoder::State {
     template <class Hyper, class Latent>
     void choose(std::span<const float> y, int quality_q8, const Settings& settings, Hyper&& hyper_symbol, Latent&& latent_symbol) {
         set_quality(quality_q8);
-        error_bits.assign(size_t(M), kErrorBits);
-        if (!settings.error_bits.empty()) error_bits.assign(settings.error_bits.begin(), settings.error_bits.end());
-        deviation.resize(group);
+        if (settings.error_bits.empty()) {
+            error_bits.assign(size_t(M), kErrorBits);
+        } else {
+            error_bits.assign(settings.error_bits.begin(), settings.error_bits.end());
+        }
         if (!settings.keep_hyper) analyse_hyper(y);
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
         run_hyper_synthesis();

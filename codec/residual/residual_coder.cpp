@@ -19,6 +19,12 @@ constexpr std::array<int32_t, 12> kBounds = {1, 2, 3, 5, 8, 12, 18, 28, 48, 96, 
 constexpr size_t kContexts = kBounds.size() + 1;
 constexpr int32_t kLargest = 1 << 20;  // of k; what no encoder writes is cut to it
 
+// Between the values that a bound lets a sample have.
+int32_t step_of(uint16_t bound) { return 2 * int32_t{bound} + 1; }
+
+// What stands before the bands.
+std::vector<uint8_t> head_of(uint16_t bound) { return {uint8_t(bound), uint8_t(bound >> 8)}; }
+
 size_t band_count(uint32_t height) { return (height + kBandRows - 1) / kBandRows; }
 
 // 0 … 2, by sign.
@@ -198,13 +204,13 @@ std::vector<uint8_t> encode_residual(const Image& original, const Image& decoded
     if (describe_shape(original) != describe_shape(decoded)) {
         throw Error(ErrorCode::invalid_argument, "residual: " + describe_shape(original) + " and " + describe_shape(decoded) + " are different shapes");
     }
-    const int32_t step = 2 * int32_t{bound} + 1;
+    const int32_t step = step_of(bound);
     std::vector<std::vector<uint8_t>> bands(band_count(original.height));
     for_each(bands.size(), [&](size_t i) {
         const uint32_t first = uint32_t(i) * kBandRows, end = std::min(first + kBandRows, original.height);
         bands[i] = encode_band(original, decoded, step, first, end);
     });
-    std::vector<uint8_t> bytes = {uint8_t(bound), uint8_t(bound >> 8)};
+    std::vector<uint8_t> bytes = head_of(bound);
     for (const std::vector<uint8_t>& band : bands) append_stream(bytes, band);
     return bytes;
 }
@@ -215,14 +221,14 @@ uint16_t residual_bound(std::span<const uint8_t> bytes) {
 }
 
 void add_residual(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, uint32_t x, uint32_t y, Image& image, const ForEach& for_each) {
-    const int32_t step = 2 * int32_t{residual_bound(bytes)} + 1;
+    const int32_t step = step_of(residual_bound(bytes));
     const std::vector<std::span<const uint8_t>> bands = bands_of(bytes, height);
     const size_t begin = y / kBandRows, end = (size_t{y} + image.height + kBandRows - 1) / kBandRows;
     for_each(end - begin, [&](size_t i) { add_band(bands[begin + i], width, height, step, uint32_t(begin + i), x, y, image); });
 }
 
 ResidualMaker::ResidualMaker(RowReader& original, uint16_t bound)
-    : reader_(original), step_(2 * int32_t{bound} + 1), shape_(original.shape()), bytes_{uint8_t(bound), uint8_t(bound >> 8)} {}
+    : reader_(original), step_(step_of(bound)), shape_(original.shape()), bytes_(head_of(bound)) {}
 
 void ResidualMaker::begin(const PictureShape& shape) {
     if (shape != shape_) throw Error(ErrorCode::invalid_argument, "residual: the decoded picture has another shape than the original");
@@ -241,7 +247,7 @@ void ResidualMaker::write(const void* row) {
 }
 
 ResidualAdder::ResidualAdder(std::span<const uint8_t> bytes, uint32_t width, uint32_t height, const Region& region, RowWriter& rows)
-    : step_(2 * int32_t{residual_bound(bytes)} + 1), bands_(bands_of(bytes, height)), width_(width), height_(height), region_(region), rows_(rows) {}
+    : step_(step_of(residual_bound(bytes))), bands_(bands_of(bytes, height)), width_(width), height_(height), region_(region), rows_(rows) {}
 
 void ResidualAdder::begin(const PictureShape& shape) {
     shape_ = shape;

@@ -138,9 +138,6 @@ DECANT_VECTORISED void hyper_inputs_backward(const float* symbol, const float* i
     }
 }
 
-DECANT_VECTORISED void multiply(const float* a, const float* b, float* dst, int count) {
-    for (int c = 0; c < count; c++) dst[c] = a[c] * b[c];
-}
 // dst = a·b, and slope += a·v: the gradients of v·b by v and by b, times a.
 DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const float* v, float* dst, float* slope, int count) {
     for (int c = 0; c < count; c++) {
@@ -459,7 +456,7 @@ struct CodecStep::State {
         analysis->forward(batch.quality, dropout(batch, kContextSteps + 0));
         const float* y = analysis->output().as<float>();
         each_position([&](size_t n, size_t p) {
-            multiply(y + p * M, gain.data() + n * M, symbol.data() + p * M, M);
+            latent_kernels::multiply(y + p * M, gain.data() + n * M, size_t(M), symbol.data() + p * M);
             latent_kernels::hyper_inputs(symbol.data() + p * M, inverse_unit.data() + n * M, size_t(M), hyper_analysis->input().as<float>() + p * 2 * M);
         });
         hyper_analysis->forward(batch.quality, dropout(batch, kContextSteps + 1));
@@ -468,7 +465,9 @@ struct CodecStep::State {
         hyper_synthesis->forward(batch.quality, dropout(batch, kContextSteps + 2));
         code_latents(batch, parameters, result);
 
-        each_position([&](size_t n, size_t p) { multiply(decoded.data() + p * M, inverse_gain.data() + n * M, synthesis->input().as<float>() + p * M, M); });
+        each_position([&](size_t n, size_t p) {
+            latent_kernels::multiply(decoded.data() + p * M, inverse_gain.data() + n * M, size_t(M), synthesis->input().as<float>() + p * M);
+        });
         synthesis->forward(batch.quality, dropout(batch, kContextSteps + 3));
         const size_t values = original.size() / size_t(samples);
         for (size_t n = 0; n < size_t(samples); n++) {

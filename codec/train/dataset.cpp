@@ -67,7 +67,7 @@ void vary_colours(RandomStream& random, std::span<uint8_t> rgb) {
     }
 }
 
-// Contrast of what ink covers around a middle, which is where it makes strokes no thinner; white and black stay.
+// More contrast of what ink covers, around a middle of at most a half, so that no stroke gets thinner. White and black stay.
 void sharpen_ink(RandomStream& random, float crispest, std::span<uint8_t> rgb) {
     const float contrast = std::pow(crispest, random.next()), middle = 0.5f - random.next() * 0.5f * (1.0f - 1.0f / contrast);
     for (uint8_t& v : rgb) v = uint8_t(255.0f * (1.0f - std::clamp(0.5f + contrast * (1.0f - float(v) / 255.0f - middle), 0.0f, 1.0f)) + 0.5f);
