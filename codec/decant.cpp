@@ -54,10 +54,6 @@ std::vector<Section> sections_of(const EncodeOptions& options) {
     return sections;
 }
 
-std::string companion_file(const std::string& model, const std::string& name) {
-    return std::filesystem::path(model).replace_filename(name + kModelExtension).string();
-}
-
 Region whole(const Header& header) { return {0, 0, header.width, header.height}; }
 
 void check_region(const Region& region, const Header& header) {
@@ -81,8 +77,26 @@ struct Model::State {
     const NetworkModel& networks;
     mutable CodecWeights weights;  // prepares networks when they are first asked for; locks itself
     mutable std::optional<LatentWeights> latent_weights;  // of a codec
-    mutable std::mutex companion_mutex;
-    mutable std::shared_ptr<const Model> companion;  // null until it is asked for
+    struct Partner {
+        std::mutex mutex;
+        std::shared_ptr<const Model> model;  // null until it is asked for
+    };
+    mutable Partner companion, gray;
+
+    // check: throws where the model is of no use as that.
+    std::shared_ptr<const Model> load(Partner& partner, const std::string& name, const char* as, const std::function<void(const Model&)>& check) const {
+        if (name.empty()) return nullptr;
+        const std::lock_guard lock(partner.mutex);
+        if (partner.model == nullptr) {
+            const std::shared_ptr<const Model> found = Model::load(std::filesystem::path(path).replace_filename(name + kModelExtension).string());
+            if (found->description().lambda != networks.description.lambda) {
+                throw Error(ErrorCode::model_mismatch, found->path() + ": has other rate points than " + path + ", so it cannot be its " + as);
+            }
+            check(*found);
+            partner.model = found;
+        }
+        return partner.model;
+    }
 
     State(std::string p, AnyModel c)
         : path(std::move(p)),
@@ -119,17 +133,15 @@ const Parameters& Model::parameters() const { return state_->networks.parameters
 const std::vector<std::pair<std::string, std::string>>& Model::metadata() const { return state_->networks.metadata; }
 
 std::shared_ptr<const Model> Model::companion() const {
-    const std::string& name = description().companion;
-    if (name.empty()) return nullptr;
-    const std::lock_guard lock(state_->companion_mutex);
-    if (state_->companion == nullptr) {
-        const std::shared_ptr<const Model> found = load(companion_file(path(), name));
-        if (found->description().lambda != description().lambda) {
-            throw Error(ErrorCode::model_mismatch, found->path() + ": has other rate points than " + path() + ", so it cannot be its companion");
-        }
-        state_->companion = found;
-    }
-    return state_->companion;
+    return state_->load(state_->companion, description().companion, "companion", [](const Model&) {});
+}
+
+std::shared_ptr<const Model> Model::gray() const {
+    return state_->load(state_->gray, description().gray, "model for gray pictures", [](const Model& found) {
+        const Description& d = found.description();
+        if (picture_channels(d) != 1) throw Error(ErrorCode::model_mismatch, found.path() + ": is not for gray pictures");
+        if (d.serves) throw Error(ErrorCode::model_mismatch, found.path() + ": a model for gray pictures must serve all rate points");
+    });
 }
 
 namespace {
@@ -143,6 +155,7 @@ struct Part {
     Part(std::shared_ptr<const Model> m, const std::shared_ptr<WorkerPool>& pool)
         : model(std::move(m)), contents(model->state().codec()), pipeline(contents, model->state().weights, *model->state().latent_weights, pool) {}
 
+    int channels() const { return picture_channels(contents.description); }
     bool serves(int quality_q8) const {
         return quality_q8 >= 256 * contents.description.first_level() && quality_q8 <= 256 * contents.description.last_level();
     }
@@ -153,23 +166,32 @@ struct Part {
 struct Codec::State {
     std::shared_ptr<WorkerPool> pool;
     Part own;
-    std::mutex companion_mutex;
-    std::optional<Part> companion;  // none until it is needed
+    struct Other {
+        std::mutex mutex;
+        std::optional<Part> part;  // none until it is needed
+    };
+    Other companion, gray;
 
     State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> threads) : pool(std::move(threads)), own(std::move(m), pool) {}
 
-    Part* companion_part() {
-        const std::lock_guard lock(companion_mutex);
-        if (!companion) {
-            const std::shared_ptr<const Model> model = own.model->companion();
+    Part* other_part(Other& other, std::shared_ptr<const Model> (Model::*load)() const) {
+        const std::lock_guard lock(other.mutex);
+        if (!other.part) {
+            const std::shared_ptr<const Model> model = (own.model.get()->*load)();
             if (model == nullptr) return nullptr;
-            companion.emplace(model, pool);
+            other.part.emplace(model, pool);
         }
-        return &*companion;
+        return &*other.part;
     }
+    Part* companion_part() { return other_part(companion, &Model::companion); }
+    Part* gray_part() { return other_part(gray, &Model::gray); }
 
-    // The model that encodes at a quality.
-    Part& serving(int quality_q8) {
+    // The model that encodes such a picture at a quality.
+    Part& serving(int quality_q8, int channels) {
+        if (channels > own.channels()) throw Error(ErrorCode::invalid_argument, "the model " + own.model->name() + " is for gray pictures only");
+        if (channels < own.channels()) {
+            if (Part* other = gray_part(); other != nullptr) return *other;
+        }
         if (own.serves(quality_q8)) return own;
         if (Part* other = companion_part(); other != nullptr && other->serves(quality_q8)) return *other;
         const Description& d = own.contents.description;
@@ -184,9 +206,11 @@ struct Codec::State {
         int first, last;  // qualities
         int count() const { return last - first + 1; }
     };
-    std::vector<Place> search_places() {
+    std::vector<Place> search_places(int channels) {
+        std::vector<Part*> parts{&serving(256 * own.contents.description.first_level(), channels)};
+        if (parts[0] == &own) parts.push_back(companion_part());
         std::vector<Place> places;
-        for (Part* part : {&own, companion_part()}) {
+        for (Part* part : parts) {
             if (part == nullptr) continue;
             const Description& d = part->contents.description;
             places.push_back({part, 256 * d.first_level(), 256 * d.last_level()});
@@ -200,10 +224,12 @@ struct Codec::State {
     Part& maker(uint64_t identity) {
         if (identity == own.contents.identity) return own;
         std::string why;
-        try {
-            if (Part* other = companion_part(); other != nullptr && identity == other->contents.identity) return *other;
-        } catch (const Error& error) {
-            why = std::string("; its companion cannot be used: ") + error.what();
+        for (const auto& [name, find] : {std::pair("companion", &State::companion_part), {"model for gray pictures", &State::gray_part}}) {
+            try {
+                if (Part* other = (this->*find)(); other != nullptr && identity == other->contents.identity) return *other;
+            } catch (const Error& error) {
+                why += std::string("; its ") + name + " cannot be used: " + error.what();
+            }
         }
         throw Error(ErrorCode::model_mismatch, "the file was made with the model " + hexadecimal(identity) + ", this one is " + hexadecimal(own.contents.identity) + " (" +
                                                    own.contents.description.name + ")" + why);
@@ -270,7 +296,7 @@ struct Codec::State {
         const SampleView view = preview;
         EncodeOptions preview_options;
         preview_options.supervision = options.supervision;
-        return {kSectionPreview, encode(serving(quality), view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
+        return {kSectionPreview, encode(serving(quality, preview.channels), view, shape_of(preview), quality, kPreviewEffort, preview_options, [](const Container&) { return std::vector<Section>(); }).bytes};
     }
 
     int last_quality() const { return (own.contents.description.levels() - 1) * 256; }
@@ -291,7 +317,7 @@ struct Codec::State {
     }
 
     void check_header(const Header& header) {
-        maker(header.model);
+        if (header.channels > maker(header.model).channels()) throw Error(ErrorCode::corrupt, "a picture in colour, made with a model for gray pictures");
         if (header.tile > kLargestTile) {
             throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
         }
@@ -324,9 +350,9 @@ EncodeResult Codec::encode(const Image& image, const EncodeOptions& options) {
     };
     if (options.target.kind == EncodeTarget::Kind::none) {
         const int quality_q8 = s.quality_q8_of(options.quality);
-        return encode(s.serving(quality_q8), quality_q8, options.effort);
+        return encode(s.serving(quality_q8, image.channels), quality_q8, options.effort);
     }
-    const auto places = s.search_places();
+    const auto places = s.search_places(image.channels);
     TargetEncoder encoder;
     encoder.pixels = image.pixel_count();
     encoder.last = -1;
@@ -355,7 +381,7 @@ EncodeResult Codec::encode(RowReader& rows, const EncodeOptions& options, const 
     std::optional<ReducingReader> reducing;
     if (shape.pixel_count() >= options.preview_from) reducing.emplace(rows, kPreviewSide);
     RowReader& picture = reducing ? *reducing : rows;
-    return s.encode(s.serving(quality_q8), picture, shape, quality_q8, options.effort, options, [&](const Container& container) {
+    return s.encode(s.serving(quality_q8, shape.channels), picture, shape, quality_q8, options.effort, options, [&](const Container& container) {
         std::vector<Section> sections = sections_of(options);
         if (options.max_error) sections.push_back(s.residual_section(container, *again(), *options.max_error, options.supervision));
         if (reducing) sections.push_back(s.preview_section(reducing->result(), quality_q8, options));

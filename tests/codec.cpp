@@ -14,6 +14,7 @@
 
 #include "codec/error.h"
 #include "codec/image/metrics.h"
+#include "tests/error_of.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
 
@@ -25,17 +26,6 @@ namespace {
 std::shared_ptr<const Model> tiny() {
     static const auto model = tiny_model();
     return model;
-}
-
-template <class F>
-ErrorCode error_of(F&& f) {
-    try {
-        f();
-    } catch (const Error& error) {
-        return error.code();
-    }
-    FAIL("no error");
-    return ErrorCode::internal;
 }
 
 }  // namespace

@@ -62,8 +62,13 @@ const char* const kTiny = R"({
   }
 })";
 
-Description tiny(double lambda_factor) {
+// colours: 3, or 1 for gray pictures.
+Description tiny(double lambda_factor, int colours) {
     Description d = parse_description(kTiny);
+    for (Network& network : d.networks) {
+        if (network.name == kAnalysisNetwork) network.channels_in = colours;
+        if (network.name == kSynthesisNetwork) network.layers[4].channels = 16 * colours;
+    }
     for (double& lambda : d.lambda) lambda *= lambda_factor;
     return d;
 }
@@ -104,10 +109,10 @@ Parameters random_parameters(const Description& d) {
 }
 
 // Waves of random direction, as pictures have them, on a random ground.
-std::vector<uint8_t> pictures(int samples, int height, int width, uint32_t seed) {
+std::vector<uint8_t> pictures(int samples, int height, int width, int colours, uint32_t seed) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<float> uniform_number(-1, 1);
-    std::vector<uint8_t> pixels(size_t(samples) * size_t(height) * size_t(width) * 3);
+    std::vector<uint8_t> pixels(size_t(samples) * size_t(height) * size_t(width) * size_t(colours));
     size_t i = 0;
     for (int n = 0; n < samples; n++) {
         float a[3], b[3], ground[3];
@@ -118,7 +123,7 @@ std::vector<uint8_t> pictures(int samples, int height, int width, uint32_t seed)
         }
         for (int y = 0; y < height; y++) {
             for (int x = 0; x < width; x++) {
-                for (int c = 0; c < 3; c++)
+                for (int c = 0; c < colours; c++)
                     pixels[i++] =
                         uint8_t(ground[c] + 60 * std::sin(a[c] * float(x) + b[c] * float(y)) + 20 * uniform_number(random));
             }
@@ -129,13 +134,13 @@ std::vector<uint8_t> pictures(int samples, int height, int width, uint32_t seed)
 
 // A batch of two crops, of different rate points and weights.
 struct Setup {
-    Setup(Quantisation quantisation, DataType compute = DataType::f32, double lambda_factor = 1.0)
-        : description(tiny(lambda_factor)),
+    Setup(Quantisation quantisation, DataType compute = DataType::f32, double lambda_factor = 1.0, int colours = 3)
+        : description(tiny(lambda_factor, colours)),
           parameters(random_parameters(description)),
           weights(description, parameters, {.round = quantisation != Quantisation::noise}),
           options{2, 80, 64, compute, quantisation},
           step(description, weights, options),
-          pixels(pictures(2, 80, 64, 1)) {}
+          pixels(pictures(2, 80, 64, colours, colours == 3 ? 1 : 2)) {}
 
     CodecStep::Batch batch() const { return {pixels, quality, weight, 7, 0.7f}; }
     StepResult run(std::span<float> gradients = {}) { return step.run(batch(), parameters, gradients); }
@@ -203,9 +208,10 @@ void check_gradient(Setup& s, const Parameter& p, std::span<const float> gradien
 
 TEST_CASE("the gradient of the whole loss") {
     // Rate and distortion alike; then the rate nearly alone, to see what else hides behind the distortion.
-    for (double factor : {1.0, 1e-4}) {
+    for (const auto& [factor, colours] : {std::pair{1.0, 3}, {1e-4, 3}, {1.0, 1}}) {
         CAPTURE(factor);
-        Setup s(Quantisation::noise, DataType::f32, factor);
+        CAPTURE(colours);
+        Setup s(Quantisation::noise, DataType::f32, factor, colours);
         std::vector<float> gradients(s.parameters.values().size());
         s.run(gradients);
         std::map<std::string, Kind> kinds;
@@ -386,9 +392,10 @@ struct PlainCodec {
     }
 
     void run(const uint8_t* pixels, int height, int width) {
-        std::vector<float> picture(size_t(height) * size_t(width) * 3);
+        const int colours = picture_channels(s.description);
+        std::vector<float> picture(size_t(height) * size_t(width) * size_t(colours));
         for (size_t i = 0; i < picture.size(); i++) picture[i] = float(pixels[i]) / 255.0f - 0.5f;
-        const std::vector<float> y = run_network("analysis", {1, height, width, 3}, picture);
+        const std::vector<float> y = run_network("analysis", {1, height, width, colours}, picture);
         const int h = shape_out.h, w = shape_out.w;
         std::vector<double> symbol(y.size()), unit(static_cast<size_t>(M)), decoded(y.size(), 0.0);
         std::vector<float> hyper_input(2 * y.size()), synthesis_input(y.size());
@@ -464,15 +471,18 @@ struct PlainCodec {
 }  // namespace
 
 TEST_CASE("as coded: rate and distortion are those of a plain codec") {
-    Setup s(Quantisation::round);
-    const StepResult r = s.run();
-    for (size_t n = 0; n < 2; n++) {
-        PlainCodec plain(s, s.quality[n]);
-        plain.run(s.pixels.data() + n * s.pixels.size() / 2, s.options.height, s.options.width);
-        // A latent next to a rounding threshold may fall to the other side.
-        CHECK(r.bits_y[n] == doctest::Approx(plain.bits_y).epsilon(2e-3));
-        CHECK(r.bits_z[n] == doctest::Approx(plain.bits_z).epsilon(2e-3));
-        CHECK(r.mse[n] == doctest::Approx(plain.mse).epsilon(2e-3));
+    for (const int colours : {3, 1}) {
+        CAPTURE(colours);
+        Setup s(Quantisation::round, DataType::f32, 1.0, colours);
+        const StepResult r = s.run();
+        for (size_t n = 0; n < 2; n++) {
+            PlainCodec plain(s, s.quality[n]);
+            plain.run(s.pixels.data() + n * s.pixels.size() / 2, s.options.height, s.options.width);
+            // A latent next to a rounding threshold may fall to the other side.
+            CHECK(r.bits_y[n] == doctest::Approx(plain.bits_y).epsilon(2e-3));
+            CHECK(r.bits_z[n] == doctest::Approx(plain.bits_z).epsilon(2e-3));
+            CHECK(r.mse[n] == doctest::Approx(plain.mse).epsilon(2e-3));
+        }
     }
 }
 

@@ -27,8 +27,8 @@ EncodeOptions with_effort(double quality, int effort) {
 }
 
 // Branches that round have steps in the place of slopes; these have none.
-ModelContents smooth_contents() {
-    ModelContents model = tiny_contents();
+ModelContents smooth_contents(int colours) {
+    ModelContents model = tiny_contents(1, colours);
     for (Network& network : model.description.networks) {
         if (network.name != "analysis" && network.name != "synthesis") continue;
         for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::wide;
@@ -46,10 +46,12 @@ Image corner_of(const std::string& name) {
 }  // namespace
 
 TEST_CASE("the gradient of the squared error is that of its differences") {
-    const ModelContents model = smooth_contents();
-    CodecWeights weights(model.description, model.parameters);
-    const int M = model.description.latent_channels, quality_q8 = 300;
-    for (const int channels : {3, 1}) {
+    for (const auto& [colours, channels] : {std::pair{3, 3}, {3, 1}, {1, 1}}) {
+        CAPTURE(colours);
+        CAPTURE(channels);
+        const ModelContents model = smooth_contents(colours);
+        CodecWeights weights(model.description, model.parameters);
+        const int M = model.description.latent_channels, quality_q8 = 300;
         const Image image = mixed_image(150, 100, channels);  // ends inside of a latent
         SharedMemory memory;
         Transform transform(model.description, weights, memory);

@@ -20,8 +20,9 @@ std::string context(const std::string& name, int channels_in) {
       {"name": "conv3", "channels": 32, "arithmetic": "integer", "quality_bias": true, "init": "small"}]})";
 }
 
-const char* const kTransforms = R"(
-    "analysis": {"channels_in": 3, "layers": [
+std::string transforms(int colours) {
+    return R"(
+    "analysis": {"channels_in": )" + std::to_string(colours) + R"(, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
       {"name": "klt1", "channels": 12, "arithmetic": "wide", "init": "klt"},
       {"name": "block1.a", "channels": 8, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
@@ -47,7 +48,7 @@ const char* const kTransforms = R"(
       {"name": "up2", "op": "shuffle", "factor": 2},
       {"name": "block1.a", "channels": 8, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
       {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "up2", "init": "zero"},
-      {"name": "klt1", "channels": 48, "arithmetic": "wide", "init": "klt"},
+      {"name": "klt1", "channels": )" + std::to_string(16 * colours) + R"(, "arithmetic": "wide", "init": "klt"},
       {"name": "pixels", "op": "shuffle", "factor": 4}]},
     "hyper_analysis": {"channels_in": 32, "layers": [
       {"name": "conv1", "channels": 16, "activation": "leaky_relu"},
@@ -58,6 +59,7 @@ const char* const kTransforms = R"(
       {"name": "up1", "op": "shuffle", "factor": 2},
       {"name": "conv2", "channels": 32, "kernel": 3, "arithmetic": "integer", "activation": "relu"},
       {"name": "up2", "op": "shuffle", "factor": 2}]},)";
+}
 
 class Random {
 public:
@@ -122,10 +124,10 @@ void fill_layer(const Description& d, const std::string& network, const Layer& l
 
 }  // namespace
 
-Description tiny_description() {
+Description tiny_description(int colours) {
     return parse_description(
         R"({"name": "tiny", "latent_channels": 16, "hyper_channels": 8, "lambda": [0.001, 0.01, 0.1], "networks": {)" +
-        std::string(kTransforms) + context("0", 8) + "," + context("1", 24) + "," + context("2", 24) + "," + context("3", 24) +
+        transforms(colours) + context("0", 8) + "," + context("1", 24) + "," + context("2", 24) + "," + context("3", 24) +
         "}}");
 }
 
@@ -149,9 +151,9 @@ Parameters tiny_parameters(const Description& d, uint32_t seed) {
     return parameters;
 }
 
-ModelContents tiny_contents(uint32_t seed) {
+ModelContents tiny_contents(uint32_t seed, int colours) {
     const TemporaryFolder folder;
-    const Description d = tiny_description();
+    const Description d = tiny_description(colours);
     save_model(folder / "tiny.safetensors", d, tiny_parameters(d, seed), {});
     return load_model(folder / "tiny.safetensors");
 }

@@ -11,8 +11,8 @@
 
 namespace decant::test {
 
-// 16 latent channels, 8 hyper-latent channels, 3 rate points.
-Description tiny_description();
+// 16 latent channels, 8 hyper-latent channels, 3 rate points. colours: 3, or 1 for gray pictures.
+Description tiny_description(int colours = 3);
 
 // The integer networks have rows of very different scales, rows of zeros, and rows of ±63 in which neighbours have the same sign,
 // so that a sum of two products that saturates at 16 bits would show. Means and scales of the latents vary over many octaves, so
@@ -20,7 +20,7 @@ Description tiny_description();
 Parameters tiny_parameters(const Description& description, uint32_t seed = 1);
 
 // Through a file and back, as every model comes. The file is gone afterwards.
-ModelContents tiny_contents(uint32_t seed = 1);
+ModelContents tiny_contents(uint32_t seed = 1, int colours = 3);
 std::shared_ptr<const Model> tiny_model(uint32_t seed = 1);
 
 // The model that comes with decant; null while there is none.

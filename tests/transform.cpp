@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/error.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
 
@@ -18,8 +19,8 @@ using namespace decant::test;
 namespace {
 
 // With `floats` the transforms have 3×3 layers of f32, so that they do not run in integers.
-ModelContents contents(bool floats) {
-    ModelContents model = tiny_contents();
+ModelContents contents(bool floats, int colours) {
+    ModelContents model = tiny_contents(1, colours);
     for (Network& network : model.description.networks) {
         if (!floats || (network.name != "analysis" && network.name != "synthesis")) continue;
         for (Layer& layer : network.layers) layer.arithmetic = Arithmetic::wide;
@@ -28,7 +29,7 @@ ModelContents contents(bool floats) {
 }
 
 struct Workshop {
-    explicit Workshop(bool floats = false) : model(contents(floats)) {}
+    explicit Workshop(bool floats = false, int colours = 3) : model(contents(floats, colours)) {}
 
     ModelContents model;
     CodecWeights weights{model.description, model.parameters};
@@ -120,7 +121,7 @@ std::vector<float> run(Workshop& shop, const char* network, Shape shape, const s
         const TensorRef out = graph.output();
         return {out.as<float>(), out.as<float>() + out.shape.elements()};
     }
-    const bool pixels = shape.c == 3;
+    const bool pixels = std::string(network) == kAnalysisNetwork;
     IntegerGraphOptions options;
     options.input_type = pixels ? DataType::u8 : DataType::s16;
     options.signed_from = 0;
@@ -158,11 +159,12 @@ double pixel_of(double v) { return v * 256 + 128; }
 
 std::vector<float> analyse_whole(Workshop& shop, const Image& image, float quality) {
     const Image whole = padded(image);
+    const int colours = picture_channels(shop.model.description);
     std::vector<float> input;
     for (size_t i = 0; i < whole.samples().size(); i++) {
-        for (int c = 0; c < (image.channels == 1 ? 3 : 1); c++) input.push_back((float(whole.samples()[i]) - 128.0f) / 256.0f);
+        for (int c = 0; c < colours / image.channels; c++) input.push_back((float(whole.samples()[i]) - 128.0f) / 256.0f);
     }
-    return run(shop, "analysis", {1, int(whole.height), int(whole.width), 3}, input, quality);
+    return run(shop, "analysis", {1, int(whole.height), int(whole.width), colours}, input, quality);
 }
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -235,12 +237,12 @@ TEST_CASE("windows that see more than they must, all of one size") {
 
 TEST_CASE("windows give what the whole picture gives") {
     const ThreadCount one(1);
-    for (const bool floats : {true, false}) {
-        Workshop shop(floats);
+    for (const auto& [floats, colours] : {std::pair{true, 3}, {false, 3}, {true, 1}, {false, 1}}) {
+        Workshop shop(floats, colours);
         REQUIRE(is_integer(shop.model.description.network("analysis")) != floats);
         REQUIRE(is_integer(shop.model.description.network("synthesis")) != floats);
         const float quality = 1.3f;
-        const Image image = mixed_image(1100, 1060, 3);
+        const Image image = mixed_image(1100, 1060, colours);
         const LatentPlane plane = analyse(shop, image, quality);
         CHECK(plane.w == 69);
         CHECK(plane.h == 67);
@@ -252,13 +254,13 @@ TEST_CASE("windows give what the whole picture gives") {
 
         const DecodedPlane latents = decoded(plane);
         const auto pixels = synthesise_whole(shop, latents, quality);
-        const Image result = synthesise(shop, latents, image.width, image.height, 3, quality);
+        const Image result = synthesise(shop, latents, image.width, image.height, colours, quality);
         REQUIRE(result.width == image.width);
         REQUIRE(result.height == image.height);
         size_t different = 0, clipped = 0;
         for (size_t y = 0; y < image.height; y++) {
             for (size_t i = 0; i < image.row_size(); i++) {
-                const double v = pixel_of(pixels[y * size_t(plane.w) * 48 + i]);
+                const double v = pixel_of(pixels[y * size_t(plane.w) * 16 * size_t(colours) + i]);
                 const double want = std::clamp(std::floor(v + 0.5), 0.0, 255.0);
                 const double off = std::abs(want - result.row(uint32_t(y))[i]);
                 REQUIRE(off <= (floats ? 1 : 0));
@@ -334,6 +336,18 @@ TEST_CASE("gray is R = G = B on the way in and their mean on the way out") {
             REQUIRE(mean == out.row(uint32_t(y))[x]);
         }
     }
+}
+
+TEST_CASE("a network for gray takes no colours") {
+    const ThreadCount one(1);
+    Workshop shop(false, 1);
+    for (const auto& [w, h] : {std::pair<uint32_t, uint32_t>{1, 1}, {17, 31}, {70, 3}}) {
+        const Image image = noise_image(w, h, 1, w);
+        CHECK(largest_difference(analyse(shop, image, 0.5f).values, analyse_whole(shop, image, 0.5f)) <= tolerance(false));
+    }
+    const LatentPlane plane = analyse(shop, mixed_image(50, 37, 1), 1);
+    CHECK_THROWS_WITH_AS(analyse(shop, mixed_image(50, 37, 3), 1), doctest::Contains("gray"), Error);
+    CHECK_THROWS_WITH_AS(synthesise(shop, decoded(plane), 50, 37, 3, 1), doctest::Contains("gray"), Error);
 }
 
 TEST_CASE("the rate point matters, and in-between ones are in between") {

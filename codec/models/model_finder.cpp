@@ -72,17 +72,20 @@ CodecLibrary::CodecLibrary(const std::string& only, std::shared_ptr<WorkerPool> 
 
 Codec& CodecLibrary::get(uint64_t identity) {
     const std::lock_guard lock(mutex_);
-    while (!codecs_.contains(identity) && (unasked_ != nullptr || !unread_.empty())) {
+    while (!codecs_.contains(identity) && (!unasked_.empty() || !unread_.empty())) {
         try {
             std::shared_ptr<const Model> model;
-            if (unasked_ != nullptr) {
-                model = std::exchange(unasked_, nullptr)->companion();
+            if (!unasked_.empty()) {
+                const auto load_named = std::move(unasked_.back());
+                unasked_.pop_back();
+                model = load_named();
+                if (model == nullptr) continue;
             } else {
                 const std::string path = unread_.back();
                 unread_.pop_back();
                 model = Model::load(path);
                 if (model->description().task != Task::codec) continue;
-                if (!model->description().companion.empty()) unasked_ = model;
+                unasked_ = {[model] { return model->gray(); }, [model] { return model->companion(); }};
             }
             codecs_.try_emplace(model->identity(), model, threads_);
         } catch (const Error& error) {

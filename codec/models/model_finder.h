@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,7 @@ std::string find_model(const std::string& name_or_file);
 // The same among denoising models, of which "photo" is short for "denoise-photo". There is no default.
 std::string find_denoiser(const std::string& name_or_file);
 
-// A codec for each model and its companion, loaded as .dcn files ask for it; for all threads that decode.
+// A codec for each model and those that it names, loaded as .dcn files ask for it; for all threads that decode.
 class CodecLibrary {
 public:
     // only: name or file of the one model to use; empty: all that are at hand. Throws Error not_found.
@@ -39,7 +40,7 @@ private:
     const std::shared_ptr<WorkerPool> threads_;
     std::mutex mutex_;
     std::vector<std::string> unread_;  // files, the next one last
-    std::shared_ptr<const Model> unasked_;  // whose companion was not loaded: what it did not make, its companion most likely did
+    std::vector<std::function<std::shared_ptr<const Model>()>> unasked_;  // models named by one that did not make a file: most likely one of them did
     std::map<uint64_t, Codec> codecs_;
     std::string unreadable_;  // what was wrong with files that are no good
 };

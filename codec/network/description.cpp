@@ -193,7 +193,21 @@ void read_codec(const json& root, Description& d) {
         if (serves[0] > 0 || serves[1] < d.levels() - 1) d.serves = {serves[0], serves[1]};
     }
     if (root.contains("companion")) d.companion = required<std::string>(root, "companion", "model");
+    if (root.contains("gray")) d.gray = required<std::string>(root, "gray", "model");
     if (d.companion.find('/') != std::string::npos) fail("model.companion: is the name of a model in the same folder");
+    if (d.gray.find('/') != std::string::npos) fail("model.gray: is the name of a model in the same folder");
+}
+
+// Of what it has: descriptions of parts of a codec are used as well.
+void check_codec(const Description& d) {
+    const auto has = [&](const char* name) { return std::ranges::any_of(d.networks, [&](const Network& n) { return n.name == name; }); };
+    if (!has(kAnalysisNetwork)) return;
+    const int colours = picture_channels(d);
+    if (colours != 1 && colours != 3) fail("analysis.channels_in: must be 1 (gray) or 3 (RGB)");
+    if (!has(kSynthesisNetwork)) return;
+    const Network& synthesis = d.network(kSynthesisNetwork);
+    const int made = plan(synthesis, {1, 64, 64, synthesis.channels_in}).back().dst_shape.c;
+    if (made != colours) fail("synthesis: the result has " + std::to_string(made) + " channels, the analysis reads " + std::to_string(colours));
 }
 
 void check_denoiser(const Description& d) {
@@ -266,7 +280,7 @@ Description read_description(const json& whole) {
     Description d;
     if (root.contains("task")) read_value(root["task"], d.task, "model.task");
     if (d.task == Task::codec) {
-        check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "serves", "companion", "networks"}, "model");
+        check_keys(root, {"name", "task", "latent_channels", "hyper_channels", "lambda", "serves", "companion", "gray", "networks"}, "model");
         read_codec(root, d);
     } else if (d.task == Task::denoise) {
         check_keys(root, {"name", "task", "noise", "networks"}, "model");
@@ -289,6 +303,7 @@ Description read_description(const json& whole) {
         plan(n, {1, 64, 64, n.channels_in});
         d.networks.push_back(std::move(n));
     }
+    if (d.task == Task::codec) check_codec(d);
     if (d.task == Task::denoise) check_denoiser(d);
     if (d.task == Task::autoencoder) check_autoencoder(d);
     return d;
@@ -318,6 +333,7 @@ std::string to_json(const Description& d) {
         root["lambda"] = d.lambda;
         if (d.serves) root["serves"] = *d.serves;
         if (!d.companion.empty()) root["companion"] = d.companion;
+        if (!d.gray.empty()) root["gray"] = d.gray;
     } else {
         root["task"] = write_value(d.task);
     }
@@ -457,6 +473,8 @@ Shape latent_shape(const Description& d, Shape picture) {
     }
     return code;
 }
+
+int picture_channels(const Description& d) { return d.network(kAnalysisNetwork).channels_in; }
 
 int code_stride(const Description& d) { return 64 / latent_shape(d, {1, 64, 64, d.network(kEncoderNetwork).channels_in}).h; }
 

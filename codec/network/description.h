@@ -172,6 +172,7 @@ struct Description {
     // those of high rates pull them one way, those of low rates the other.
     std::optional<std::array<int, 2>> serves;
     std::string companion;  // name of the model, in the same folder, that serves the other rate points of the same list; "" = none
+    std::string gray;       // name of the model, in the same folder, for gray pictures, of the same rate points; "" = none
     std::vector<Network> networks;
 
     const Network& network(std::string_view name) const;  // Error model_mismatch if there is none
@@ -181,6 +182,8 @@ struct Description {
     bool operator==(const Description&) const = default;
 };
 
+inline constexpr const char* kAnalysisNetwork = "analysis";  // of a codec
+inline constexpr const char* kSynthesisNetwork = "synthesis";
 inline constexpr const char* kDenoiseNetwork = "denoise";  // of a denoising model, its only one
 inline constexpr const char* kEncoderNetwork = "encoder";   // of an autoencoder
 inline constexpr const char* kDecoderNetwork = "decoder";
@@ -225,6 +228,8 @@ struct PlannedLayer {
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
 Shape latent_shape(const Description& description, Shape picture);
+// Of the pictures that a codec is for: 3, or 1 for gray ones only.
+int picture_channels(const Description& description);
 int code_stride(const Description& description);  // pixels a position of an autoencoder's code, each way
 // The convolution that a network ends in, but for (un)shuffles; null if it has none.
 const Layer* last_convolution(const Network& network);

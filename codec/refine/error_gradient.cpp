@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "codec/engine/parallel.h"
+#include "codec/error.h"
 #include "codec/latents/fixed_point.h"
 #include "codec/tensor/random.h"
 #include "codec/tensor/vectorised.h"
@@ -17,19 +18,28 @@ constexpr int kLargestMargin = 4;
 constexpr size_t kGraphLimit = 9;
 constexpr float kDarkest = -float(kPixelZero) / float(1 << kPixelExponent), kBrightest = float(255 - kPixelZero) / float(1 << kPixelExponent);
 
-DECANT_VECTORISED float error_rgb(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
+template <size_t Channels>
+DECANT_INLINE float error_of(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
     float sum = 0.0f;
     for (size_t i = 0; i < pixels; i++) {
-        for (size_t c = 0; c < 3; c++) {
-            const float d = (std::min(std::max(decoded[3 * i + c], kDarkest), kBrightest) - original[3 * i + c]) * weight[i];
-            gradient[3 * i + c] = 2.0f * d;
+        for (size_t c = 0; c < Channels; c++) {
+            const size_t at = Channels * i + c;
+            const float d = (std::min(std::max(decoded[at], kDarkest), kBrightest) - original[at]) * weight[i];
+            gradient[at] = 2.0f * d;
             sum += d * d;
         }
     }
     return sum;
 }
-
+DECANT_VECTORISED float error_rgb(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
+    return error_of<3>(decoded, original, weight, gradient, pixels);
+}
 DECANT_VECTORISED float error_gray(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
+    return error_of<1>(decoded, original, weight, gradient, pixels);
+}
+
+// Of gray as the mean of three channels.
+DECANT_VECTORISED float error_mean(const float* decoded, const float* original, const float* weight, float* gradient, size_t pixels) {
     float sum = 0.0f;
     for (size_t i = 0; i < pixels; i++) {
         const float mean = (decoded[3 * i] + decoded[3 * i + 1] + decoded[3 * i + 2]) * (1.0f / 3.0f);
@@ -43,10 +53,10 @@ DECANT_VECTORISED float error_gray(const float* decoded, const float* original, 
 }  // namespace
 
 ErrorGradient::ErrorGradient(const ModelContents& model, CodecWeights& weights)
-    : model_(model), weights_(weights), margin_(margin(model.description)) {}
+    : model_(model), weights_(weights), margin_(margin(model.description)), colours_(size_t(picture_channels(model.description))) {}
 
 int ErrorGradient::margin(const Description& description) {
-    const int reach = receptive_margin(description.network("synthesis"), kLatentStride);
+    const int reach = receptive_margin(description.network(kSynthesisNetwork), kLatentStride);
     return std::min(kLargestMargin, (reach + kLatentStride - 1) / kLatentStride);
 }
 
@@ -58,7 +68,7 @@ Graph& ErrorGradient::graph(Shape input) {
         o.use = Convolution::Use::training;
         o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
         o.borrows_memory = true;
-        slot = std::make_unique<Graph>(weights_["synthesis"], input, o);
+        slot = std::make_unique<Graph>(weights_[kSynthesisNetwork], input, o);
     }
     slot->bind(memory_.grow(slot->memory()));
     return *slot;
@@ -69,7 +79,8 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
     const Area area = area_ = surroundings.area;
     window_ = surroundings.window;
     quality_ = float(quality_q8) / 256.0f;
-    channels_ = picture.channels();
+    channels_ = size_t(picture.channels());
+    if (channels_ > colours_) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot encode one in colour");
     const size_t M = size_t(model_.description.latent_channels);
     step_ = gains_at(model_.parameters["inverse_gain"], model_.description.levels(), quality_);
     surroundings_.assign(surroundings.latents.begin(), surroundings.latents.end());
@@ -82,8 +93,8 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
         const int64_t position = at / kLatentStride;
         return at < end && position >= std::max(window_begin, begin - inner) && position < std::min(window_begin + window_size, begin + size + inner);
     };
-    const size_t height = size_t(window_.h) * kLatentStride, width = size_t(window_.w) * kLatentStride, channels = size_t(channels_);
-    original_.assign(height * width * channels, 0.0f);
+    const size_t height = size_t(window_.h) * kLatentStride, width = size_t(window_.w) * kLatentStride;
+    original_.assign(height * width * channels_, 0.0f);
     weight_.assign(height * width, 0.0f);
     for (size_t y = 0; y < height; y++) {
         const int64_t from_y = int64_t(window_.y) * kLatentStride + int64_t(y);
@@ -92,9 +103,9 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
             const int64_t from_x = int64_t(window_.x) * kLatentStride + int64_t(x);
             if (!counts(from_x, window_.x, window_.w, area.x, area.w, picture.width())) continue;
             weight_[y * width + x] = 1.0f;
-            float* original = &original_[(y * width + x) * channels];
+            float* original = &original_[(y * width + x) * channels_];
             picture.read(int(from_y), int(from_x), 1, original);
-            for (size_t c = 0; c < channels; c++) original[c] = pixel_value(original[c]);
+            for (size_t c = 0; c < channels_; c++) original[c] = pixel_value(original[c]);
         }
     }
 }
@@ -117,11 +128,11 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     float* gradient = current_->output_gradient().as<float>();
     const size_t width = size_t(window_.w) * kLatentStride;
     std::vector<double> sums(size_t(window_.h) * kLatentStride);
+    const auto error = channels_ < colours_ ? error_mean : channels_ == 3 ? error_rgb : error_gray;
     parallel_for(sums.size(), 4, [&](size_t begin, size_t end) {
         for (size_t y = begin; y < end; y++) {
             const size_t at = y * width;
-            sums[y] = double((channels_ == 3 ? error_rgb : error_gray)(decoded + 3 * at, original_.data() + size_t(channels_) * at, weight_.data() + at,
-                                                                       gradient + 3 * at, width));
+            sums[y] = double(error(decoded + colours_ * at, original_.data() + channels_ * at, weight_.data() + at, gradient + colours_ * at, width));
         }
     });
     double sum = 0;
@@ -150,11 +161,12 @@ std::vector<float> ErrorGradient::curvature(int probes) {
     std::vector<double> sums(M, 0.0);
     for (int k = 0; k < probes; k++) {
         float* gradient = current_->output_gradient().as<float>();
-        const float size = channels_ == 3 ? 1.0f : 1.0f / 3.0f;
+        const bool is_mean = channels_ < colours_;
+        const float size = is_mean ? 1.0f / float(colours_) : 1.0f;
         for (size_t i = 0; i < weight_.size(); i++) {
-            for (size_t c = 0; c < 3; c++) {
-                const uint32_t sign = uint32_t(channels_ == 3 ? 3 * i + c : i);  // of gray pixels, one for all three
-                gradient[3 * i + c] = weight_[i] * (mix_bits(sign ^ uint32_t(k + 1) * 0x9e3779b9u) & 1 ? size : -size);
+            for (size_t c = 0; c < colours_; c++) {
+                const uint32_t sign = uint32_t(is_mean ? i : colours_ * i + c);  // of a mean, one for all three
+                gradient[colours_ * i + c] = weight_[i] * (mix_bits(sign ^ uint32_t(k + 1) * 0x9e3779b9u) & 1 ? size : -size);
             }
         }
         backward(response);

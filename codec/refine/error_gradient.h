@@ -46,13 +46,14 @@ private:
     const ModelContents& model_;
     CodecWeights& weights_;
     int margin_;
+    size_t colours_;       // that the network makes
+    size_t channels_ = 3;  // of the picture: as many, or 1
     std::map<Shape, std::unique_ptr<Graph>> graphs_;
     AlignedBuffer memory_;
 
     Graph* current_ = nullptr;
     Area area_, window_;
     float quality_ = 0;
-    int channels_ = 3;
     std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
 };
 

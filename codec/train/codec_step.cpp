@@ -175,6 +175,7 @@ struct CodecStep::State {
     const Description& description;
     CodecStepOptions options;
     int M, Hz, samples, h, w;
+    int colours;  // of a pixel
     size_t positions;  // latent positions a sample
     std::unique_ptr<Graph> analysis, synthesis, hyper_analysis, hyper_synthesis;
     std::array<std::unique_ptr<Graph>, kContextSteps> context;
@@ -199,6 +200,7 @@ struct CodecStep::State {
         M = d.latent_channels;
         Hz = d.hyper_channels;
         samples = o.samples;
+        colours = picture_channels(d);
         if (o.height % kLatentStride != 0 || o.width % kLatentStride != 0) {
             throw Error(ErrorCode::invalid_argument, "crops must be a multiple of " + std::to_string(kLatentStride) + " pixels");
         }
@@ -210,9 +212,9 @@ struct CodecStep::State {
         g.compute = o.compute;
         g.round = o.quantisation != Quantisation::noise;
         g.input_gradient = false;
-        analysis = std::make_unique<Graph>(weights["analysis"], Shape{samples, o.height, o.width, 3}, g);
+        analysis = std::make_unique<Graph>(weights[kAnalysisNetwork], Shape{samples, o.height, o.width, colours}, g);
         g.input_gradient = true;
-        synthesis = std::make_unique<Graph>(weights["synthesis"], Shape{samples, h, w, M}, g);
+        synthesis = std::make_unique<Graph>(weights[kSynthesisNetwork], Shape{samples, h, w, M}, g);
         hyper_analysis = std::make_unique<Graph>(weights["hyper_analysis"], Shape{samples, h, w, 2 * M}, g);
         g.input_type = o.compute;
         const Shape z = hyper_analysis->output().shape;
@@ -226,7 +228,7 @@ struct CodecStep::State {
         scale_index.resize(size_t(M));
         deviation.resize(size_t(M));
         error_bits.assign(size_t(M), kErrorBits);
-        original.resize(size_t(samples) * size_t(o.height) * size_t(o.width) * 3);
+        original.resize(size_t(samples) * size_t(o.height) * size_t(o.width) * size_t(colours));
     }
 
     std::optional<uint32_t> dropout(const Batch& batch, uint64_t network) const {

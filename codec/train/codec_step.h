@@ -44,7 +44,7 @@ public:
     ~CodecStep();
 
     struct Batch {
-        std::span<const uint8_t> pixels;  // [samples, height, width, 3]
+        std::span<const uint8_t> pixels;  // [samples, height, width, channels]: as many as the analysis transform reads
         std::span<const float> quality;   // rate point of each sample, 0 … levels - 1
         std::span<const float> weight;    // of each sample's loss
         uint32_t key = 0;                 // of the noise
@@ -60,7 +60,7 @@ public:
         int channels = 0;
     };
     LatentStatistics latent_statistics() const;
-    std::vector<uint8_t> decoded() const;  // the pictures of the last run as they come out, [samples, height, width, 3]
+    std::vector<uint8_t> decoded() const;  // the pictures of the last run as they come out, [samples, height, width, channels]
 
 private:
     struct State;

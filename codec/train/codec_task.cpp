@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "codec/train/codec_step.h"
+#include "codec/train/crop_channels.h"
 
 namespace decant {
 namespace {
@@ -37,7 +38,7 @@ public:
                 float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
         }
         const StepResult r = step_.run(
-            {pixels, quality, weight, random_key(options_.seed, 4, uint64_t(step), uint64_t(shard_)), hyper_rate(options_, step)},
+            {in_channels(pixels, picture_channels(description_)), quality, weight, random_key(options_.seed, 4, uint64_t(step), uint64_t(shard_)), hyper_rate(options_, step)},
             parameters, gradients);
         StepMeasures m;
         m.loss = r.loss;
@@ -59,12 +60,12 @@ private:
 class CodecValidation : public ValidationStep {
 public:
     CodecValidation(const Description& d, const TrainOptions& o, CodecWeights& weights, int side)
-        : step_(d, weights, {1, side, side, o.compute, Quantisation::round, o.quantiser}) {}
+        : colours_(picture_channels(d)), step_(d, weights, {1, side, side, o.compute, Quantisation::round, o.quantiser}) {}
 
     ValidationPoint run(std::span<const uint8_t> crop, size_t, double level, const Parameters& parameters) override {
         const float quality = float(level), weight = 1.0f;
-        original_.assign(crop.begin(), crop.end());
-        const StepResult r = step_.run({crop, {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters, {});
+        original_ = in_channels(crop, colours_);
+        const StepResult r = step_.run({original_, {&quality, 1}, {&weight, 1}, 0, 1.0f}, parameters, {});
         ValidationPoint p;
         p.bpp = r.bits_y[0] + r.bits_z[0];
         p.bpp_hyper = r.bits_z[0];
@@ -75,9 +76,10 @@ public:
         return p;
     }
 
-    std::vector<Example::Picture> pictures() const override { return {{"original", 3, original_}, {"decoded", 3, step_.decoded()}}; }
+    std::vector<Example::Picture> pictures() const override { return {{"original", colours_, original_}, {"decoded", colours_, step_.decoded()}}; }
 
 private:
+    const int colours_;
     CodecStep step_;
     std::vector<uint8_t> original_;
 };

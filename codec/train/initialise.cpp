@@ -5,6 +5,7 @@
 
 #include "codec/error.h"
 #include "codec/latents/layout.h"
+#include "codec/train/crop_channels.h"
 
 namespace decant {
 namespace {
@@ -48,14 +49,16 @@ void put(Parameters& parameters, const std::string& layer, const Matrix& m) {
 void start_as_klt(const Description& d, const Dataset& dataset, uint64_t seed, Parameters& parameters) {
     constexpr int kCrops = 400, kSide = 128;
     RandomStream random{random_key(seed, 1)};
-    Features f{kCrops, kSide, Matrix(Eigen::Index(kCrops) * kSide * kSide, 3)};
+    const int colours = picture_channels(d);
+    Features f{kCrops, kSide, Matrix(Eigen::Index(kCrops) * kSide * kSide, colours)};
     std::vector<uint8_t> crop(kSide * kSide * 3);
     for (int n = 0; n < kCrops; n++) {
         dataset.crop(random, kSide, crop);
-        for (size_t i = 0; i < crop.size(); i++) f.values.data()[size_t(n) * crop.size() + i] = pixel_value(crop[i]);
+        const std::vector<uint8_t> pixels = in_channels(crop, colours);
+        for (size_t i = 0; i < pixels.size(); i++) f.values.data()[size_t(n) * pixels.size() + i] = pixel_value(pixels[i]);
     }
-    Eigen::VectorXf scale = Eigen::VectorXf::Ones(3);  // of the features' columns
-    for (const Layer& layer : d.network("analysis").layers) {
+    Eigen::VectorXf scale = Eigen::VectorXf::Ones(colours);  // of the features' columns
+    for (const Layer& layer : d.network(kAnalysisNetwork).layers) {
         if (layer.op == Operation::unshuffle) {
             f = unshuffle(f, layer.factor);
             scale = scale.replicate(layer.factor * layer.factor, 1).eval();
@@ -63,7 +66,7 @@ void start_as_klt(const Description& d, const Dataset& dataset, uint64_t seed, P
         }
         if (layer.init != Init::klt) continue;
         const int inputs = int(f.values.cols());
-        if (&layer == &d.network("analysis").layers.back()) {
+        if (&layer == &d.network(kAnalysisNetwork).layers.back()) {
             // Channels of all variances go into each group of the context.
             Matrix out = Matrix::Zero(d.latent_channels, inputs), back = Matrix::Zero(inputs, d.latent_channels);
             const auto std = parameters["latent_std"];
@@ -184,7 +187,7 @@ std::vector<float> learning_rates(const Description& d, const Parameters& parame
                 // way: at one rate for all, the results of large sums are thrown about until ReLUs are dead. So rates go with the
                 // weights' size at the start; and those of residual branches are low, since beside a linear path that is a good
                 // codec from the first step, a branch whose noise exceeds its use is switched off for good. Linear branches cannot die.
-                const bool transform = network.name == "analysis" || network.name == "synthesis";
+                const bool transform = network.name == kAnalysisNetwork || network.name == kSynthesisNetwork;
                 const bool linear = reads_signed(layers, int(i)) && layer.activation == Activation::none;
                 const float he = std::sqrt(2.0f * float(p.shape[0]) / float(p.size));
                 const float rate = std::min(1.0f, he * (!transform ? kNetworkRate : linear ? kLinearRate : kBranchRate));

@@ -164,7 +164,7 @@ Recipe parse_recipe(const std::string& text, const std::vector<Assignment>& assi
     document.add({{"training", OrderedJson::object()}});
     // What a codec's description may leave out, so that it can be set.
     if (const OrderedJson& root = document.root(); root.contains("lambda") && root["lambda"].is_array()) {
-        document.add({{"serves", {0, int(root["lambda"].size()) - 1}}, {"companion", ""}});
+        document.add({{"serves", {0, int(root["lambda"].size()) - 1}}, {"companion", ""}, {"gray", ""}});
     }
     for (const Assignment& a : assignments) document.set(a.path, a.value, a.origin);
     Recipe recipe = located([&] { return Recipe{read_description(document.root()), read_training(document.root()["training"])}; });

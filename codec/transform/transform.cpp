@@ -25,41 +25,41 @@ void each_pixel(const SampleView& picture, const T* row, int64_t x0, int count, 
     }
 }
 
-// As bytes, for integer networks.
-void fill_row(const SampleView& picture, const uint8_t* row, int64_t x0, int count, uint8_t* dst) {
+// As bytes, for integer networks. channels: of the network, as of the others.
+void fill_row(const SampleView& picture, const uint8_t* row, int64_t x0, int count, int channels, uint8_t* dst) {
     static_assert(kPixelZero == kInputZero);
-    const int64_t inside = picture.channels() == 3 ? std::clamp<int64_t>(picture.width() - x0, 0, count) : 0;
-    if (inside != 0) std::memcpy(dst, row + 3 * x0, size_t(3 * inside));
+    const int64_t inside = picture.channels() == channels ? std::clamp<int64_t>(picture.width() - x0, 0, count) : 0;
+    if (inside != 0) std::memcpy(dst, row + channels * x0, size_t(channels * inside));
     each_pixel(picture, row, x0 + inside, int(count - inside), [&](int x, const uint8_t* pixel) {
-        for (int c = 0; c < 3; c++) dst[3 * (inside + x) + c] = pixel[picture.channels() == 3 ? c : 0];
+        for (int c = 0; c < channels; c++) dst[channels * (inside + x) + c] = pixel[picture.channels() == channels ? c : 0];
     });
 }
 
 // As s16 with kDeepBits more bits than a byte.
 constexpr int kDeepBits = 7;
-void fill_row(const SampleView& picture, const uint16_t* row, int64_t x0, int count, int16_t* dst) {
+void fill_row(const SampleView& picture, const uint16_t* row, int64_t x0, int count, int channels, int16_t* dst) {
     each_pixel(picture, row, x0, count, [&](int x, const uint16_t* pixel) {
-        for (int c = 0; c < 3; c++) {
-            const int32_t sample = pixel[picture.channels() == 3 ? c : 0];
-            dst[3 * x + c] = int16_t((sample * (1 << kDeepBits) + 128) / 257 - (kPixelZero << kDeepBits));
+        for (int c = 0; c < channels; c++) {
+            const int32_t sample = pixel[picture.channels() == channels ? c : 0];
+            dst[channels * x + c] = int16_t((sample * (1 << kDeepBits) + 128) / 257 - (kPixelZero << kDeepBits));
         }
     });
 }
 
 void fill_pixels(const TensorRef& input, const SampleView& picture, int64_t y0, int64_t x0) {
-    const size_t h = size_t(input.shape.h), row_size = size_t(input.shape.w) * 3;
-    const int w = input.shape.w;
+    const int w = input.shape.w, channels = input.shape.c;
+    const size_t h = size_t(input.shape.h), row_size = size_t(w) * size_t(channels);
     for (size_t y = 0; y < h; y++) {
         const int64_t from = reflect(y0 + int64_t(y), picture.height());
         if (input.type == DataType::u8) {
-            fill_row(picture, picture.row(from), x0, w, input.as<uint8_t>() + y * row_size);
+            fill_row(picture, picture.row(from), x0, w, channels, input.as<uint8_t>() + y * row_size);
         } else if (input.type == DataType::s16) {
-            fill_row(picture, picture.row<uint16_t>(from), x0, w, input.as<int16_t>() + y * row_size);
+            fill_row(picture, picture.row<uint16_t>(from), x0, w, channels, input.as<int16_t>() + y * row_size);
         } else {
             float* dst = input.as<float>() + y * row_size;
             const auto fill = [&]<Sample T>(const T* row, float scale) {
                 each_pixel(picture, row, x0, w, [&](int x, const T* pixel) {
-                    for (int c = 0; c < 3; c++) dst[3 * x + c] = pixel_value(float(pixel[picture.channels() == 3 ? c : 0]) * scale);
+                    for (int c = 0; c < channels; c++) dst[channels * x + c] = pixel_value(float(pixel[picture.channels() == channels ? c : 0]) * scale);
                 });
             };
             if (picture.depth() == 8) {
@@ -114,19 +114,19 @@ DECANT_INLINE void to_mean(const float* src, T& sample) {
 }
 
 template <class Value, Sample T>
-DECANT_INLINE void convert(const Value* src, T* dst, size_t count, int channels) {
-    if (channels == 3) {
-        for (size_t k = 0; k < 3 * count; k++) to_sample(src[k], dst[k]);
+DECANT_INLINE void convert(const Value* src, T* dst, size_t samples, bool mean) {
+    if (mean) {
+        for (size_t k = 0; k < samples; k++) to_mean(src + 3 * k, dst[k]);
     } else {
-        for (size_t k = 0; k < count; k++) to_mean(src + 3 * k, dst[k]);
+        for (size_t k = 0; k < samples; k++) to_sample(src[k], dst[k]);
     }
 }
 
-// The synthesis' result to samples: three channels, or one that is their mean.
-DECANT_VECTORISED void to_pixels(const int32_t* src, uint8_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
-DECANT_VECTORISED void to_pixels(const int32_t* src, uint16_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
-DECANT_VECTORISED void to_pixels(const float* src, uint8_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
-DECANT_VECTORISED void to_pixels(const float* src, uint16_t* dst, size_t count, int channels) { convert(src, dst, count, channels); }
+// The synthesis' result to samples; mean: three values of it to one.
+DECANT_VECTORISED void to_pixels(const int32_t* src, uint8_t* dst, size_t samples, bool mean) { convert(src, dst, samples, mean); }
+DECANT_VECTORISED void to_pixels(const int32_t* src, uint16_t* dst, size_t samples, bool mean) { convert(src, dst, samples, mean); }
+DECANT_VECTORISED void to_pixels(const float* src, uint8_t* dst, size_t samples, bool mean) { convert(src, dst, samples, mean); }
+DECANT_VECTORISED void to_pixels(const float* src, uint16_t* dst, size_t samples, bool mean) { convert(src, dst, samples, mean); }
 
 }  // namespace
 
@@ -169,15 +169,15 @@ Reach reach_of(const Network& network, int start) {
 
 Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}
 
-int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network("analysis"), 1), kLatentStride); }
-int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network("synthesis"), kLatentStride), kLatentStride); }
+int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kAnalysisNetwork), 1), kLatentStride); }
+int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride), kLatentStride); }
 
 void Transform::AnyGraph::forward(float quality) {
     if (integers != nullptr) return integers->forward(int(std::lround(quality * 256.0f)));
     floats->forward({&quality, 1});
 }
 
-Transform::AnyGraph& Transform::graph(const char* network, Shape input, DataType integers) {
+Transform::AnyGraph& Transform::graph(const std::string& network, Shape input, DataType integers) {
     if (graphs_.size() > kGraphLimit) graphs_.clear();
     AnyGraph& slot = graphs_[{network, input, integers}];
     if (slot.integers == nullptr && slot.floats == nullptr) {
@@ -185,7 +185,8 @@ Transform::AnyGraph& Transform::graph(const char* network, Shape input, DataType
             IntegerGraphOptions o;
             o.input_type = integers;
             o.signed_from = 0;
-            o.input_exponent = input.c != 3 ? kLatentExponent : integers == DataType::u8 ? kPixelExponent : kPixelExponent + kDeepBits;
+            const bool latents = network == kSynthesisNetwork;
+            o.input_exponent = latents ? kLatentExponent : integers == DataType::u8 ? kPixelExponent : kPixelExponent + kDeepBits;
             o.output_exponent = kTransformExponent;
             o.borrows_memory = true;
             slot.integers = std::make_unique<IntegerGraph>(weights_.integers(network), input, o);
@@ -206,7 +207,9 @@ Transform::AnyGraph& Transform::graph(const char* network, Shape input, DataType
 }
 
 void Transform::analyse(const SampleView& picture, const Area& window, const Area& seen, float quality, float* result, size_t row_stride) {
-    AnyGraph& g = graph("analysis", {1, seen.h * kLatentStride, seen.w * kLatentStride, 3}, picture.depth() == 8 ? DataType::u8 : DataType::s16);
+    const int colours = picture_channels(description_);
+    if (picture.channels() > colours) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot encode one in colour");
+    AnyGraph& g = graph(kAnalysisNetwork, {1, seen.h * kLatentStride, seen.w * kLatentStride, colours}, picture.depth() == 8 ? DataType::u8 : DataType::s16);
     fill_pixels(g.input(), picture, int64_t(seen.y) * kLatentStride, int64_t(seen.x) * kLatentStride);
     g.forward(quality);
     const TensorRef y = g.output();
@@ -219,11 +222,13 @@ void Transform::analyse(const SampleView& picture, const Area& window, const Are
 }
 
 void Transform::prepare_synthesis(const Area& seen) {
-    graph("synthesis", {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
+    graph(kSynthesisNetwork, {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
 }
 
 void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target) {
-    AnyGraph& g = graph("synthesis", {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
+    const int colours = picture_channels(description_);
+    if (target.channels() > colours) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot decode one in colour");
+    AnyGraph& g = graph(kSynthesisNetwork, {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
     const size_t values = size_t(seen.w) * size_t(description_.latent_channels);
     const TensorRef input = g.input();
     for (int r = 0; r < seen.h; r++) {
@@ -237,7 +242,7 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
     }
     g.forward(quality);
     const TensorRef out = g.output();
-    if (out.shape != Shape{1, seen.h * kLatentStride, seen.w * kLatentStride, 3}) {
+    if (out.shape != Shape{1, seen.h * kLatentStride, seen.w * kLatentStride, colours}) {
         throw Error(ErrorCode::model_mismatch, "synthesis: the result has shape " + to_string(out.shape));
     }
     const Region& region = target.region();
@@ -246,14 +251,15 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
     const int64_t x_begin = std::max<int64_t>(int64_t{window.x} * kLatentStride, region.x);
     const int64_t x_end = std::min<int64_t>(int64_t{window.right()} * kLatentStride, int64_t(region.right()));
     if (x_begin >= x_end) return;
-    const size_t count = size_t(x_end - x_begin);
+    const size_t samples = size_t(x_end - x_begin) * size_t(target.channels());
+    const bool mean = target.channels() < colours;
     for (int64_t y = y_begin; y < y_end; y++) {
-        const size_t from = (size_t(y - int64_t{seen.y} * kLatentStride) * size_t(out.shape.w) + size_t(x_begin - int64_t{seen.x} * kLatentStride)) * 3;
+        const size_t from = (size_t(y - int64_t{seen.y} * kLatentStride) * size_t(out.shape.w) + size_t(x_begin - int64_t{seen.x} * kLatentStride)) * size_t(colours);
         const auto write = [&](const auto* sums) {
             if (target.depth() == 8) {
-                to_pixels(sums, target.at(y, x_begin), count, target.channels());
+                to_pixels(sums, target.at(y, x_begin), samples, mean);
             } else {
-                to_pixels(sums, target.at<uint16_t>(y, x_begin), count, target.channels());
+                to_pixels(sums, target.at<uint16_t>(y, x_begin), samples, mean);
             }
         };
         if (out.type == DataType::s32) {

@@ -50,13 +50,15 @@ public:
     static int synthesis_margin(const Description& description);
 
     // The latents of `window`; row r of it goes to result + r · row_stride, as the network gives them. The picture is continued by
-    // reflection to whole latents. Gray is analysed as R = G = B. Of a band, the rows of `seen` must be there.
+    // reflection to whole latents. A network for colours analyses gray as R = G = B; one for gray takes nothing else: Error invalid_argument.
+    // Of a band, the rows of `seen` must be there.
     void analyse(const SampleView& picture, const Area& window, const Area& seen, float quality, float* result, size_t row_stride);
 
     // read(y, x, count, dst): `count` positions [count, M] from position (y, x) on, which a row of `seen` has, in multiples of
     // 2^-kLatentExponent.
     using ReadLatents = std::function<void(int y, int x, int count, int16_t* dst)>;
-    // The pixels of `window`, as far as the target has them. Its channels: 3, or 1 for the mean of R, G and B. Exact on every CPU if
+    // The pixels of `window`, as far as the target has them. Its channels: those of the network, or 1 for the mean of R, G and B; Error
+    // invalid_argument for colours of a network for gray. Exact on every CPU if
     // the network runs in integers; 16 bits have 8 more of the same sums.
     void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target);
 
@@ -73,7 +75,7 @@ private:
         TensorRef output() { return integers != nullptr ? integers->output() : floats->output(); }
         void forward(float quality);
     };
-    AnyGraph& graph(const char* network, Shape input, DataType integers);  // valid until the next call: all graphs share their memory
+    AnyGraph& graph(const std::string& network, Shape input, DataType integers);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
     CodecWeights& weights_;

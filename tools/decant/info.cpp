@@ -177,6 +177,7 @@ void print_model(const Described& model) {
     if (is_codec) line("rate points", std::to_string(description.levels()) + ", lambda " + lambdas);
     if (description.serves) line("serves", "rate points " + std::to_string(description.first_level()) + " to " + std::to_string(description.last_level()) + ", counted from 0");
     if (!description.companion.empty()) line("companion", description.companion);
+    if (!description.gray.empty()) line("gray", description.gray);
     if (is_codec)
         line("latents", std::to_string(description.latent_channels) + " channels at 1/16, " +
                             std::to_string(description.hyper_channels) + " at 1/64");
@@ -231,6 +232,7 @@ void print_model_json(const Described& model) {
         line["lambda"] = description.lambda;
         line["serves"] = {description.first_level(), description.last_level()};
         if (!description.companion.empty()) line["companion"] = description.companion;
+        if (!description.gray.empty()) line["gray"] = description.gray;
         line["latent_channels"] = description.latent_channels;
         line["hyper_channels"] = description.hyper_channels;
     } else if (description.task == Task::denoise) {
