@@ -84,6 +84,7 @@ TEST_CASE("the split depends on names alone") {
     const Dataset a(folder.path(), {.held_out_every = 5}), b(folder.path(), {.held_out_every = 5});
     CHECK(a.size() + a.held_out() == 100);
     CHECK(a.left_out() == 0);
+    CHECK(a.why_left_out() == "");
     CHECK(a.held_out() >= 8);
     CHECK(a.held_out() <= 35);
     CHECK(held_out_numbers(a) == held_out_numbers(b));
@@ -231,11 +232,13 @@ TEST_CASE("what is no picture, too small or too much is left out and counted") {
     folder.add("deep/inside/fine.ppm", plain(16, 99));
     const Dataset d(folder.path(), {.min_side = 10, .held_out_every = 5});
     CHECK(d.left_out() == 6);
+    CHECK(d.why_left_out().find("cut.ppm") != std::string::npos);
     CHECK(d.size() + d.held_out() == 31);
 
     const Dataset limited(folder.path(), {.min_side = 10, .max_bytes = 20 * 16 * 16 * 3, .held_out_every = 5});
     CHECK(limited.size() + limited.held_out() == 20);
     CHECK(limited.left_out() == 17);
+    CHECK(Dataset(folder.path(), {.max_bytes = 20 * 16 * 16 * 3, .held_out_every = 5}).why_left_out() != "");
 }
 
 TEST_CASE("gray pictures become colour pictures, and 16 bits 8") {

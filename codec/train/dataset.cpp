@@ -125,6 +125,7 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
     // Threads decode a stretch of names at a time; what fits is decided in the order of the names, so that it does not depend on them.
     constexpr size_t kStretch = 64;
     std::vector<std::optional<Image>> images(paths.size());
+    std::vector<std::string> reasons(paths.size());  // of those that are no pictures
     uint64_t bytes = 0;
     for (size_t first = 0; first < paths.size() && bytes < options.max_bytes; first += kStretch) {
         const size_t end = std::min(paths.size(), first + kStretch);
@@ -133,8 +134,8 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
             for (size_t i; (i = next++) < end;) {
                 try {
                     images[i] = as_rgb(read_image(read_file(paths[i].string()), paths[i].string()));
-                } catch (const Error&) {
-                    // Whatever is no picture is counted as left out.
+                } catch (const Error& e) {
+                    reasons[i] = e.what();  // left out, and counted
                 }
             }
         };
@@ -144,7 +145,9 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
         for (size_t i = first; i < end; i++) {
             if (!images[i]) continue;
             const uint64_t size = images[i]->samples().size();
-            if (int64_t(std::min(images[i]->width, images[i]->height)) < options.min_side || bytes + size > options.max_bytes) {
+            const bool is_small = int64_t(std::min(images[i]->width, images[i]->height)) < options.min_side;
+            if (is_small || bytes + size > options.max_bytes) {
+                reasons[i] = paths[i].string() + (is_small ? ": has sides of less than " + std::to_string(options.min_side) + " pixels" : ": memory is full");
                 images[i].reset();
             } else {
                 bytes += size;
@@ -153,7 +156,7 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
     }
     for (size_t i = 0; i < images.size(); i++) {
         if (!images[i]) {
-            left_out_++;
+            if (left_out_++ == 0) why_left_out_ = reasons[i].empty() ? paths[i].string() + ": memory is full" : reasons[i];
         } else if (is_held_out(paths[i].stem().string(), options.held_out_every)) {
             validation_.push_back(std::move(*images[i]));
         } else {

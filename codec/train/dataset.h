@@ -31,6 +31,7 @@ public:
     size_t size() const { return training_.size(); }
     size_t held_out() const { return validation_.size(); }
     size_t left_out() const { return left_out_; }  // unreadable, too small or too many
+    const std::string& why_left_out() const { return why_left_out_; }  // of the first of these: its name and the reason
 
     // A random crop, [side, side, 3], flipped and transposed at random, some with other colours, of another size,
     // crisper or with a pattern. Pictures are drawn in proportion to their mean absolute gradient, within bounds, so that smooth ones do not
@@ -44,6 +45,7 @@ private:
     std::vector<double> cumulative_;  // of the weights of training_
     DatasetOptions options_;
     size_t left_out_ = 0;
+    std::string why_left_out_;
 };
 
 }  // namespace decant

@@ -385,6 +385,10 @@ private:
             TrainProgress p;
             p.step = state_.step;
             p.steps = options_.steps;
+            p.pictures = dataset_.size();
+            p.held_out = dataset_.held_out();
+            p.left_out = dataset_.left_out();
+            p.why_left_out = dataset_.why_left_out();
             p.loss = sum_loss_ / counted_;
             p.bpp = sum_bpp_ / counted_;
             p.psnr = sum_psnr_ / counted_;

@@ -52,6 +52,8 @@ struct TrainOptions {
 
 struct TrainProgress {
     int64_t step = 0, steps = 0;
+    size_t pictures = 0, held_out = 0, left_out = 0;        // files of the data
+    std::string why_left_out;                               // of the first of them: its name and the reason
     double loss = 0, gradient_norm = 0, bpp = 0, psnr = 0;  // averages since the last report; bpp of a codec
     double rate = 0;                                        // of learning, in the last step
     double crops_per_second = 0, seconds_left = 0, seconds = 0;  // seconds: of training in all, over interruptions

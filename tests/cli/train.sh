@@ -8,7 +8,10 @@ for name in aa bb; do  # by its name, bb is held out
 done
 options=(--data data --batch 1 --shards 1 --crop 64 --validate-every 1000000)
 
+echo "no picture" >data/notes.txt
 expect_exit 0 "$DECANT" train "${options[@]}" --steps 2 --out new.safetensors
+expect_matches "$ERR" '^pictures to train on: 1, held out: 1, files left out: 1, such as data/notes\.txt: .'
+rm data/notes.txt
 expect_only . data data/aa.png data/bb.png new.safetensors
 expect_exit 0 "$DECANT" encode -m ./new.safetensors "$SAMPLES/film_grain.png" -o grain.dcn
 expect_exit 0 "$DECANT" decode -m ./new.safetensors grain.dcn -o grain.png

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "codec/decant.h"
 #include "codec/models/model_finder.h"
@@ -43,6 +44,12 @@ std::string gain_text(const std::string& name, const TrainResult& result) {
     return text + "; " + fixed(gain, 2) + " dB more than that, in the mean";
 }
 
+void tell_data(const TrainProgress& progress) {
+    std::string text = "pictures to train on: " + std::to_string(progress.pictures) + ", held out: " + std::to_string(progress.held_out);
+    if (progress.left_out > 0) text += ", files left out: " + std::to_string(progress.left_out) + ", such as " + progress.why_left_out;
+    note(text);
+}
+
 }  // namespace
 
 ExitCode train(const Settings& settings) {
@@ -65,8 +72,10 @@ ExitCode train(const Settings& settings) {
     TrainingLog log(is_first ? settings.log : "", is_first ? settings.html : "", fs::path(settings.trained_model).stem().string(), fs::exists(options.checkpoint, error), settings.force);
     options.examples = log.has_page() ? TrainingLog::kExamples : 0;
     TrainResult result;
+    bool is_data_told = false;
     try {
         result = train_model(description, options, start ? &start->parameters() : nullptr, [&](const TrainProgress& progress) {
+            if (!std::exchange(is_data_told, true)) tell_data(progress);
             show(progress);
             log.add(progress);
             return !is_interrupted();
