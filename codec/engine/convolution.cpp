@@ -149,7 +149,7 @@ struct Convolution::State {
         const auto algorithm = dnnl::algorithm::convolution_direct;
         const auto forward_desc = s.bias ? dnnl::convolution_forward::desc(kind, algorithm, src_md, weights_md, bias_md, dst_md, strides, begin, end)
                                          : dnnl::convolution_forward::desc(kind, algorithm, src_md, weights_md, dst_md, strides, begin, end);
-        const dnnl::convolution_forward::primitive_desc forward_pd(forward_desc, attributes, engine());
+        const auto forward_pd = onednn::alone([&] { return dnnl::convolution_forward::primitive_desc(forward_desc, attributes, engine()); });
         forward = dnnl::convolution_forward(forward_pd);
         weights_forward = &weights.layout(forward_pd.weights_desc());
         scratch_forward = forward_pd.scratchpad_desc();
@@ -160,18 +160,22 @@ struct Convolution::State {
 
         const auto diff_dst_md = activations(s.dst, s.gradient_type), diff_src_md = activations(s.src, s.gradient_type);
         const memory::desc gradient_weights_md(weight_dims, data_type(s.gradient_type), memory::format_tag::any);
-        const dnnl::convolution_forward::primitive_desc hint(
-            dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, diff_src_md, gradient_weights_md, bias_md, diff_dst_md, strides, begin, end),
-            plain, engine());
-        const dnnl::convolution_backward_data::primitive_desc data_pd({algorithm, diff_src_md, gradient_weights_md, diff_dst_md, strides, begin, end}, plain, engine(),
-                                                                      hint);
+        const auto hint = onednn::alone([&] {
+            return dnnl::convolution_forward::primitive_desc(
+                dnnl::convolution_forward::desc(dnnl::prop_kind::forward_training, algorithm, diff_src_md, gradient_weights_md, bias_md, diff_dst_md, strides, begin, end),
+                plain, engine());
+        });
+        const auto data_pd = onednn::alone([&] {
+            return dnnl::convolution_backward_data::primitive_desc({algorithm, diff_src_md, gradient_weights_md, diff_dst_md, strides, begin, end}, plain, engine(), hint);
+        });
         backward_data = dnnl::convolution_backward_data(data_pd);
         weights_data = &weights.layout(data_pd.weights_desc());
         scratch_data = data_pd.scratchpad_desc();
 
         const memory::desc any_f32(weight_dims, memory::data_type::f32, memory::format_tag::any);
-        const dnnl::convolution_backward_weights::primitive_desc weights_pd({algorithm, diff_src_md, any_f32, bias_md, diff_dst_md, strides, begin, end}, plain,
-                                                                            engine(), hint);
+        const auto weights_pd = onednn::alone([&] {
+            return dnnl::convolution_backward_weights::primitive_desc({algorithm, diff_src_md, any_f32, bias_md, diff_dst_md, strides, begin, end}, plain, engine(), hint);
+        });
         backward_weights = dnnl::convolution_backward_weights(weights_pd);
         scratch_weights = weights_pd.scratchpad_desc();
         diff_src = unbound(diff_src_md);

@@ -19,6 +19,11 @@ const dnnl::engine& engine() {
     return instance;
 }
 
+std::mutex& description_mutex() {
+    static std::mutex mutex;
+    return mutex;
+}
+
 dnnl::memory::desc activations(const Shape& s, DataType type) {
     return {{s.n, s.c, s.h, s.w}, data_type(type), dnnl::memory::format_tag::nhwc};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dnnl.hpp>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -21,6 +22,15 @@ struct Eltwise {
     float alpha = 0.0f, beta = 0.0f, scale = 1.0f;
 };
 std::optional<Eltwise> eltwise(const PointwiseActivation& activation);
+
+// Describes a primitive while no other thread does. oneDNN 2.6 keeps the size of the last block of a convolution's inputs in a static variable
+// while it chooses blocks (thread-local from 2.7 on): of threads that did so at once, some few got kernels that compute something else.
+std::mutex& description_mutex();
+template <class F>
+auto alone(F&& describe) {
+    const std::lock_guard lock(description_mutex());
+    return describe();
+}
 
 // oneDNN's exceptions become ours, with what was being done.
 template <class F>
