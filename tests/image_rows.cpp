@@ -5,7 +5,10 @@
 
 #include <algorithm>
 
+#include "codec/error.h"
 #include "codec/image/format.h"
+#include "codec/image/metrics.h"
+#include "codec/image/row_comparison.h"
 #include "tests/image_samples.h"
 #include "tests/metadata_samples.h"
 #include "tests/row_pictures.h"
@@ -149,4 +152,36 @@ TEST_CASE("rows change their depth as pictures do") {
             CHECK(kept.image == with_depth(image, to));
         }
     }
+}
+
+TEST_CASE("rows are compared as whole pictures are, and hashed") {
+    for (const int depth : {8, 16}) {
+        for (const int channels : {1, 3}) {
+            const Image a = noise_image(33, 21, channels, 1, depth), b = noise_image(33, 21, channels, 2, depth);
+            for (const auto& [reference, other] : {std::pair{&a, &b}, {&b, &a}, {&a, &a}}) {
+                ImageRows rows(*reference);
+                RowComparison comparison(rows);
+                HashingWriter hashing(&comparison), alone;
+                write_all(*other, hashing);
+                write_all(*other, alone);
+                CHECK(comparison.psnr() == psnr(*reference, *other));
+                CHECK(comparison.max_error() == max_error(*reference, *other));
+                CHECK(hashing.hash() == alone.hash());
+                HashingWriter of_reference;
+                write_all(*reference, of_reference);
+                CHECK((of_reference.hash() == alone.hash()) == (reference == other));
+            }
+        }
+    }
+    // The same bytes of another shape are another picture.
+    const Image wide(6, 2, 1), high(2, 6, 1), colour(2, 2, 3);
+    HashingWriter of_wide, of_high, of_colour;
+    write_all(wide, of_wide);
+    write_all(high, of_high);
+    write_all(colour, of_colour);
+    CHECK(of_wide.hash() != of_high.hash());
+    CHECK(of_wide.hash() != of_colour.hash());
+    ImageRows rows(wide);
+    RowComparison comparison(rows);
+    CHECK_THROWS_WITH_AS(comparison.begin(shape_of(high)), doctest::Contains("6x2"), Error);
 }

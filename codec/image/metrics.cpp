@@ -185,13 +185,13 @@ SsimPair compare_scales(const Image& reference, const Image& distorted, std::siz
     return sum;
 }
 
+}  // namespace
+
 double psnr_of(double mean_squared_error, int depth) {
     if (mean_squared_error == 0) return std::numeric_limits<double>::infinity();
     const double peak = (1 << depth) - 1;
     return 10 * std::log10(peak * peak / mean_squared_error);
 }
-
-}  // namespace
 
 double mse(const Image& reference, const Image& distorted) {
     check_same_shape(reference, distorted);

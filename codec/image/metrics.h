@@ -20,6 +20,8 @@ double mse(const Image& reference, const Image& distorted);
 // 10 log10(peak^2 / mse), in dB, with the peak 255 or 65535; +infinity for equal pictures. So 16 bits that were made of 8 have the
 // PSNR of these. Of RGB this is one PSNR of the mean squared error over all three channels, not a mean of three.
 double psnr(const Image& reference, const Image& distorted);
+// The same of a mean squared error that is known.
+double psnr_of(double mean_squared_error, int depth);
 
 // The same of the luma Y' = 0.299 R' + 0.587 G' + 0.114 B' (Rec. ITU-R BT.601, full range, not rounded); of gray pictures psnr().
 double psnr_luma(const Image& reference, const Image& distorted);

@@ -106,7 +106,15 @@ expect_same t1.png t2.png
 expect_same t1.png t3.png
 
 # --verify decodes again; --dry-run writes nothing; a higher quality changes the file.
-expect_exit 0 "$DECANT" encode --verify a.png -o verified.dcn
+expect_exit 0 "$DECANT" encode --verify --json a.png -o verified.dcn
+cp "$OUT" verified.json
+expect_exit 0 "$DECANT" decode verified.dcn -o verified.png
+expect_exit 0 "$DECANT" compare --json a.png verified.png
+python3 - verified.json "$OUT" <<'PYTHON' || fail "--verify reports another PSNR"
+import json, sys
+a, b = (json.loads(open(name).readline()) for name in sys.argv[1:])
+assert abs(a["psnr"] - b["psnr"]) < 1e-6, (a, b)
+PYTHON
 expect_exit 0 "$DECANT" encode -n a.png -o dry.dcn
 expect_no_file dry.dcn
 expect_exit 0 "$DECANT" encode -q 10 a.png -o low.dcn

@@ -6,6 +6,7 @@
 #include "codec/alpha/hidden_colours.h"
 #include "codec/decant.h"
 #include "codec/image/metrics.h"
+#include "codec/image/row_comparison.h"
 #include "codec/models/model_finder.h"
 #include "tools/decant/batch.h"
 #include "tools/decant/denoisers.h"
@@ -34,7 +35,7 @@ private:
     // Whether it was possible.
     bool run_by_rows(const Job& job, Place& place, FileReport& report) {
         EncodeOptions encode_options = options();
-        if (denoisers_ || settings_.verify || encode_options.target.kind != EncodeTarget::Kind::none) return false;
+        if (denoisers_ || encode_options.target.kind != EncodeTarget::Kind::none) return false;
         auto file = open_picture_rows(job.input, settings_.max_pixels);
         if (!file) return false;
         const PictureShape shape = file->rows->shape();
@@ -46,6 +47,7 @@ private:
         report.input_bytes = file->bytes;
         report.set_shape(shape.width, shape.height, shape.depth);
         const EncodeResult result = in_picture([&] { return codec_.encode(*file->rows, encode_options, [&] { return reopened(job); }); });
+        if (settings_.verify) report.psnr = in_file(job.input, [&] { return verify(job, shape, encode_options, result.bytes); });
         finish(job, result, report);
         return true;
     }
@@ -122,25 +124,47 @@ private:
                (settings_.target_psnr > 0 ? ", " + fixed(result.psnr, 2) + " dB" : "");
     }
 
-    // The PSNR of what comes out. The second decoder shares nothing with the encoder but the model and the threads.
+    // What two decoders make of a file. The second one shares nothing with the encoder but the model and the threads.
+    struct Verified {
+        bool is_same = false;  // for both
+        uint32_t max_error = 0;
+        double psnr = 0;
+    };
+
     double verify(const Image& image, const EncodeOptions& encoded, std::span<const uint8_t> bytes) {
+        return check(shape_of(image), encoded, bytes, [&](const DecodeOptions& options, Codec& second) {
+            const Image decoded = codec_.decode(bytes, options);
+            return Verified{second.decode(bytes, options) == decoded, max_error(image, decoded), psnr(image, decoded)};
+        });
+    }
+
+    // By rows: the picture is read once more.
+    double verify(const Job& job, const PictureShape& shape, const EncodeOptions& encoded, std::span<const uint8_t> bytes) {
+        return check(shape, encoded, bytes, [&](const DecodeOptions& options, Codec& second) {
+            const auto original = reopened(job);
+            RowComparison comparison(*original);
+            HashingWriter once(&comparison), again;
+            codec_.decode(bytes, once, options);
+            second.decode(bytes, again, options);
+            return Verified{once.hash() == again.hash(), comparison.max_error(), comparison.psnr()};
+        });
+    }
+
+    // The PSNR.
+    template <class Decode>
+    double check(const PictureShape& shape, const EncodeOptions& encoded, std::span<const uint8_t> bytes, const Decode& decode) {
+        const auto fail = [](const std::string& what) { throw Error(ErrorCode::corrupt, "--verify: " + what + "; nothing was written, please report this"); };
         DecodeOptions options;
         options.max_pixels = settings_.max_pixels;
         options.supervision.is_cancelled = is_interrupted;
-        const Image decoded = codec_.decode(bytes, options);
-        if (Codec(model_, pool_).decode(bytes, options) != decoded)
-            throw Error(ErrorCode::corrupt,
-                        "--verify: two decoders give different pictures; nothing was written, please report this");
-        if (describe_shape(decoded) != describe_shape(image))
-            throw Error(ErrorCode::corrupt, "--verify: decoded to " + describe_shape(decoded) + " instead of " +
-                                                describe_shape(image) + "; nothing was written, please report this");
-        if (decode_alpha(bytes, options) != encoded.alpha || decode_metadata(bytes, options) != encoded.metadata)
-            throw Error(ErrorCode::corrupt,
-                        "--verify: alpha or metadata come out changed; nothing was written, please report this");
-        if (encoded.max_error && max_error(image, decoded) > *encoded.max_error)
-            throw Error(ErrorCode::corrupt, "--verify: samples are off by more than " + std::to_string(*encoded.max_error) +
-                                                "; nothing was written, please report this");
-        return psnr(image, decoded);
+        const Header header = inspect(bytes, options).header;
+        if (PictureShape{header.width, header.height, header.channels, header.depth} != shape) fail("the file says that it holds a picture of another shape");
+        Codec second(model_, pool_);
+        const Verified verified = decode(options, second);
+        if (!verified.is_same) fail("two decoders give different pictures");
+        if (decode_alpha(bytes, options) != encoded.alpha || decode_metadata(bytes, options) != encoded.metadata) fail("alpha or metadata come out changed");
+        if (encoded.max_error && verified.max_error > *encoded.max_error) fail("samples are off by more than " + std::to_string(*encoded.max_error));
+        return verified.psnr;
     }
 
     const Settings& settings_;
