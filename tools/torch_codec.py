@@ -93,6 +93,7 @@ class Description:
         self.lambdas = root["lambda"]
         self.first_level, self.last_level = root.get("serves", (0, len(self.lambdas) - 1))
         self.networks = {name: plan(name, network) for name, network in root["networks"].items()}
+        self.colours = root["networks"]["analysis"]["channels_in"]  # of a picture: 3, or 1 for gray
 
     @property
     def levels(self):
@@ -538,7 +539,7 @@ class Result:
 
 
 def codec_step(description, parameters, pixels, quality, weight, keys=None, hyper_rate=1.0, bf16=False):
-    """pixels: u8 [samples, height, width, 3]. With keys, one a shard, bits are those of noisy latents, as for training; without, those
+    """pixels: u8 [samples, height, width, colours]. With keys, one a shard, bits are those of noisy latents, as for training; without, those
     of rounded ones, as coded. Networks always see rounded ones."""
     d, mix = description, description.mix_levels(quality)
     level, upper = mix

@@ -72,6 +72,15 @@ def vary_colours(random, crop):
     return (varied + one(0.5)).clip(0, 255).astype(np.uint8)
 
 
+def in_channels(crops, colours):
+    """codec/train/crop_channels.h."""
+    if colours == 3:
+        return crops
+    one = np.float32
+    rgb = crops.astype(np.float32)
+    return (one(0.299) * rgb[..., :1] + one(0.587) * rgb[..., 1:2] + one(0.114) * rgb[..., 2:] + one(0.5)).astype(np.uint8)
+
+
 class Dataset:
     """codec/train/dataset.cpp: the same pictures held out, the same crops for the same random numbers."""
 
@@ -117,7 +126,7 @@ class Dataset:
             picture = self.validation[i * len(self.validation) // count]
             y, x = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
             crops.append(picture[y : y + side, x : x + side])
-        return torch.from_numpy(np.stack(crops))
+        return np.stack(crops)
 
 
 class Trainer:
@@ -136,7 +145,7 @@ class Trainer:
             sys.exit(f"{o.checkpoint}: there is no such checkpoint; `decant train --steps 1 --checkpoint {o.checkpoint}` makes one, "
                      "or --from MODEL says what to begin with")
         self.averaged = Parameters(self.description, self.state["average"])
-        self.crops = self.dataset.validation_crops().to(self.device)
+        self.crops = torch.from_numpy(in_channels(self.dataset.validation_crops(), self.description.colours)).to(self.device)
 
     # The state, and the file that keeps it.
 
@@ -180,7 +189,7 @@ class Trainer:
             crops.append(self.dataset.crop(random, o.crop))
             quality.append(self.description.first_level + random.next() * (self.description.last_level - self.description.first_level))
         keys = [random_key(o.seed, 4, step, shard) for shard in range(o.shards)]
-        return torch.from_numpy(np.stack(crops)), torch.tensor(quality, dtype=torch.float32), keys
+        return torch.from_numpy(in_channels(np.stack(crops), self.description.colours)), torch.tensor(quality, dtype=torch.float32), keys
 
     def learning_rate(self):
         o, done = self.o, self.step / self.o.steps

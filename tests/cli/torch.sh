@@ -22,12 +22,15 @@ context() {  # NUMBER CHANNELS_IN
 JSON
 }
 
-# All that a layer can be, in each kind of arithmetic.
+# All that a layer can be, in each kind of arithmetic. For pictures in colour, and for gray ones.
+for colours in 3 1; do
+mkdir $colours
+pushd $colours >/dev/null
 cat >tiny.json <<JSON
 {
   "name": "tiny", "latent_channels": 16, "hyper_channels": 8, "lambda": [0.002, 0.01, 0.05],
   "networks": {
-    "analysis": {"channels_in": 3, "layers": [
+    "analysis": {"channels_in": $colours, "layers": [
       {"name": "pixels", "op": "unshuffle", "factor": 4},
       {"name": "klt1", "channels": 12, "arithmetic": "wide", "init": "klt"},
       {"name": "lap1", "channels": 12, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "add": "klt1", "init": "zero"},
@@ -46,7 +49,7 @@ cat >tiny.json <<JSON
       {"name": "up", "op": "shuffle", "factor": 4},
       {"name": "block1.a", "channels": 16, "kernel": 3, "arithmetic": "integer", "input_exponent": 4, "activation": "relu"},
       {"name": "block1.b", "channels": 12, "kernel": 3, "arithmetic": "integer", "add": "up", "init": "zero"},
-      {"name": "klt1", "channels": 48, "arithmetic": "wide", "init": "klt"},
+      {"name": "klt1", "channels": $((16 * colours)), "arithmetic": "wide", "init": "klt"},
       {"name": "pixels", "op": "shuffle", "factor": 4}]},
     "hyper_analysis": {"channels_in": 32, "layers": [
       {"name": "conv1", "channels": 16, "activation": "leaky_relu"},
@@ -64,7 +67,7 @@ JSON
 
 # Large hyper-latents and high rates, so that nothing stays near zero. Crops of 80 pixels: the latents' plane ends inside a cell of
 # the hyper-latents.
-options=(--data data --batch 4 --shards 2 --crop 80 --compute f32 --rate 1e-2 --warm-up 5 --hold 0.9 --hyper-warm-up 100
+options=(--data ../data --batch 4 --shards 2 --crop 80 --compute f32 --rate 1e-2 --warm-up 5 --hold 0.9 --hyper-warm-up 100
     --validate-every 1000000)
 expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --config tiny.json --steps 40 --checkpoint start.checkpoint --out start.safetensors
 cp start.checkpoint cpu.checkpoint
@@ -130,6 +133,8 @@ expect_matches "$OUT" '^  steps +41$'
 expect_matches "$OUT" '^  program +torch_train'
 expect_exit 0 "$DECANT" train "${options[@]}" --quantiser scalar --steps 42 --config tiny.json --checkpoint torch.checkpoint --out further.safetensors
 expect_contains "$ERR" '42 steps'
+popd >/dev/null
+done
 
 expect_exit 1 "$python" "$tools/torch_train.py" --data data --checkpoint none.checkpoint
 expect_contains "$ERR" 'there is no such checkpoint'
