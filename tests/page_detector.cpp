@@ -48,7 +48,8 @@ TEST_CASE("empty, dark and tiny pictures are no pages") {
             Image image(side, side, 1);
             std::fill(image.samples().begin(), image.samples().end(), value);
             const PageEvidence e = page_evidence(SampleView(image));
-            CHECK(e.marked == 0);
+            CHECK(e.ink.all == 0);
+            CHECK(e.pale.all == 0);
             CHECK(e.ground == doctest::Approx(side < 64 ? 0 : value));
             CHECK(!is_page(e));
         }
@@ -65,8 +66,9 @@ TEST_CASE("evidence of strokes") {
     CHECK(e.ground == doctest::Approx(215).epsilon(0.03));
     CHECK(e.roughness < 0.02);
     CHECK(e.saturation == 0);
-    CHECK(e.marked > 0.9);
-    CHECK(e.strokes == e.marked);
+    CHECK(e.ink.all > 0.9);
+    CHECK(e.ink.strokes == e.ink.all);
+    CHECK(e.pale.strokes == e.pale.all);
     CHECK(is_page(e));
     for (uint8_t& v : lines.samples()) v = uint8_t(255 - v);  // white on black
     CHECK(!is_page(SampleView(lines)));

@@ -108,8 +108,8 @@ PageEvidence page_evidence(const SampleView& picture) {
             ground.push_back(quantile(values, 0.75));
         }
     }
+    const double count = double(rows) * double(columns);
     double down = 0, across = 0;
-    size_t marked = 0, strokes = 0;
     for (int y = 0; y < rows; y++) {
         for (int x = 0; x < columns; x++) {
             const size_t at = size_t(y * columns + x);
@@ -118,22 +118,25 @@ PageEvidence page_evidence(const SampleView& picture) {
             if (y > 0) down += double(std::fabs(g - ground[at - size_t(columns)]));
             if (x > 0) across += double(std::fabs(g - ground[at - 1]));
             const Cell& c = cells[at];
-            if (c.dark >= 0.75f * g) continue;
-            marked++;
-            strokes += c.middle > 0.85f * g && c.top < 1.12f * g;
+            const auto mark = [&](PageEvidence::Marks& marks, float dark, float middle, float top) {
+                if (c.dark >= dark * g) return;
+                marks.all += 1 / count;
+                if (c.middle > middle * g && c.top < top * g) marks.strokes += 1 / count;
+            };
+            mark(e.ink, 0.75f, 0.85f, 1.12f);
+            mark(e.pale, 0.85f, 0.91f, 1.075f);
         }
     }
-    const double count = double(rows) * double(columns);
     e.ground /= count;
     e.saturation = r.saturation;
-    e.marked = double(marked) / count;
-    e.strokes = double(strokes) / count;
     if (e.ground > 0) e.roughness = 0.5 * (down / (double(rows - 1) * columns) + across / (double(rows) * (columns - 1))) / e.ground;
     return e;
 }
 
 bool is_page(const PageEvidence& e) {
-    return e.ground > 90 && e.roughness < 0.022 && e.saturation < 25 && e.strokes > 0.06 && e.strokes > 0.62 * e.marked;
+    const bool has_ink = e.roughness < 0.022 && e.saturation < 25 && e.ink.strokes > 0.06 && e.ink.strokes > 0.62 * e.ink.all;
+    const bool has_pale_ink = e.roughness < 0.012 && e.saturation < 4 && e.pale.strokes > 0.06 && e.pale.strokes > 0.8 * e.pale.all;
+    return e.ground > 90 && (has_ink || has_pale_ink);
 }
 
 }  // namespace decant
