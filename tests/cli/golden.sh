@@ -5,11 +5,15 @@ source "$(dirname "$0")/lib.bash"
 golden=$(cd "$(dirname "$0")/../golden" && pwd)
 model=$golden/golden.safetensors
 
+# Made by a model for pictures in colour, and by one for gray ones.
 for instructions in SSE41 AVX2 AVX512_CORE AVX512_CORE_VNNI DEFAULT; do
     export ONEDNN_MAX_CPU_ISA=$instructions
-    expect_exit 0 "$DECANT" decode -m "$model" "$golden" --output-dir "$instructions" --format ppm
-    (cd "$instructions" && sha256sum --check --strict --quiet "$golden/sha256sums") || fail "$instructions: other pixels"
-    expect_only "$instructions" $(cut -d ' ' -f 3 "$golden/sha256sums")
+    for folder in "$golden" "$golden/gray"; do
+        out=$instructions-${folder##*/}
+        expect_exit 0 "$DECANT" decode -m "$(echo "$folder"/golden*.safetensors)" "$folder" --output-dir "$out" --format ppm
+        (cd "$out" && sha256sum --check --strict --quiet "$folder/sha256sums") || fail "$out: other pixels"
+        expect_only "$out" $(cut -d ' ' -f 3 "$folder/sha256sums")
+    done
 done
 
 expect_exit 0 "$DECANT" decode -m "$model" "$golden/sections.dcn" -o sections.png
