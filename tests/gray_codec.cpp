@@ -123,7 +123,8 @@ TEST_CASE("a model for gray refuses colours, in pictures and in files") {
     CHECK_THROWS_WITH_AS(codec.encode(mixed_image(20, 20, 3)), doctest::Contains("the model gray is for gray pictures only"), Error);
     CHECK(error_of([&] { codec.encode(mixed_image(20, 20, 3)); }) == ErrorCode::invalid_argument);
     // A file that says that it is in colour, of symbols that the model could decode.
-    Container container = parse_container(codec.encode(mixed_image(20, 20, 1)).bytes, {});
+    const std::vector<uint8_t> bytes = codec.encode(mixed_image(20, 20, 1)).bytes;
+    Container container = parse_container(bytes, {});
     container.header.channels = 3;
     const std::vector<uint8_t> forged = write_container(container);
     DecodeOptions part;
