@@ -76,7 +76,7 @@ def restore():  # a shell in the background starts its children with SIGINT igno
 process = subprocess.Popen(sys.argv[1:], preexec_fn=restore, stderr=subprocess.PIPE, text=True)
 validations = 0
 for line in process.stderr:  # the line is there before the page
-    validations += "held out" in line
+    validations += ", held out: " in line and line.startswith("step")
     if validations == 2:
         break
 assert os.path.exists("long.html")
