@@ -14,7 +14,6 @@
 
 #include "codec/error.h"
 #include "codec/image/metrics.h"
-#include "tests/error_of.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
 
@@ -74,22 +73,22 @@ TEST_CASE("a quality out of range or a malformed picture is refused") {
     const Image image = noise_image(20, 20, 3);
     for (const double quality :
          {-0.001, 100.001, -1e300, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
-        CHECK(error_of([&] { codec.encode(image, {quality}); }) == ErrorCode::invalid_argument);
+        CHECK(failure_of([&] { codec.encode(image, {quality}); }).code == ErrorCode::invalid_argument);
     }
     Image bad = image;
     bad.samples().pop_back();
-    CHECK(error_of([&] { codec.encode(bad); }) == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { codec.encode(bad); }).code == ErrorCode::invalid_argument);
     bad = image;
     bad.channels = 2;
-    CHECK(error_of([&] { codec.encode(bad); }) == ErrorCode::invalid_argument);
-    CHECK(error_of([&] { codec.encode(Image()); }) == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { codec.encode(bad); }).code == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { codec.encode(Image()); }).code == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("a file of another model is refused with both identities") {
     Codec codec(tiny(), 1), other(tiny_model(2), 1);
     const auto bytes = codec.encode(noise_image(20, 20, 3)).bytes;
-    CHECK(error_of([&] { other.decode(bytes); }) == ErrorCode::model_mismatch);
-    CHECK(error_of([&] { other.symbol_hash(bytes); }) == ErrorCode::model_mismatch);
+    CHECK(failure_of([&] { other.decode(bytes); }).code == ErrorCode::model_mismatch);
+    CHECK(failure_of([&] { other.symbol_hash(bytes); }).code == ErrorCode::model_mismatch);
     const auto hex = [](uint64_t v) {
         std::string text;
         for (int i = 60; i >= 0; i -= 4) text += "0123456789abcdef"[v >> i & 15];
@@ -105,15 +104,15 @@ TEST_CASE("a rate point that the model does not have is refused") {
     Container container = parse_container(bytes);
     container.header.quality = 513;
     const auto changed = write_container(container);
-    CHECK(error_of([&] { codec.decode(changed); }) == ErrorCode::corrupt);
-    CHECK(error_of([&] { codec.symbol_hash(changed); }) == ErrorCode::corrupt);
+    CHECK(failure_of([&] { codec.decode(changed); }).code == ErrorCode::corrupt);
+    CHECK(failure_of([&] { codec.symbol_hash(changed); }).code == ErrorCode::corrupt);
 }
 
 TEST_CASE("a picture beyond the limit is refused, one at the limit is not") {
     Codec codec(tiny(), 1);
     const auto bytes = codec.encode(noise_image(30, 20, 1)).bytes;
-    CHECK(error_of([&] { codec.decode(bytes, {599}); }) == ErrorCode::limit);
-    CHECK(error_of([&] { codec.symbol_hash(bytes, {599}); }) == ErrorCode::limit);
+    CHECK(failure_of([&] { codec.decode(bytes, {599}); }).code == ErrorCode::limit);
+    CHECK(failure_of([&] { codec.symbol_hash(bytes, {599}); }).code == ErrorCode::limit);
     CHECK(codec.decode(bytes, {600}).width == 30);
     // A small file that announces a picture of 2^60 pixels, in tiles as large as possible.
     Container container = parse_container(bytes);
@@ -122,7 +121,7 @@ TEST_CASE("a picture beyond the limit is refused, one at the limit is not") {
     REQUIRE(tile_grid(container.header).count() == 4);
     container.tiles.assign(4, container.tiles[0]);
     const auto huge = write_container(container);
-    CHECK(error_of([&] { codec.decode(huge); }) == ErrorCode::limit);
+    CHECK(failure_of([&] { codec.decode(huge); }).code == ErrorCode::limit);
 }
 
 TEST_CASE("files, symbols and pixels do not depend on the number of threads") {
@@ -190,9 +189,9 @@ TEST_CASE("a call can be cancelled, and says where its time went") {
     for (const int calls : {0, 1, 3}) {
         std::atomic<int> asked{0};
         options.supervision.is_cancelled = decode_options.supervision.is_cancelled = [&] { return asked++ >= calls; };
-        CHECK(error_of([&] { codec.encode(image, options); }) == ErrorCode::cancelled);
+        CHECK(failure_of([&] { codec.encode(image, options); }).code == ErrorCode::cancelled);
         asked = 0;
-        CHECK(error_of([&] { codec.decode(bytes, decode_options); }) == ErrorCode::cancelled);
+        CHECK(failure_of([&] { codec.decode(bytes, decode_options); }).code == ErrorCode::cancelled);
     }
     CHECK(codec.encode(image).bytes == bytes);
 }
@@ -246,11 +245,11 @@ TEST_CASE("tiles of other sizes decode") {
     container.header.tile = 200;
     CHECK(codec.decode(write_container(container)) == codec.decode(bytes));
     container.header.tile = 257;
-    CHECK(error_of([&] { codec.decode(write_container(container)); }) == ErrorCode::unsupported);
+    CHECK(failure_of([&] { codec.decode(write_container(container)); }).code == ErrorCode::unsupported);
     container.header.tile = 6;  // 7 × 6 latents are two tiles now, with one stream missing
     const std::vector<std::span<const uint8_t>> twice(2, container.tiles[0]);
     container.tiles = twice;
-    CHECK(error_of([&] { codec.decode(write_container(container)); }) == ErrorCode::corrupt);
+    CHECK(failure_of([&] { codec.decode(write_container(container)); }).code == ErrorCode::corrupt);
 }
 
 TEST_CASE("one model serves several threads at once") {

@@ -8,6 +8,7 @@
 #include "codec/decant.h"
 #include "codec/error.h"
 #include "codec/models/model_finder.h"
+#include "tests/encode_options.h"
 #include "tests/tiny_model.h"
 
 using namespace decant;
@@ -35,12 +36,6 @@ struct Pair {
 
     TemporaryFolder folder;
 };
-
-EncodeOptions at(double quality) {
-    EncodeOptions options;
-    options.quality = quality;
-    return options;
-}
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 #include "codec/image/metrics.h"
 #include "codec/image/rows.h"
 #include "codec/models/model_finder.h"
-#include "tests/error_of.h"
+#include "tests/encode_options.h"
 #include "tests/image_samples.h"
 #include "tests/row_pictures.h"
 #include "tests/tiny_model.h"
@@ -40,13 +40,6 @@ struct Pair {
 
     TemporaryFolder folder;
 };
-
-EncodeOptions at(double quality, int effort = 2) {
-    EncodeOptions options;
-    options.quality = quality;
-    options.effort = effort;
-    return options;
-}
 
 }  // namespace
 
@@ -121,7 +114,7 @@ TEST_CASE("a model for gray refuses colours, in pictures and in files") {
     const Pair pair;
     Codec codec(pair.load("gray"), 1);
     CHECK_THROWS_WITH_AS(codec.encode(mixed_image(20, 20, 3)), doctest::Contains("the model gray is for gray pictures only"), Error);
-    CHECK(error_of([&] { codec.encode(mixed_image(20, 20, 3)); }) == ErrorCode::invalid_argument);
+    CHECK(failure_of([&] { codec.encode(mixed_image(20, 20, 3)); }).code == ErrorCode::invalid_argument);
     // A file that says that it is in colour, of symbols that the model could decode.
     const std::vector<uint8_t> bytes = codec.encode(mixed_image(20, 20, 1)).bytes;
     Container container = parse_container(bytes, {});
@@ -129,24 +122,17 @@ TEST_CASE("a model for gray refuses colours, in pictures and in files") {
     const std::vector<uint8_t> forged = write_container(container);
     DecodeOptions part;
     part.region = Region{0, 0, 5, 5};
-    for (const DecodeOptions& options : {DecodeOptions(), part}) CHECK(error_of([&] { codec.decode(forged, options); }) == ErrorCode::corrupt);
+    for (const DecodeOptions& options : {DecodeOptions(), part}) CHECK(failure_of([&] { codec.decode(forged, options); }).code == ErrorCode::corrupt);
 }
 
 TEST_CASE("a model for gray that is missing or does not fit is named") {
     const Pair pair;
     const Image image = mixed_image(40, 40, 1);
-    const auto message = [&] {
-        try {
-            Codec(pair.load("colour"), 1).encode(image);
-        } catch (const Error& error) {
-            return std::string(error.what());
-        }
-        return std::string();
-    };
-    REQUIRE(message() == "");
+    const auto encoding = [&] { return failure_of([&] { Codec(pair.load("colour"), 1).encode(image); }); };
+    REQUIRE(!encoding().failed);
     const std::vector<uint8_t> made = Codec(pair.load("gray"), 1).encode(image).bytes;
     std::filesystem::remove(pair.path("gray"));
-    CHECK(message().find("gray.safetensors") != std::string::npos);
+    CHECK(encoding().message.find("gray.safetensors") != std::string::npos);
     Codec codec(pair.load("colour"), 1);
     CHECK(codec.decode(codec.encode(mixed_image(40, 40, 3)).bytes).channels == 3);
     CHECK_THROWS_WITH_AS(codec.decode(made), doctest::Contains("its model for gray pictures cannot be used"), Error);

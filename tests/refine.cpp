@@ -11,6 +11,7 @@
 #include "codec/error.h"
 #include "codec/image/metrics.h"
 #include "codec/latents/fixed_point.h"
+#include "tests/encode_options.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
 
@@ -18,13 +19,6 @@ using namespace decant;
 using namespace decant::test;
 
 namespace {
-
-EncodeOptions with_effort(double quality, int effort) {
-    EncodeOptions options;
-    options.quality = quality;
-    options.effort = effort;
-    return options;
-}
 
 // Branches that round have steps in the place of slopes; these have none.
 ModelContents smooth_contents(int colours) {
@@ -111,7 +105,7 @@ TEST_CASE("every effort gives a file that decodes, of every shape of picture") {
     for (const auto& [width, height, channels] : {std::tuple{1u, 1u, 3}, {17u, 33u, 1}, {70u, 45u, 3}, {1040u, 20u, 3}, {20u, 1040u, 1}}) {
         const Image image = mixed_image(width, height, channels);
         for (const int effort : {1, 2, 3, 4, width * height < 4000 ? 9 : 5}) {
-            const EncodeResult result = codec.encode(image, with_effort(60, effort));
+            const EncodeResult result = codec.encode(image, at(60, effort));
             const Image decoded = codec.decode(result.bytes);
             REQUIRE(decoded.width == width);
             REQUIRE(decoded.height == height);
@@ -120,7 +114,7 @@ TEST_CASE("every effort gives a file that decodes, of every shape of picture") {
     }
     for (const int effort : {-1, 0, 10}) {
         try {
-            codec.encode(mixed_image(20, 20, 3), with_effort(50, effort));
+            codec.encode(mixed_image(20, 20, 3), at(50, effort));
             FAIL("no error");
         } catch (const Error& error) {
             CHECK(error.code() == ErrorCode::invalid_argument);
@@ -133,10 +127,10 @@ TEST_CASE("a refined file does not depend on threads, nor on what was encoded be
     const Image image = mixed_image(1060, 40, 3), other = mixed_image(64, 64, 1);
     Codec one(model, 1), three(model, 3);
     for (const int effort : {2, 4}) {
-        const auto bytes = one.encode(image, with_effort(40, effort)).bytes;
-        one.encode(other, with_effort(90, 4));
-        CHECK(one.encode(image, with_effort(40, effort)).bytes == bytes);
-        CHECK(three.encode(image, with_effort(40, effort)).bytes == bytes);
+        const auto bytes = one.encode(image, at(40, effort)).bytes;
+        one.encode(other, at(90, 4));
+        CHECK(one.encode(image, at(40, effort)).bytes == bytes);
+        CHECK(three.encode(image, at(40, effort)).bytes == bytes);
     }
 }
 
@@ -148,8 +142,8 @@ TEST_CASE("more effort gives fewer bytes at the same PSNR") {
     for (const char* name : {"bricks.png", "still_life.png"}) {
         const Image image = corner_of(name);
         for (const double quality : {30.0, 70.0}) {
-            const auto quick = codec.encode(image, with_effort(quality, 2)).bytes;
-            EncodeOptions options = with_effort(quality, 6);
+            const auto quick = codec.encode(image, at(quality, 2)).bytes;
+            EncodeOptions options = at(quality, 6);
             options.target = {EncodeTarget::Kind::psnr, psnr(image, codec.decode(quick))};
             const EncodeResult refined = codec.encode(image, options);
             CHECK(refined.psnr >= options.target.value);

@@ -125,7 +125,7 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
     // Threads decode a stretch of names at a time; what fits is decided in the order of the names, so that it does not depend on them.
     constexpr size_t kStretch = 64;
     std::vector<std::optional<Image>> images(paths.size());
-    std::vector<std::string> reasons(paths.size());  // of those that are no pictures
+    std::vector<std::string> reasons(paths.size());  // why they are left out; empty: memory is full
     uint64_t bytes = 0;
     for (size_t first = 0; first < paths.size() && bytes < options.max_bytes; first += kStretch) {
         const size_t end = std::min(paths.size(), first + kStretch);
@@ -147,7 +147,7 @@ Dataset::Dataset(const std::string& folder, const DatasetOptions& options) : opt
             const uint64_t size = images[i]->samples().size();
             const bool is_small = int64_t(std::min(images[i]->width, images[i]->height)) < options.min_side;
             if (is_small || bytes + size > options.max_bytes) {
-                reasons[i] = paths[i].string() + (is_small ? ": has sides of less than " + std::to_string(options.min_side) + " pixels" : ": memory is full");
+                if (is_small) reasons[i] = paths[i].string() + ": has sides of less than " + std::to_string(options.min_side) + " pixels";
                 images[i].reset();
             } else {
                 bytes += size;
