@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "codec/error.h"
+#include "codec/image/differences.h"
 
 namespace decant {
 void check_same_shape(const Image& reference, const Image& distorted) {
@@ -193,17 +195,20 @@ double psnr_of(double mean_squared_error, int depth) {
     return 10 * std::log10(peak * peak / mean_squared_error);
 }
 
-double mse(const Image& reference, const Image& distorted) {
+namespace {
+
+Differences differences_of(const Image& reference, const Image& distorted) {
     check_same_shape(reference, distorted);
-    return reference.visit([&]<Sample T>(const std::vector<T>& a) {
-        const std::vector<T>& b = distorted.samples<T>();
-        std::uint64_t sum = 0;  // room for 2^32 samples of 16 bits that could not be farther apart
-        for (std::size_t i = 0; i < a.size(); ++i) {
-            const auto difference = static_cast<std::uint32_t>(std::abs(int{a[i]} - int{b[i]}));
-            sum += difference * difference;
-        }
-        return static_cast<double>(sum) / static_cast<double>(a.size());
-    });
+    Differences differences;
+    reference.visit([&]<Sample T>(const std::vector<T>& a) { differences.add(std::span(a), std::span(distorted.samples<T>())); });
+    return differences;
+}
+
+}  // namespace
+
+double mse(const Image& reference, const Image& distorted) {
+    return static_cast<double>(differences_of(reference, distorted).squares) /
+           (static_cast<double>(reference.pixel_count()) * reference.channels);
 }
 
 double psnr(const Image& reference, const Image& distorted) { return psnr_of(mse(reference, distorted), reference.depth()); }
@@ -224,15 +229,7 @@ double psnr_luma(const Image& reference, const Image& distorted) {
     });
 }
 
-std::uint32_t max_error(const Image& reference, const Image& distorted) {
-    check_same_shape(reference, distorted);
-    return reference.visit([&]<Sample T>(const std::vector<T>& a) {
-        const std::vector<T>& b = distorted.samples<T>();
-        int largest = 0;
-        for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
-        return static_cast<std::uint32_t>(largest);
-    });
-}
+std::uint32_t max_error(const Image& reference, const Image& distorted) { return differences_of(reference, distorted).largest; }
 
 double ssim(const Image& reference, const Image& distorted) {
     check_same_shape(reference, distorted);

@@ -2,9 +2,7 @@
 
 #include <xxhash.h>
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <new>
 #include <span>
 #include <string>
@@ -14,19 +12,6 @@
 
 namespace decant {
 namespace {
-
-template <Sample T>
-void compare(std::span<const T> a, std::span<const T> b, uint64_t& squares, uint32_t& largest) {
-    uint64_t sum = 0;
-    uint32_t most = 0;
-    for (size_t i = 0; i < a.size(); i++) {
-        const auto difference = uint32_t(std::abs(int{a[i]} - int{b[i]}));
-        sum += difference * difference;
-        most = std::max(most, difference);
-    }
-    squares += sum;
-    largest = std::max(largest, most);
-}
 
 std::string text_of(const PictureShape& shape) {
     return std::to_string(shape.width) + "x" + std::to_string(shape.height) + ", " + std::to_string(shape.channels) + " channels of " +
@@ -46,7 +31,7 @@ void RowComparison::write(const void* row) {
     reference_.read(row_.data());
     const auto compare_as = [&]<Sample T>(T) {
         const size_t samples = shape_.row_bytes() / sizeof(T);
-        compare(std::span(static_cast<const T*>(row), samples), std::span(reinterpret_cast<const T*>(row_.data()), samples), squares_, max_error_);
+        differences_.add(std::span(static_cast<const T*>(row), samples), std::span(reinterpret_cast<const T*>(row_.data()), samples));
     };
     if (shape_.depth == 8) {
         compare_as(uint8_t{});
@@ -56,7 +41,7 @@ void RowComparison::write(const void* row) {
 }
 
 double RowComparison::psnr() const {
-    return psnr_of(double(squares_) / (double(shape_.pixel_count()) * shape_.channels), shape_.depth);
+    return psnr_of(double(differences_.squares) / (double(shape_.pixel_count()) * shape_.channels), shape_.depth);
 }
 
 struct HashingWriter::State {

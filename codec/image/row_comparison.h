@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "codec/image/differences.h"
 #include "codec/image/rows.h"
 
 namespace decant {
@@ -20,14 +21,13 @@ public:
 
     // After the last row, as psnr() and max_error() of metrics.h.
     double psnr() const;
-    uint32_t max_error() const { return max_error_; }
+    uint32_t max_error() const { return differences_.largest; }
 
 private:
     RowReader& reference_;
     PictureShape shape_;
     std::vector<uint8_t> row_;  // of the reference
-    uint64_t squares_ = 0;
-    uint32_t max_error_ = 0;
+    Differences differences_;
 };
 
 // Hands rows on, if anybody is to have them; equal hashes are equal pictures.
