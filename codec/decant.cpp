@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -140,7 +142,6 @@ std::shared_ptr<const Model> Model::gray() const {
     return state_->load(state_->gray, description().gray, "model for gray pictures", [](const Model& found) {
         const Description& d = found.description();
         if (picture_channels(d) != 1) throw Error(ErrorCode::model_mismatch, found.path() + ": is not for gray pictures");
-        if (d.serves) throw Error(ErrorCode::model_mismatch, found.path() + ": a model for gray pictures must serve all rate points");
     });
 }
 
@@ -161,72 +162,97 @@ struct Part {
     }
 };
 
+// A model and its companions, in the order in which they name each other; each is loaded when it is first looked for.
+class Family {
+public:
+    using Loader = std::function<std::shared_ptr<const Model>()>;
+    // first: null if there is none.
+    Family(Loader first, std::shared_ptr<WorkerPool> pool) : first_(std::move(first)), pool_(std::move(pool)) {}
+
+    // The first one that `wanted` is true of, or null. Throws what Model::companion throws, if it gets to it.
+    Part* find(const std::function<bool(const Part&)>& wanted) {
+        const std::lock_guard lock(mutex_);
+        for (size_t i = 0; i < parts_.size() || load_next(); i++)
+            if (wanted(parts_[i])) return &parts_[i];
+        return nullptr;
+    }
+    Part* first() {
+        return find([](const Part&) { return true; });
+    }
+    std::vector<Part*> all() {
+        find([](const Part&) { return false; });
+        std::vector<Part*> parts;
+        for (Part& part : parts_) parts.push_back(&part);
+        return parts;
+    }
+
+private:
+    // The last one names the first again, or none.
+    bool load_next() {
+        const std::shared_ptr<const Model> next = parts_.empty() ? first_() : parts_.back().model->companion();
+        if (next == nullptr || std::ranges::any_of(parts_, [&](const Part& p) { return p.model->identity() == next->identity(); })) return false;
+        parts_.emplace_back(next, pool_);
+        return true;
+    }
+
+    const Loader first_;
+    const std::shared_ptr<WorkerPool> pool_;
+    std::mutex mutex_;
+    std::deque<Part> parts_;  // which stay where they are as more are loaded
+};
+
 }  // namespace
 
 struct Codec::State {
     std::shared_ptr<WorkerPool> pool;
-    Part own;
-    struct Other {
-        std::mutex mutex;
-        std::optional<Part> part;  // none until it is needed
-    };
-    Other companion, gray;
+    Family models, gray;
+    Part& own;
 
-    State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> threads) : pool(std::move(threads)), own(std::move(m), pool) {}
+    State(const std::shared_ptr<const Model>& model, std::shared_ptr<WorkerPool> threads)
+        : pool(std::move(threads)),
+          models([model] { return model; }, pool),
+          gray([model] { return model->gray(); }, pool),
+          own(*models.first()) {}
 
-    Part* other_part(Other& other, std::shared_ptr<const Model> (Model::*load)() const) {
-        const std::lock_guard lock(other.mutex);
-        if (!other.part) {
-            const std::shared_ptr<const Model> model = (own.model.get()->*load)();
-            if (model == nullptr) return nullptr;
-            other.part.emplace(model, pool);
-        }
-        return &*other.part;
+    // For pictures of so many channels.
+    Family& family(int channels) {
+        if (channels > own.channels()) throw Error(ErrorCode::invalid_argument, "the model " + own.model->name() + " is for gray pictures only");
+        return channels < own.channels() && gray.first() != nullptr ? gray : models;
     }
-    Part* companion_part() { return other_part(companion, &Model::companion); }
-    Part* gray_part() { return other_part(gray, &Model::gray); }
 
     // The model that encodes such a picture at a quality.
     Part& serving(int quality_q8, int channels) {
-        if (channels > own.channels()) throw Error(ErrorCode::invalid_argument, "the model " + own.model->name() + " is for gray pictures only");
-        if (channels < own.channels()) {
-            if (Part* other = gray_part(); other != nullptr) return *other;
-        }
-        if (own.serves(quality_q8)) return own;
-        if (Part* other = companion_part(); other != nullptr && other->serves(quality_q8)) return *other;
-        const Description& d = own.contents.description;
+        Family& candidates = family(channels);
+        if (Part* part = candidates.find([&](const Part& p) { return p.serves(quality_q8); })) return *part;
+        const Description& d = candidates.first()->contents.description;
         const auto quality = [&](int level) { return std::to_string(100 * level / (d.levels() - 1)); };
         throw Error(ErrorCode::invalid_argument, "the model " + d.name + " serves qualities from " + quality(d.first_level()) + " to " + quality(d.last_level()) + " only");
     }
 
-    // Where a target is looked for: all qualities of the model for low ones, then all of that for high ones. Each model has its own rate at a quality,
-    // so that the former goes on a little, until the latter can be expected to give no less: no size is left out between the two.
+    // Where a target is looked for: all qualities of the model for the lowest ones, then all of that for the next. Each model has its own rate at a
+    // quality, so that the one below goes on a little, until that above can be expected to give no less: no size is left out between the two.
     struct Place {
         Part* part;
         int first, last;  // qualities
         int count() const { return last - first + 1; }
     };
     std::vector<Place> search_places(int channels) {
-        std::vector<Part*> parts{&serving(256 * own.contents.description.first_level(), channels)};
-        if (parts[0] == &own) parts.push_back(companion_part());
         std::vector<Place> places;
-        for (Part* part : parts) {
-            if (part == nullptr) continue;
+        for (Part* part : family(channels).all()) {
             const Description& d = part->contents.description;
             places.push_back({part, 256 * d.first_level(), 256 * d.last_level()});
         }
         std::ranges::sort(places, {}, &Place::first);
-        if (places.size() == 2) places.front().last = std::min(places.front().last + kStretch, last_quality());
+        for (size_t i = 0; i + 1 < places.size(); i++) places[i].last = std::min(places[i].last + kStretch, last_quality());
         return places;
     }
 
     // The model that a file was made with.
     Part& maker(uint64_t identity) {
-        if (identity == own.contents.identity) return own;
         std::string why;
-        for (const auto& [name, find] : {std::pair("companion", &State::companion_part), {"model for gray pictures", &State::gray_part}}) {
+        for (const auto& [name, candidates] : {std::pair("companion", &models), {"model for gray pictures", &gray}}) {
             try {
-                if (Part* other = (this->*find)(); other != nullptr && identity == other->contents.identity) return *other;
+                if (Part* part = candidates->find([&](const Part& p) { return p.contents.identity == identity; })) return *part;
             } catch (const Error& error) {
                 why += std::string("; its ") + name + " cannot be used: " + error.what();
             }
@@ -326,7 +352,7 @@ struct Codec::State {
 };
 
 Codec::Codec(std::shared_ptr<const Model> model, int threads) : Codec(std::move(model), std::make_shared<WorkerPool>(threads)) {}
-Codec::Codec(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads) : state_(std::make_unique<State>(std::move(model), std::move(threads))) {}
+Codec::Codec(std::shared_ptr<const Model> model, std::shared_ptr<WorkerPool> threads) : state_(std::make_unique<State>(model, std::move(threads))) {}
 Codec::~Codec() = default;
 
 const Model& Codec::model() const { return *state_->own.model; }

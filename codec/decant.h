@@ -39,10 +39,10 @@ public:
     // Training recipe and results as written by the trainer: "steps", "seconds", "data", "results", ...
     const std::vector<std::pair<std::string, std::string>>& metadata() const;
 
-    // Where the model serves only some of its rate points: the one that serves the others (Description::companion), loaded when first asked for.
-    // Null if it names none. Throws what load throws, model_mismatch if it has other rate points.
+    // Where the model serves only some of its rate points: one that serves others (Description::companion), loaded when first asked for; the
+    // companion of that may serve yet others, and so on. Null if it names none. Throws what load throws, model_mismatch if it has other rate points.
     std::shared_ptr<const Model> companion() const;
-    // The one for gray pictures (Description::gray), in the same way; model_mismatch also if it is not for these or does not serve all rate points.
+    // The one for gray pictures (Description::gray), in the same way, which may have companions of its own; model_mismatch also if it is not for these.
     std::shared_ptr<const Model> gray() const;
 
     struct State;
@@ -89,9 +89,9 @@ struct DecodeOptions {
     std::function<void(std::size_t offset, std::size_t length)> fetch = {};
 };
 
-// Encodes and decodes with one model and those that it names: its companion takes the qualities that it does not serve, its model for gray
-// takes gray pictures. A codec keeps what it built for a picture's shape, so that further pictures of that shape are quicker. Several threads may use one at once: large pictures are cut into tiles for all threads of its budget, small ones run
-// side by side.
+// Encodes and decodes with one model and those that it names: its companions take the qualities that it does not serve, its model for gray
+// takes gray pictures. A codec keeps what it built for a picture's shape, so that further pictures of that shape are quicker. Several threads may
+// use one at once: large pictures are cut into tiles for all threads of its budget, small ones run side by side.
 class Codec {
 public:
     // threads: 0 = all cores. Neither the file nor the symbols in it depend on it.
@@ -102,8 +102,8 @@ public:
 
     const Model& model() const;
 
-    // Gray or RGB of any size, of 8 or 16 bits. Throws Error invalid_argument for a quality out of range or one that neither the model nor its
-    // companion serves, for RGB with a model for gray pictures, and for a malformed image; and what Model::companion and Model::gray throw.
+    // Gray or RGB of any size, of 8 or 16 bits. Throws Error invalid_argument for a quality out of range or one that neither the model nor one of
+    // its companions serves, for RGB with a model for gray pictures, and for a malformed image; and what Model::companion and Model::gray throw.
     EncodeResult encode(const Image& image, const EncodeOptions& options = {});
     // The same file from a picture that is never in memory as a whole: about two lines of tiles are, 2,200 rows. Throws Error
     // invalid_argument also for a target, which takes several passes, and for alpha; and what `rows` throws.

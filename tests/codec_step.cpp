@@ -265,6 +265,15 @@ TEST_CASE("lambda between rate points is geometric") {
     CHECK(lambda_at(d, 0.5) == doctest::Approx(std::sqrt(2e-5 * 5e-5)));
 }
 
+TEST_CASE("steps go a little beyond what a model serves, but not beyond its rate points") {
+    Description d = parse_description(kTiny);
+    CHECK(trained_range(d) == std::array{0.0, 2.0});
+    d.serves = {1, 2};
+    CHECK(trained_range(d) == std::array{0.75, 2.0});
+    d.serves = {0, 1};
+    CHECK(trained_range(d) == std::array{0.0, 1.25});
+}
+
 TEST_CASE("gradients are set whole, and the same every time") {
     for (auto quantisation : {Quantisation::mixed, Quantisation::noise}) {
         Setup s(quantisation);

@@ -80,6 +80,50 @@ TEST_CASE("a target is looked for among both models, and none is left out betwee
     CHECK(makers.size() == 2);
 }
 
+TEST_CASE("three models that name each other, whichever is asked") {
+    TemporaryFolder folder;
+    const auto path = [&](const std::string& name) { return folder / (name + ".safetensors"); };
+    const std::vector<std::string> names{"low", "middle", "high"};
+    for (int i = 0; i < 3; i++) {
+        Description d = tiny_description();
+        d.lambda = {2e-5, 5e-5, 1.5e-4, 4e-4};
+        d.name = names[size_t(i)];
+        d.serves = {i, i + 1};
+        d.companion = names[size_t(i + 2) % 3];
+        save_model(path(d.name), d, tiny_parameters(d, uint32_t(i + 1)), {});
+    }
+    const Image image = mixed_image(70, 40, 3);
+    for (const std::string& name : names) {
+        CAPTURE(name);
+        const auto model = Model::load(path(name));
+        Codec codec(model, 1);
+        CodecLibrary library(path(name), std::make_shared<WorkerPool>(1));
+        for (int i = 0; i < 3; i++) {
+            const std::vector<uint8_t> bytes = codec.encode(image, at(100.0 * (i + 0.5) / 3)).bytes;
+            const auto maker = Model::load(path(names[size_t(i)]));
+            CHECK(required_model(bytes) == maker->identity());
+            const Image decoded = codec.decode(bytes);
+            CHECK(decoded == Codec(maker, 1).decode(bytes));
+            CHECK(decoded == library.get(maker->identity()).decode(bytes));
+        }
+        // A target is looked for among all of them.
+        std::set<uint64_t> makers;
+        for (const double quality : {2.0, 50.0, 98.0}) {
+            EncodeOptions options;
+            options.target = {EncodeTarget::Kind::bytes, double(codec.encode(image, at(quality)).bytes.size())};
+            const EncodeResult result = codec.encode(image, options);
+            CHECK(result.target_met);
+            makers.insert(required_model(result.bytes));
+        }
+        CHECK(makers.size() >= 2);
+    }
+    // One that is missing is named where it is needed, and only there.
+    std::filesystem::remove(path("low"));
+    Codec codec(Model::load(path("high")), 1);
+    for (const double quality : {50.0, 90.0}) CHECK(codec.decode(codec.encode(image, at(quality)).bytes).width == 70);
+    CHECK_THROWS_WITH_AS(codec.encode(image, at(10)), doctest::Contains("low.safetensors"), Error);
+}
+
 TEST_CASE("regions, previews and files without loss work with both") {
     const Pair pair;
     Codec codec(pair.load("high"), 1);

@@ -92,6 +92,8 @@ class Description:
         self.latent_channels, self.hyper_channels = root["latent_channels"], root["hyper_channels"]
         self.lambdas = root["lambda"]
         self.first_level, self.last_level = root.get("serves", (0, len(self.lambdas) - 1))
+        # What steps are drawn from (codec/train/codec_step.h).
+        self.trained_range = max(0, self.first_level - 0.25), min(len(self.lambdas) - 1, self.last_level + 0.25)
         self.networks = {name: plan(name, network) for name, network in root["networks"].items()}
         self.colours = root["networks"]["analysis"]["channels_in"]  # of a picture: 3, or 1 for gray
 

@@ -187,7 +187,8 @@ class Trainer:
         for n in range(o.batch):
             random = RandomStream(random_key(o.seed, 3, step, n))
             crops.append(self.dataset.crop(random, o.crop))
-            quality.append(self.description.first_level + random.next() * (self.description.last_level - self.description.first_level))
+            first, last = self.description.trained_range
+            quality.append(first + random.next() * (last - first))
         keys = [random_key(o.seed, 4, step, shard) for shard in range(o.shards)]
         return torch.from_numpy(in_channels(np.stack(crops), self.description.colours)), torch.tensor(quality, dtype=torch.float32), keys
 

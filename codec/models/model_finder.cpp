@@ -85,9 +85,11 @@ Codec& CodecLibrary::get(uint64_t identity) {
                 unread_.pop_back();
                 model = Model::load(path);
                 if (model->description().task != Task::codec) continue;
-                unasked_ = {[model] { return model->gray(); }, [model] { return model->companion(); }};
             }
-            codecs_.try_emplace(model->identity(), model, threads_);
+            if (codecs_.try_emplace(model->identity(), model, threads_).second) {
+                unasked_.push_back([model] { return model->gray(); });
+                unasked_.push_back([model] { return model->companion(); });
+            }
         } catch (const Error& error) {
             unreadable_ += std::string("; ") + error.what();
         }

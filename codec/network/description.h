@@ -171,7 +171,7 @@ struct Description {
     // The rate points that the model is trained for, from the first to the last; none: all. One set of weights for all rates is good for none:
     // those of high rates pull them one way, those of low rates the other.
     std::optional<std::array<int, 2>> serves;
-    std::string companion;  // name of the model, in the same folder, that serves the other rate points of the same list; "" = none
+    std::string companion;  // name of a model, in the same folder, that serves others of the same rate points; "" = none
     std::string gray;       // name of the model, in the same folder, for gray pictures, of the same rate points; "" = none
     std::vector<Network> networks;
 

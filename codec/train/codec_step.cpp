@@ -171,6 +171,11 @@ double lambda_at(const Description& d, double quality) {
     return std::exp(std::log(d.lambda[size_t(m.level)]) * (1 - m.upper) + std::log(d.lambda[size_t(m.level) + 1]) * m.upper);
 }
 
+std::array<double, 2> trained_range(const Description& d) {
+    constexpr double kBeyond = 0.25;
+    return {std::max(0.0, d.first_level() - kBeyond), std::min<double>(d.levels() - 1, d.last_level() + kBeyond)};
+}
+
 struct CodecStep::State {
     const Description& description;
     CodecStepOptions options;

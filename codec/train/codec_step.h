@@ -9,6 +9,7 @@
 // everything that reads the latents. With Quantiser::trellis they read what the encoder's own search finds.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -69,5 +70,9 @@ private:
 
 // λ at a continuous rate point: geometric between the description's.
 double lambda_at(const Description& description, double quality);
+
+// The first and the last rate point that steps are drawn from: those that the model serves, and a quarter of one beyond each end where another
+// model goes on. At the end of its range a set of weights would be pulled to one side only.
+std::array<double, 2> trained_range(const Description& description);
 
 }  // namespace decant

@@ -30,10 +30,11 @@ public:
         std::vector<uint8_t> pixels(bytes * size_t(samples_));
         std::vector<float> quality(size_t(samples_), 0.0f), weight(size_t(samples_), 0.0f);
         const double middle = description_.lambda[description_.lambda.size() / 2];
+        const auto [first, last] = trained_range(description_);
         for (int n = 0; n < samples_; n++) {
             RandomStream random{random_key(options_.seed, 3, uint64_t(step), uint64_t(shard_ * samples_ + n))};
             dataset_.crop(random, side, std::span(pixels).subspan(size_t(n) * bytes, bytes));
-            quality[size_t(n)] = float(description_.first_level()) + random.next() * float(description_.last_level() - description_.first_level());
+            quality[size_t(n)] = float(first) + random.next() * float(last - first);
             weight[size_t(n)] =
                 float(std::pow(lambda_at(description_, quality[size_t(n)]) / middle, -options_.balance)) / float(options_.shards);
         }
