@@ -274,6 +274,25 @@ TEST_CASE("steps go a little beyond what a model serves, but not beyond its rate
     CHECK(trained_range(d) == std::array{0.0, 1.25});
 }
 
+TEST_CASE("latents beyond what the decoder reads are felt as its limit") {
+    Setup s(Quantisation::mixed);
+    const auto run_with = [&](float log2_factor, std::vector<float>& gradients) {
+        const Parameter& p = s.parameters.find("inverse_gain");
+        for (size_t i = 0; i < p.size; i++) s.parameters.values()[p.offset + i] += log2_factor;
+        s.weights.update(s.parameters);
+        gradients.assign(s.parameters.values().size(), 0.0f);
+        return s.run(gradients);
+    };
+    std::vector<float> gradients, limited;
+    const StepResult usual = run_with(0, gradients), beyond = run_with(24, limited), further = run_with(4, limited);
+    CHECK(beyond.mse[0] > 2 * usual.mse[0]);
+    CHECK(further.mse == beyond.mse);
+    const Parameter& p = s.parameters.find("inverse_gain");
+    const auto largest = [&](std::span<const float> g) { return std::abs(*std::ranges::max_element(g.subspan(p.offset, p.size), {}, [](float v) { return std::abs(v); })); };
+    CHECK(largest(gradients) > 0);
+    CHECK(largest(limited) == 0);
+}
+
 TEST_CASE("gradients are set whole, and the same every time") {
     for (auto quantisation : {Quantisation::mixed, Quantisation::noise}) {
         Setup s(quantisation);

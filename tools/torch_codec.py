@@ -19,6 +19,7 @@ ACTIVATION_EXPONENT = 5  # activations of integer layers: u8, multiples of 1/32
 WEIGHT_LIMIT, MAX_WEIGHT_EXPONENT, ROW_LIMIT = 63, 20, (1 << 24) // 255  # codec/network/rounding.h
 CONTEXT_STEPS, CONTEXT_LIMIT, PREDICTION_TAPS = 4, 2047, 28
 PREDICTION_EXPONENT = 12  # codec/network/model_file.h
+LATENT_LIMIT = 32767 / 1024  # of what the decoder's synthesis reads, s16
 MIN_SCALE, MIN_PROBABILITY = 0.06, 1e-9
 MIN_LOG2_SCALE, MAX_LOG2_SCALE = -14.0, 6.0
 PIXEL_ZERO, PIXEL_UNIT = 128, 256
@@ -88,7 +89,7 @@ class Description:
     def __init__(self, text):
         self.text = text
         comments = r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/'
-        root = json.loads(re.sub(comments, lambda m: m[1] or "", text, flags=re.DOTALL))
+        self.root = root = json.loads(re.sub(comments, lambda m: m[1] or "", text, flags=re.DOTALL))
         self.latent_channels, self.hyper_channels = root["latent_channels"], root["hyper_channels"]
         self.lambdas = root["lambda"]
         self.first_level, self.last_level = root.get("serves", (0, len(self.lambdas) - 1))
@@ -397,7 +398,8 @@ def convolve(p, x, parameters, mix, bf16):
     return y
 
 
-def run(network, x, parameters, mix, bf16=False):
+def run(network, x, parameters, mix, bf16=False, observe=None):
+    """observe(prefix, value): told what each layer gives."""
     values = {"input": x}
     for p in network:
         source = values[p.source]
@@ -407,6 +409,8 @@ def run(network, x, parameters, mix, bf16=False):
         else:
             x = (unshuffle if p.layer.op == "unshuffle" else shuffle)(source, p.layer.factor)
         values[p.layer.name] = x
+        if observe is not None:
+            observe(p.prefix, x)
     return x
 
 
@@ -540,12 +544,12 @@ class Result:
     mse: torch.Tensor  # of values in 0 … 1, each sample
 
 
-def codec_step(description, parameters, pixels, quality, weight, keys=None, hyper_rate=1.0, bf16=False):
+def codec_step(description, parameters, pixels, quality, weight, keys=None, hyper_rate=1.0, bf16=False, observe=None):
     """pixels: u8 [samples, height, width, colours]. With keys, one a shard, bits are those of noisy latents, as for training; without, those
     of rounded ones, as coded. Networks always see rounded ones."""
     d, mix = description, description.mix_levels(quality)
     level, upper = mix
-    net = lambda name, x: run(d.networks[name], x, parameters, mix, bf16)
+    net = lambda name, x: run(d.networks[name], x, parameters, mix, bf16, observe)
     mixed = lambda table: torch.exp2(table[level] * (1 - upper)[:, None] + table[level + 1] * upper[:, None])[:, :, None, None]
     gain, inverse_gain = mixed(parameters["gain"]), mixed(parameters["inverse_gain"])
     unit = parameters["latent_std"][None, :, None, None] * gain  # quantisation steps a standard deviation
@@ -572,7 +576,7 @@ def codec_step(description, parameters, pixels, quality, weight, keys=None, hype
     deviation = torch.floor(deviation + 0.5) if keys is None else deviation + noise_like(symbol, keys)
     bits_y = LogisticBits.apply(deviation, LatentScale.apply(log2_scale, unit)).sum((1, 2, 3)) / area
 
-    error = net("synthesis", decoded * inverse_gain) - original
+    error = net("synthesis", (decoded * inverse_gain).clamp(-LATENT_LIMIT, LATENT_LIMIT)) - original
     mse = (error * error).mean((1, 2, 3)) / PIXEL_PEAK2
     distortion = d.lambda_at(quality).float() * 255**2 * mse
     return Result((weight * (bits_y + hyper_rate * bits_z + distortion)).mean(), bits_y, bits_z, mse)

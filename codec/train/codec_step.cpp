@@ -146,6 +146,22 @@ DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const f
     }
 }
 
+// What the synthesis reads is s16 in the decoder: beyond kLatentLimit a latent says no more. Were that not felt in training, a channel
+// whose latents are cheap, such as that of brightness, would grow until white pictures came out gray.
+constexpr float kLatentLimit = 32767.0f / float(1 << kLatentExponent);
+
+DECANT_VECTORISED void multiply_limited(const float* src, const float* factor, int count, float* dst) {
+    for (int c = 0; c < count; c++) dst[c] = std::min(std::max(src[c] * factor[c], -kLatentLimit), kLatentLimit);
+}
+
+DECANT_VECTORISED void multiply_limited_backward(const float* a, const float* b, const float* v, float* dst, float* slope, int count) {
+    for (int c = 0; c < count; c++) {
+        const float felt = std::abs(v[c] * b[c]) <= kLatentLimit ? a[c] : 0.0f;
+        slope[c] += felt * v[c];
+        dst[c] = felt * b[c];
+    }
+}
+
 DECANT_VECTORISED void add_product(const float* a, const float* b, float* dst, int count) {
     for (int c = 0; c < count; c++) dst[c] += a[c] * b[c];
 }
@@ -473,7 +489,7 @@ struct CodecStep::State {
         code_latents(batch, parameters, result);
 
         each_position([&](size_t n, size_t p) {
-            latent_kernels::multiply(decoded.data() + p * M, inverse_gain.data() + n * M, size_t(M), synthesis->input().as<float>() + p * M);
+            multiply_limited(decoded.data() + p * M, inverse_gain.data() + n * M, M, synthesis->input().as<float>() + p * M);
         });
         synthesis->forward(batch.quality, dropout(batch, kContextSteps + 3));
         const size_t values = original.size() / size_t(samples);
@@ -496,8 +512,8 @@ struct CodecStep::State {
         synthesis->backward(parameters, gradients, batch.quality);
         const float* d = synthesis->input_gradient().as<float>();
         each_position([&](size_t n, size_t p) {
-            multiply_backward(d + p * M, inverse_gain.data() + n * M, decoded.data() + p * M, decoded_gradient.data() + p * M,
-                              inverse_gain_gradient.data() + n * M, M);
+            multiply_limited_backward(d + p * M, inverse_gain.data() + n * M, decoded.data() + p * M, decoded_gradient.data() + p * M,
+                                      inverse_gain_gradient.data() + n * M, M);
         });
         prediction_gradients(parameters, gradients);
         const TensorRef features = hyper_synthesis->output_gradient();

@@ -138,3 +138,37 @@ done
 
 expect_exit 1 "$python" "$tools/torch_train.py" --data data --checkpoint none.checkpoint
 expect_contains "$ERR" 'there is no such checkpoint'
+
+# What gray pictures use of the model for colours: all of it, where the recipe leaves it as wide.
+narrow=("$python" "$tools/torch_narrow.py" --from 3/start.safetensors --data data --crops 4)
+expect_exit 0 "${narrow[@]}" --recipe 1/tiny.json --checkpoint whole.checkpoint
+sed 's/"klt1", "channels": 12/"klt1", "channels": 8/; s/"lap1", "channels": 12/"lap1", "channels": 8/; s/"block1.b", "channels": 12/"block1.b", "channels": 8/
+    s/"klt2", "channels": 192/"klt2", "channels": 128/; s/"conv1", "channels": 12,/"conv1", "channels": 10,/' 1/tiny.json >narrow.json
+expect_exit 0 "${narrow[@]}" --recipe narrow.json --checkpoint narrow.checkpoint
+expect_exit 2 "${narrow[@]}" --recipe narrow.json --checkpoint narrow.checkpoint
+expect_contains "$ERR" 'narrow.checkpoint exists'
+"$python" - >"$OUT" 2>"$ERR" <<'PYTHON' || fail "the narrow models do not do what the wide one does"
+import numpy as np
+import torch
+from PIL import Image
+from torch_codec import Description, Parameters, codec_step, read_model, read_safetensors
+
+torch.set_grad_enabled(False)
+gray = torch.from_numpy(np.asarray(Image.open("data/dd.png").convert("L"))[None, :256, :256, None].copy())
+
+def loss(description, values):
+    quality = torch.tensor([1.3])
+    return codec_step(description, Parameters(description, values.clone()), gray.expand(-1, -1, -1, description.colours), quality, torch.ones(1)).loss.item()
+
+def narrow(path):
+    arrays, texts = read_safetensors(path)
+    return loss(Description(texts["description"]), torch.from_numpy(arrays["weights"].copy()))
+
+wide, whole, less = loss(*read_model("3/start.safetensors")), narrow("whole.checkpoint"), narrow("narrow.checkpoint")
+print(wide, whole, less)
+assert abs(whole / wide - 1) < 0.03, "other bases, but the same function"
+assert whole != less and less < 1.5 * wide, "a narrower one loses little"
+PYTHON
+cat "$OUT"
+expect_exit 0 "$DECANT" train --data data --batch 4 --crop 80 --config narrow.json --steps 2 --checkpoint narrow.checkpoint --out narrow.safetensors
+expect_contains "$ERR" '2 steps'
