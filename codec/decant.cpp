@@ -242,8 +242,13 @@ struct Codec::State {
             const Description& d = part->contents.description;
             places.push_back({part, 256 * d.first_level(), 256 * d.last_level()});
         }
-        std::ranges::sort(places, {}, &Place::first);
-        for (size_t i = 0; i + 1 < places.size(); i++) places[i].last = std::min(places[i].last + kStretch, last_quality());
+        std::ranges::stable_sort(places, {}, &Place::first);
+        for (size_t i = 1; i < places.size(); i++) {
+            Place &below = places[i - 1], &above = places[i];
+            above.first = std::max(above.first, below.last);  // where both serve, the one that `serving` takes: that which comes first
+            below.last = std::min(below.last + kStretch, last_quality());
+        }
+        std::erase_if(places, [](const Place& p) { return p.first > p.last; });
         return places;
     }
 

@@ -84,23 +84,25 @@ TEST_CASE("three models that name each other, whichever is asked") {
     TemporaryFolder folder;
     const auto path = [&](const std::string& name) { return folder / (name + ".safetensors"); };
     const std::vector<std::string> names{"low", "middle", "high"};
+    const std::array<std::array<int, 2>, 3> serves{{{0, 1}, {1, 2}, {1, 3}}};  // where two do, the one that is named first
     for (int i = 0; i < 3; i++) {
         Description d = tiny_description();
         d.lambda = {2e-5, 5e-5, 1.5e-4, 4e-4};
         d.name = names[size_t(i)];
-        d.serves = {i, i + 1};
-        d.companion = names[size_t(i + 2) % 3];
+        d.serves = serves[size_t(i)];
+        d.companion = names[size_t(i + 1) % 3];
         save_model(path(d.name), d, tiny_parameters(d, uint32_t(i + 1)), {});
     }
     const Image image = mixed_image(70, 40, 3);
-    for (const std::string& name : names) {
+    for (int asked = 0; asked < 3; asked++) {
+        const std::string& name = names[size_t(asked)];
         CAPTURE(name);
         const auto model = Model::load(path(name));
         Codec codec(model, 1);
         CodecLibrary library(path(name), std::make_shared<WorkerPool>(1));
         for (int i = 0; i < 3; i++) {
             const std::vector<uint8_t> bytes = codec.encode(image, at(100.0 * (i + 0.5) / 3)).bytes;
-            const auto maker = Model::load(path(names[size_t(i)]));
+            const auto maker = Model::load(path(names[asked == 2 && i == 1 ? 2 : size_t(i)]));
             CHECK(required_model(bytes) == maker->identity());
             const Image decoded = codec.decode(bytes);
             CHECK(decoded == Codec(maker, 1).decode(bytes));
@@ -108,7 +110,7 @@ TEST_CASE("three models that name each other, whichever is asked") {
         }
         // A target is looked for among all of them.
         std::set<uint64_t> makers;
-        for (const double quality : {2.0, 50.0, 98.0}) {
+        for (const double quality : {2.0, 48.0, 98.0}) {
             EncodeOptions options;
             options.target = {EncodeTarget::Kind::bytes, double(codec.encode(image, at(quality)).bytes.size())};
             const EncodeResult result = codec.encode(image, options);
