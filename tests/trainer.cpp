@@ -185,16 +185,18 @@ TEST_CASE("what is not trained stays") {
     CHECK(std::equal(before.begin(), before.end(), after.begin()));
 }
 
-TEST_CASE("rate points that a model does not serve are neither trained nor validated") {
+TEST_CASE("rate points that a model does not serve are not validated, nor trained but for the beginning of the next") {
     Description upper = tiny();
-    upper.serves = {1, 2};
-    const TrainResult result = train_model(upper, small_options(), &start(), go_on);
+    upper.lambda = {0.0001, 0.001, 0.01, 0.1};
+    upper.serves = {2, 3};
+    const Parameters first = initial_parameters(upper, Dataset(pictures().data(), {}), 1);
+    const TrainResult result = train_model(upper, small_options(), &first, go_on);
     REQUIRE(result.validation.size() == 2);
-    CHECK(result.validation[0].level == 1);
-    CHECK(result.validation[1].level == 2);
-    const auto before = start()["gain"], after = result.parameters["gain"];
-    const size_t channels = before.size() / 3;
-    for (size_t level = 0; level < 3; level++) {
+    CHECK(result.validation[0].level == 2);
+    CHECK(result.validation[1].level == 3);
+    const auto before = first["gain"], after = result.parameters["gain"];
+    const size_t channels = before.size() / 4;
+    for (size_t level = 0; level < 4; level++) {
         CAPTURE(level);
         CHECK(std::equal(after.begin() + std::ptrdiff_t(level * channels), after.begin() + std::ptrdiff_t((level + 1) * channels),
                          before.begin() + std::ptrdiff_t(level * channels)) == (level == 0));

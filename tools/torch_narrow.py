@@ -4,7 +4,7 @@
     tools/torch_narrow.py --from photo.safetensors --recipe models/recipes/photo-gray.json --data pictures --checkpoint gray.checkpoint
     decant train --config models/recipes/photo-gray.json --data pictures --checkpoint gray.checkpoint --out photo-gray.safetensors
 
-The recipe has the layers of the model, with fewer channels. What gray pictures do in the model is watched, with the gradients of its
+--set changes the recipe as that of `decant train` does, which is then to be given the same. The recipe has the layers of the model, with fewer channels. What gray pictures do in the model is watched, with the gradients of its
 loss. Of latents and of what lies behind a ReLU, those channels are kept whose loss would weigh most. The values of linear trunks, to
 which residual branches add, are projected: on the subspace in which they, times what the loss feels of them, have most of their energy.
 Weights are turned into the new bases, so that, but for what falls beside the subspaces, the narrow network computes what the wide one
@@ -184,6 +184,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="start", required=True, metavar="MODEL", help="model file for pictures in colour")
     parser.add_argument("--recipe", required=True, help="description of the narrow network")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the recipe: serves=[3,7], companion=NAME; may be given again")
     parser.add_argument("--data", required=True, help="folder of pictures")
     parser.add_argument("--checkpoint", required=True, help="file to write; none may be there")
     parser.add_argument("--crops", type=int, default=48, help="to watch the model on; default: 48")
@@ -193,6 +194,8 @@ def main():
         parser.error(f"{o.checkpoint} exists")
     wide, values = read_model(o.start)
     narrow = Description(Path(o.recipe).read_text())
+    for key, value in (change.split("=", 1) for change in o.set):
+        narrow.root[key] = json.loads(value) if value.startswith("[") else value
     parameters = Parameters(wide, values)
     statistics = watch(wide, parameters, Dataset(o.data, 256, 1 << 30), o.crops, o.seed)
     with torch.no_grad():

@@ -46,21 +46,24 @@ expect_exit 0 env DECANT_MODELS=mine bin/decant decode by_name.dcn -o back.png
 expect_exit 0 bin/decant decode -m mine/other.safetensors by_name.dcn -o back2.png
 expect_same back.png back2.png
 
-# Low qualities are those of its companion, which lies beside it; without that, an error that names the file.
-expect_exit 0 "$DECANT" encode -q 10 a.png -o low.dcn
-expect_exit 1 "$DECANT" encode -q 10 -m mine/other.safetensors a.png -o low2.dcn
-expect_matches "$ERR" '^decant: .*photo-low\.safetensors'
-expect_no_file low2.dcn
-expect_exit 4 "$DECANT" decode -m mine/other.safetensors low.dcn -o low.png
-expect_no_file low.png
-cp "$(dirname "$photo")/photo-low.safetensors" mine
-expect_exit 0 "$DECANT" encode -q 10 -m mine/other.safetensors a.png -o low2.dcn
-expect_same low.dcn low2.dcn
-expect_exit 0 "$DECANT" decode -m mine/other.safetensors low.dcn -o low.png
-expect_exit 0 env DECANT_MODELS=mine bin/decant decode low.dcn -o low3.png
-expect_same low.png low3.png
+# High qualities are those of a companion's companion, both lie beside it; without one of them, an error that names the file.
+expect_exit 0 "$DECANT" encode -q 90 a.png -o high.dcn
+for missing in photo-low photo-high; do
+    expect_exit 1 "$DECANT" encode -q 90 -m mine/other.safetensors a.png -o high2.dcn
+    expect_matches "$ERR" "^decant: .*$missing\\.safetensors"
+    expect_no_file high2.dcn
+    expect_exit 4 "$DECANT" decode -m mine/other.safetensors high.dcn -o high.png
+    expect_no_file high.png
+    cp "$(dirname "$photo")/$missing.safetensors" mine
+done
+expect_exit 0 "$DECANT" encode -q 90 -m mine/other.safetensors a.png -o high2.dcn
+expect_same high.dcn high2.dcn
+expect_exit 0 "$DECANT" decode -m mine/other.safetensors high.dcn -o high.png
+expect_exit 0 env DECANT_MODELS=mine bin/decant decode high.dcn -o high3.png
+expect_same high.png high3.png
 expect_exit 0 "$DECANT" info mine/other.safetensors
 expect_matches "$OUT" '^  companion +photo-low$'
+expect_matches "$OUT" '^  gray +photo-gray$'
 
 # A damaged model beside a good one does not matter; alone it is the error.
 head -c 5000 "$photo" >mine/broken.safetensors

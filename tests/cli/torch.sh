@@ -144,7 +144,7 @@ narrow=("$python" "$tools/torch_narrow.py" --from 3/start.safetensors --data dat
 expect_exit 0 "${narrow[@]}" --recipe 1/tiny.json --checkpoint whole.checkpoint
 sed 's/"klt1", "channels": 12/"klt1", "channels": 8/; s/"lap1", "channels": 12/"lap1", "channels": 8/; s/"block1.b", "channels": 12/"block1.b", "channels": 8/
     s/"klt2", "channels": 192/"klt2", "channels": 128/; s/"conv1", "channels": 12,/"conv1", "channels": 10,/' 1/tiny.json >narrow.json
-expect_exit 0 "${narrow[@]}" --recipe narrow.json --checkpoint narrow.checkpoint
+expect_exit 0 "${narrow[@]}" --recipe narrow.json --set 'serves=[1, 2]' --set companion=other --checkpoint narrow.checkpoint
 expect_exit 2 "${narrow[@]}" --recipe narrow.json --checkpoint narrow.checkpoint
 expect_contains "$ERR" 'narrow.checkpoint exists'
 "$python" - >"$OUT" 2>"$ERR" <<'PYTHON' || fail "the narrow models do not do what the wide one does"
@@ -170,5 +170,5 @@ assert abs(whole / wide - 1) < 0.03, "other bases, but the same function"
 assert whole != less and less < 1.5 * wide, "a narrower one loses little"
 PYTHON
 cat "$OUT"
-expect_exit 0 "$DECANT" train --data data --batch 4 --crop 80 --config narrow.json --steps 2 --checkpoint narrow.checkpoint --out narrow.safetensors
+expect_exit 0 "$DECANT" train --data data --batch 4 --crop 80 --config narrow.json --set serves='[1, 2]' --set companion=other --steps 2 --checkpoint narrow.checkpoint --out narrow.safetensors
 expect_contains "$ERR" '2 steps'
