@@ -41,13 +41,14 @@ def engine():
 
 
 def shortened(value):
-    """Numbers to six digits; of pictures what is KEPT."""
+    """Numbers to six digits; of pictures what is KEPT, and of their names no folder."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, list):
         return [shortened(item) for item in value]
     if isinstance(value, dict):
-        return {key: shortened(item) for key, item in value.items() if "picture" not in value or key in KEPT}
+        kept = {key: shortened(item) for key, item in value.items() if "picture" not in value or key in KEPT}
+        return kept | {"picture": os.path.basename(value["picture"])} if "picture" in value else kept
     return value
 
 
