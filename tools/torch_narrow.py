@@ -4,11 +4,13 @@
     tools/torch_narrow.py --from photo.safetensors --recipe models/recipes/photo-gray.json --data pictures --checkpoint gray.checkpoint
     decant train --config models/recipes/photo-gray.json --data pictures --checkpoint gray.checkpoint --out photo-gray.safetensors
 
---set changes the recipe as that of `decant train` does, which is then to be given the same. The recipe has the layers of the model, with fewer channels. What gray pictures do in the model is watched, with the gradients of its
-loss. Of latents and of what lies behind a ReLU, those channels are kept whose loss would weigh most. The values of linear trunks, to
-which residual branches add, are projected: on the subspace in which they, times what the loss feels of them, have most of their energy.
-Weights are turned into the new bases, so that, but for what falls beside the subspaces, the narrow network computes what the wide one
-does. Needs Python 3.11, PyTorch 1.13, NumPy and Pillow.
+--set changes the recipe as that of `decant train` does, which is then to be given the same. The recipe has the layers of the model,
+with fewer channels. What gray pictures do in the model is watched, with the gradients of its loss. Of latents and of what lies behind a
+ReLU, those channels are kept whose loss would weigh most. The values of linear trunks, to which residual branches add, are projected:
+on the subspace in which they, times what the loss feels of them, have most of their energy. Weights are turned into the new bases, so
+that, but for what falls beside the subspaces, the narrow network computes what the wide one does.
+
+Needs Python 3.11, PyTorch 1.13, NumPy and Pillow.
 """
 import argparse
 import json
