@@ -169,10 +169,10 @@ public:
     // first: null if there is none.
     Family(Loader first, std::shared_ptr<WorkerPool> pool) : first_(std::move(first)), pool_(std::move(pool)) {}
 
-    // The first one that `wanted` is true of, or null. Throws what Model::companion throws, if it gets to it.
-    Part* find(const std::function<bool(const Part&)>& wanted) {
+    // The first one that `wanted` is true of, or null; without `load` among those that are there. Throws what Model::companion throws, if it gets to it.
+    Part* find(const std::function<bool(const Part&)>& wanted, bool load = true) {
         const std::lock_guard lock(mutex_);
-        for (size_t i = 0; i < parts_.size() || load_next(); i++)
+        for (size_t i = 0; i < parts_.size() || (load && load_next()); i++)
             if (wanted(parts_[i])) return &parts_[i];
         return nullptr;
     }
@@ -254,10 +254,14 @@ struct Codec::State {
 
     // The model that a file was made with.
     Part& maker(uint64_t identity) {
+        const auto is_it = [&](const Part& p) { return p.contents.identity == identity; };
+        // What this codec made itself needs no other model: a gray picture's file none of those for colours.
+        for (Family* candidates : {&models, &gray})
+            if (Part* part = candidates->find(is_it, false)) return *part;
         std::string why;
         for (const auto& [name, candidates] : {std::pair("companion", &models), {"model for gray pictures", &gray}}) {
             try {
-                if (Part* part = candidates->find([&](const Part& p) { return p.contents.identity == identity; })) return *part;
+                if (Part* part = candidates->find(is_it)) return *part;
             } catch (const Error& error) {
                 why += std::string("; its ") + name + " cannot be used: " + error.what();
             }

@@ -195,9 +195,10 @@ def main():
     if Path(o.checkpoint).exists():
         parser.error(f"{o.checkpoint} exists")
     wide, values = read_model(o.start)
-    narrow = Description(Path(o.recipe).read_text())
+    recipe = Description(Path(o.recipe).read_text()).root
     for key, value in (change.split("=", 1) for change in o.set):
-        narrow.root[key] = json.loads(value) if value.startswith("[") else value
+        recipe[key] = json.loads(value) if value.startswith("[") else value
+    narrow = Description(json.dumps(recipe))
     parameters = Parameters(wide, values)
     statistics = watch(wide, parameters, Dataset(o.data, 256, 1 << 30), o.crops, o.seed)
     with torch.no_grad():
@@ -205,7 +206,7 @@ def main():
     rates = learning_rates(narrow, Parameters(narrow, weights.clone()))
     arrays = {"weights": weights, "first": torch.zeros_like(weights), "second": torch.zeros_like(weights), "average": weights, "rate": rates}
     write_safetensors(o.checkpoint, {name: tensor.detach().numpy() for name, tensor in arrays.items()},
-                      {"description": json.dumps(narrow.root), "step": "0", "seconds": "0"})
+                      {"description": narrow.text, "step": "0", "seconds": "0"})
 
 
 if __name__ == "__main__":

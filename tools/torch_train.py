@@ -184,10 +184,10 @@ class Trainer:
     def batch(self, step):
         o, per_shard = self.o, self.o.batch // self.o.shards
         crops, quality = [], []
+        first, last = self.description.trained_range
         for n in range(o.batch):
             random = RandomStream(random_key(o.seed, 3, step, n))
             crops.append(self.dataset.crop(random, o.crop))
-            first, last = self.description.trained_range
             quality.append(first + random.next() * (last - first))
         keys = [random_key(o.seed, 4, step, shard) for shard in range(o.shards)]
         return torch.from_numpy(in_channels(np.stack(crops), self.description.colours)), torch.tensor(quality, dtype=torch.float32), keys

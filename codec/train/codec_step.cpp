@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -138,11 +139,13 @@ DECANT_VECTORISED void hyper_inputs_backward(const float* symbol, const float* i
     }
 }
 
-// dst = a·b, and slope += a·v: the gradients of v·b by v and by b, times a.
-DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const float* v, float* dst, float* slope, int count) {
+// dst = a·b, and slope += a·v: the gradients of v·b by v and by b, times a. 0 where the product was cut off at ±limit.
+DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const float* v, float* dst, float* slope, int count,
+                                         float limit = std::numeric_limits<float>::infinity()) {
     for (int c = 0; c < count; c++) {
-        slope[c] += a[c] * v[c];
-        dst[c] = a[c] * b[c];
+        const float felt = std::abs(v[c] * b[c]) <= limit ? a[c] : 0.0f;
+        slope[c] += felt * v[c];
+        dst[c] = felt * b[c];
     }
 }
 
@@ -150,16 +153,8 @@ DECANT_VECTORISED void multiply_backward(const float* a, const float* b, const f
 // whose latents are cheap, such as that of brightness, would grow until white pictures came out gray.
 constexpr float kLatentLimit = 32767.0f / float(1 << kLatentExponent);
 
-DECANT_VECTORISED void multiply_limited(const float* src, const float* factor, int count, float* dst) {
-    for (int c = 0; c < count; c++) dst[c] = std::min(std::max(src[c] * factor[c], -kLatentLimit), kLatentLimit);
-}
-
-DECANT_VECTORISED void multiply_limited_backward(const float* a, const float* b, const float* v, float* dst, float* slope, int count) {
-    for (int c = 0; c < count; c++) {
-        const float felt = std::abs(v[c] * b[c]) <= kLatentLimit ? a[c] : 0.0f;
-        slope[c] += felt * v[c];
-        dst[c] = felt * b[c];
-    }
+DECANT_VECTORISED void cut_off(float* values, int count, float limit) {
+    for (int c = 0; c < count; c++) values[c] = std::min(std::max(values[c], -limit), limit);
 }
 
 DECANT_VECTORISED void add_product(const float* a, const float* b, float* dst, int count) {
@@ -489,7 +484,9 @@ struct CodecStep::State {
         code_latents(batch, parameters, result);
 
         each_position([&](size_t n, size_t p) {
-            multiply_limited(decoded.data() + p * M, inverse_gain.data() + n * M, M, synthesis->input().as<float>() + p * M);
+            float* read = synthesis->input().as<float>() + p * M;
+            latent_kernels::multiply(decoded.data() + p * M, inverse_gain.data() + n * M, size_t(M), read);
+            cut_off(read, M, kLatentLimit);
         });
         synthesis->forward(batch.quality, dropout(batch, kContextSteps + 3));
         const size_t values = original.size() / size_t(samples);
@@ -512,8 +509,8 @@ struct CodecStep::State {
         synthesis->backward(parameters, gradients, batch.quality);
         const float* d = synthesis->input_gradient().as<float>();
         each_position([&](size_t n, size_t p) {
-            multiply_limited_backward(d + p * M, inverse_gain.data() + n * M, decoded.data() + p * M, decoded_gradient.data() + p * M,
-                                      inverse_gain_gradient.data() + n * M, M);
+            multiply_backward(d + p * M, inverse_gain.data() + n * M, decoded.data() + p * M, decoded_gradient.data() + p * M,
+                              inverse_gain_gradient.data() + n * M, M, kLatentLimit);
         });
         prediction_gradients(parameters, gradients);
         const TensorRef features = hyper_synthesis->output_gradient();
