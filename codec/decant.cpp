@@ -284,6 +284,7 @@ struct Codec::State {
         header.tile = kTile;
         const Effort work = effort_of(effort);
         if (work.settings.quantiser == Quantiser::trellis) header.flags |= kFlagDependent;
+        if (options.filter && !part.contents.filters.empty()) header.flags |= uint16_t(part.contents.filters.back().check << kFilterShift);
         const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
         container.sections = sections(container);
@@ -356,6 +357,7 @@ struct Codec::State {
         if (header.tile > kLargestTile) {
             throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
         }
+        if (header.filter() != 0) maker(header.model).contents.filter(header.filter());
         if (header.quality > last_quality()) throw Error(ErrorCode::corrupt, "the header's quality is beyond the model's range");
     }
 };

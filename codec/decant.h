@@ -62,6 +62,7 @@ struct EncodeOptions {
     // No sample is to differ by more than this, 0: by nothing at all. Goes with 8 and 16 bits, not with a target.
     std::optional<uint16_t> max_error = {};
     EncodeTarget target = {};   // unless none, `quality` is not looked at
+    bool filter = true;         // the decoder is to use the model's filter behind the synthesis (codec/filter/post_filter.h), if it has one
     int effort = 2;             // 1 … 9: the encoder's work for a smaller file; the decoder's does not depend on it
     Supervision supervision = {};  // to cancel, and to see where the time goes
     Metadata metadata = {};        // goes into the file as it is, and counts in its size

@@ -76,7 +76,7 @@ Image synthesise(Workshop& shop, const DecodedPlane& plane, uint32_t width, uint
     const Area whole = latent_area(width, height);
     each_window(whole, [&](const Area& window) {
         const Area seen = widened(window, Transform::synthesis_margin(shop.model.description), whole);
-        shop.transform.synthesise(read, window, seen, quality, image);
+        shop.transform.synthesise(read, window, seen, quality, nullptr, image);
     });
     return image;
 }

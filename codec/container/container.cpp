@@ -35,7 +35,7 @@ constexpr void visit_fields(H& header, Visitor&& visit) {
     visit("depth", header.depth, uint64_t{8}, uint64_t{16}, Style::decimal);
     visit("quality", header.quality, uint64_t{0}, any16, Style::fixed_point_8);
     visit("tile", header.tile, uint64_t{1}, any16, Style::decimal);
-    visit("flags", header.flags, uint64_t{0}, uint64_t{kFlagDependent}, Style::decimal);
+    visit("flags", header.flags, uint64_t{0}, any16, Style::decimal);
     visit("ancillary", header.ancillary, uint64_t{0}, any32, Style::decimal);
 }
 

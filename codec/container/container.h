@@ -50,7 +50,8 @@
 //   u8           depth: bits per sample, 8 or 16: of the picture that was encoded, and of what a decoder gives unless asked otherwise
 //   u16          quality: the rate point of the model, in 1/256
 //   u16          tile: edge of a tile in latents, at least 1; a decoder may refuse more than 256
-//   u16          flags: bit 0 is set if the latents are quantised dependently (codec/latents/latent_coder.h); other bits are 0
+//   u16          flags: bit 0 is set if the latents are quantised dependently (codec/latents/latent_coder.h); the other bits are 0, or name the filter of
+//                the model that the decoded picture goes through (codec/filter/post_filter.h): FilterTables::check
 //   u32          ancillary: length in bytes of the sections between HEAD and the tiles
 //   u32 × tiles  length in bytes of each tile's data
 // A latent stands for 16 × 16 pixels. The latents of an image are ceil(width/16) columns and ceil(height/16) rows; the tiles are
@@ -80,6 +81,7 @@ inline constexpr uint16_t kContainerVersion = 1;
 inline constexpr uint32_t kPixelsPerLatent = 16;  // along each edge
 
 inline constexpr uint16_t kFlagDependent = 1;
+inline constexpr int kFilterShift = 1;  // of its name in the flags
 
 struct Header {
     uint64_t model = 0;      // identity of the weights
@@ -89,10 +91,11 @@ struct Header {
     uint8_t depth = 8;       // bits per sample, 8 or 16
     uint16_t quality = 0;    // rate point in 1/256
     uint16_t tile = 0;       // edge of a tile in latents, 1 …
-    uint16_t flags = 0;      // kFlagDependent or 0
+    uint16_t flags = 0;      // kFlagDependent or 0, and the filter
     uint32_t ancillary = 0;  // bytes of the sections behind HEAD; write_container() computes it
 
     bool is_dependent() const { return (flags & kFlagDependent) != 0; }
+    uint16_t filter() const { return uint16_t(flags >> kFilterShift); }  // 0: none
     bool operator==(const Header&) const = default;
 };
 

@@ -191,6 +191,48 @@ void save_model(const std::string& path, const Description& d, const Parameters&
 
 namespace {
 
+constexpr const char* kFilterPrefix = "filter.";
+
+std::string filter_name(size_t number, const char* part) { return kFilterPrefix + std::to_string(number) + "." + part; }
+
+int filter_planes_of(const Description& d) { return filter_planes(picture_channels(d)); }
+
+std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::string& path, const Description& d) {
+    std::vector<FilterTables> filters;
+    const auto planes = size_t(filter_planes_of(d)), taps = filter_taps(int(planes));
+    while (file.contains(filter_name(filters.size() + 1, "quality"))) {
+        const size_t number = filters.size() + 1;
+        const auto quality = file.get(filter_name(number, "quality"), {Dtype::I32}).values<int32_t>();
+        const auto points = int64_t(quality.size());
+        const auto activity = file.get(filter_name(number, "activity"), {Dtype::I32}, {points, kFilterActivities - 1}).values<int32_t>();
+        const auto clips = file.get(filter_name(number, "clips"), {Dtype::I16}, {points, int64_t(planes), kFilterClips - 1}).values<int16_t>();
+        const auto values = file.get(filter_name(number, "taps"), {Dtype::I16}, {points, kFilterClasses, int64_t(taps)}).values<int16_t>();
+        const bool is_good = points > 0 && std::ranges::is_sorted(quality) && std::ranges::adjacent_find(quality) == quality.end() && quality.front() >= 0 &&
+                             quality.back() <= 256 * (d.levels() - 1) && std::ranges::all_of(clips, [](int16_t c) { return c >= 0; }) &&
+                             std::ranges::all_of(activity, [](int32_t a) { return a >= 0; });
+        if (!is_good) throw Error(ErrorCode::corrupt, path + ": filter " + std::to_string(number) + ": a value is out of range");
+        FilterTables tables;
+        for (size_t i = 0; i < quality.size(); i++) {
+            FilterPoint p;
+            p.quality_q8 = quality[i];
+            std::copy_n(activity.begin() + ptrdiff_t(i * p.activity.size()), p.activity.size(), p.activity.begin());
+            for (size_t plane = 0; plane < planes; plane++) std::copy_n(clips.begin() + ptrdiff_t((i * planes + plane) * p.clips[plane].size()), p.clips[plane].size(), p.clips[plane].begin());
+            p.taps.assign(values.begin() + ptrdiff_t(i * kFilterClasses * taps), values.begin() + ptrdiff_t((i + 1) * kFilterClasses * taps));
+            tables.points.push_back(std::move(p));
+        }
+        tables.check = filter_check(tables.points);
+        filters.push_back(std::move(tables));
+    }
+    return filters;
+}
+
+// Of the tensors that decoding depends on, but for the filters.
+uint64_t identity_of(const SafetensorsFile& file, const std::string& description) {
+    TensorMap tensors = file.tensors();
+    std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with(kFilterPrefix); });
+    return tensors_identity(tensors, {&description, 1});
+}
+
 NetworkModel read_networks(const SafetensorsFile& file, const std::string& path) {
     const auto description = file.metadata().find("description");
     if (description == file.metadata().end()) throw Error(ErrorCode::model_mismatch, path + ": not a decant model, the metadata has no \"description\"");
@@ -245,7 +287,7 @@ NetworkModel read_networks(const SafetensorsFile& file, const std::string& path)
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
         }
     }
-    NetworkModel model{std::move(d), std::move(parameters), {}, file.identity({&description->second, 1})};
+    NetworkModel model{std::move(d), std::move(parameters), {}, identity_of(file, description->second)};
     for (const auto& [key, value] : file.metadata()) {
         if (key != "description") model.metadata.emplace_back(key, value);
     }
@@ -258,7 +300,8 @@ ModelContents read_codec(NetworkModel networks, const SafetensorsFile& file, con
     const auto scales = file.get("entropy.scales", {Dtype::U16}).values<uint16_t>();
     const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
     auto prediction = file.get("prediction", {Dtype::I16}).values<int16_t>();
-    ModelContents contents{std::move(networks), std::move(unit), std::move(step), std::move(prediction), ScaleTables(scales), FactorizedTables(hyper)};
+    ModelContents contents{std::move(networks), std::move(unit), std::move(step), std::move(prediction), ScaleTables(scales), FactorizedTables(hyper), {}};
+    contents.filters = read_filters(file, path, contents.description);
     if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
         throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
                                                    std::to_string(contents.description.hyper_channels) + " hyper-latent channels");
@@ -267,6 +310,37 @@ ModelContents read_codec(NetworkModel networks, const SafetensorsFile& file, con
 }
 
 }  // namespace
+
+const FilterTables& ModelContents::filter(uint16_t check) const {
+    const auto found = std::ranges::find(filters, check, &FilterTables::check);
+    if (found == filters.end()) throw Error(ErrorCode::model_mismatch, "the file asks for a filter that the model " + description.name + " does not have; it needs a newer file of that model");
+    return *found;
+}
+
+void save_filter(const std::string& model, const std::string& path, const std::vector<FilterPoint>& points, const std::string& how) {
+    const ModelContents contents = load_model(model);
+    const SafetensorsFile file = SafetensorsFile::load(model);
+    const size_t number = contents.filters.size() + 1;
+    const auto planes = size_t(filter_planes_of(contents.description)), count = points.size();
+    std::vector<int32_t> quality, activity;
+    std::vector<int16_t> clips, taps;
+    for (const FilterPoint& p : points) {
+        quality.push_back(p.quality_q8);
+        activity.insert(activity.end(), p.activity.begin(), p.activity.end());
+        for (size_t plane = 0; plane < planes; plane++) clips.insert(clips.end(), p.clips[plane].begin(), p.clips[plane].end());
+        taps.insert(taps.end(), p.taps.begin(), p.taps.end());
+    }
+    TensorStore store;
+    store.add(filter_name(number, "quality"), Dtype::I32, {int64_t(count)}, quality);
+    store.add(filter_name(number, "activity"), Dtype::I32, {int64_t(count), kFilterActivities - 1}, activity);
+    store.add(filter_name(number, "clips"), Dtype::I16, {int64_t(count), int64_t(planes), kFilterClips - 1}, clips);
+    store.add(filter_name(number, "taps"), Dtype::I16, {int64_t(count), kFilterClasses, int64_t(filter_taps(int(planes)))}, taps);
+    TensorMap tensors = file.tensors();
+    tensors.insert(store.map().begin(), store.map().end());
+    TextMap text = file.metadata();
+    text["filter " + std::to_string(number)] = how;
+    save_safetensors(path, tensors, text);
+}
 
 AnyModel load_any_model(const std::string& path) {
     const SafetensorsFile file = SafetensorsFile::load(path);

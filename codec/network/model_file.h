@@ -9,6 +9,9 @@
 //   step                        I16 [levels, M]: log2 of the quantisation step of y, in 1/1024
 //   entropy.scales              U16: the tables of codec/entropy/scale_tables.h for y
 //   entropy.hyper               U16: a table for each channel of z
+//   filter.N.*                  filters behind the synthesis (codec/filter/filter_tables.h), N from 1 on, that files of this model may ask for; the last one is
+//                               for new files: quality I32 [points], activity I32 [points, kFilterActivities - 1], clips I16 [points, planes, kFilterClips - 1], taps I16
+//                               [points, kFilterClasses, filter_taps]. They are no part of the model's identity: files name them by themselves
 // Of a codec, unit, step and entropy are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
 #pragma once
@@ -20,6 +23,7 @@
 #include <vector>
 
 #include "codec/entropy/scale_tables.h"
+#include "codec/filter/filter_tables.h"
 #include "codec/network/description.h"
 #include "codec/network/parameters.h"
 
@@ -35,7 +39,7 @@ struct NetworkModel {
     Description description;
     Parameters parameters;
     std::vector<std::pair<std::string, std::string>> metadata;  // without the description
-    uint64_t identity = 0;  // hash of all tensors and of the description
+    uint64_t identity = 0;  // hash of all tensors, but for filters, and of the description
 };
 
 // A codec.
@@ -44,11 +48,17 @@ struct ModelContents : NetworkModel {
     std::vector<int16_t> prediction;  // [kPredictionTaps, M]
     ScaleTables scales;
     FactorizedTables hyper;
+    std::vector<FilterTables> filters;
+
+    const FilterTables& filter(uint16_t check) const;  // Error model_mismatch if it has none of that name
 };
 
 // Written under a temporary name first. Throws Error io.
 void save_model(const std::string& path, const Description& description, const Parameters& parameters,
                 const std::vector<std::pair<std::string, std::string>>& metadata);
+
+// A copy of a model's file that has one more filter; how it was made becomes metadata, "filter N". Throws as load_model, and Error io.
+void save_filter(const std::string& model, const std::string& path, const std::vector<FilterPoint>& points, const std::string& how);
 
 // Throws Error not_found, io, corrupt (not safetensors, numbers that are not finite or out of range), model_mismatch (a tensor that is missing or of
 // another shape, by name, with both shapes; a description that does not hold together).

@@ -402,6 +402,9 @@ public:
           whole_(latent_area(container.header.width, container.header.height)),
           tiles_(container.tiles.size()),
           rows_(rows) {
+        if (const uint16_t check = container.header.filter(); check != 0) {
+            filter_.emplace(owner.model_.filter(check), container.header.quality, picture_channels(owner.model_.description));
+        }
         for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
         plan_windows();
         const Area& seen = windows_[0].seen;
@@ -533,7 +536,7 @@ private:
         {
             const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
             const auto read = [&](int y, int x, int count, int16_t* dst) { read_latents(y, x, count, dst); };
-            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), *target_);
+            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), filter_ ? &*filter_ : nullptr, *target_);
         }
         const std::lock_guard lock(mutex_);
         lines_[window.line].windows_left--;
@@ -593,6 +596,7 @@ private:
     const size_t channels_;
     const Dequantiser dequantise_;
     const Area whole_;
+    std::optional<PostFilter> filter_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
     std::vector<Window> windows_;

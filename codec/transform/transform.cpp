@@ -170,7 +170,7 @@ Reach reach_of(const Network& network, int start) {
 Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}
 
 int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kAnalysisNetwork), 1), kLatentStride); }
-int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride), kLatentStride); }
+int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride) + kFilterReach, kLatentStride); }
 
 void Transform::AnyGraph::forward(float quality) {
     if (integers != nullptr) return integers->forward(int(std::lround(quality * 256.0f)));
@@ -225,7 +225,7 @@ void Transform::prepare_synthesis(const Area& seen) {
     graph(kSynthesisNetwork, {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
 }
 
-void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target) {
+void Transform::synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const PostFilter* filter, const SampleTarget& target) {
     const int colours = picture_channels(description_);
     if (target.channels() > colours) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot decode one in colour");
     AnyGraph& g = graph(kSynthesisNetwork, {1, seen.h, seen.w, description_.latent_channels}, DataType::s16);
@@ -250,7 +250,14 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
     const int64_t y_end = std::min<int64_t>(int64_t{window.bottom()} * kLatentStride, int64_t(region.bottom()));
     const int64_t x_begin = std::max<int64_t>(int64_t{window.x} * kLatentStride, region.x);
     const int64_t x_end = std::min<int64_t>(int64_t{window.right()} * kLatentStride, int64_t(region.right()));
-    if (x_begin >= x_end) return;
+    if (x_begin >= x_end || y_begin >= y_end) return;
+    if (filter != nullptr && out.type == DataType::s32) {
+        // Of whole blocks, what the target has.
+        const int top = int(y_begin / kFilterBlock) * kFilterBlock, left = int(x_begin / kFilterBlock) * kFilterBlock;
+        const FilterArea area{top - seen.y * kLatentStride, left - seen.x * kLatentStride, ceil_div(y_end - top, kFilterBlock) * kFilterBlock,
+                              ceil_div(x_end - left, kFilterBlock) * kFilterBlock};
+        filter->apply(out.as<int32_t>(), out.shape.h, out.shape.w, area, filter_planes_);
+    }
     const size_t samples = size_t(x_end - x_begin) * size_t(target.channels());
     const bool mean = target.channels() < colours;
     for (int64_t y = y_begin; y < y_end; y++) {

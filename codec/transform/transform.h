@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
+#include "codec/filter/post_filter.h"
 #include "codec/image/sample_view.h"
 
 namespace decant {
@@ -45,7 +46,7 @@ public:
     // All must outlive this; `memory` is used while a function runs.
     Transform(const Description& description, CodecWeights& weights, SharedMemory& memory);
 
-    // By how many latents, at least, a window is to be widened to what the network reads for it: `seen`.
+    // By how many latents, at least, a window is to be widened to what the network, and the filter behind the synthesis, reads for it: `seen`.
     static int analysis_margin(const Description& description);
     static int synthesis_margin(const Description& description);
 
@@ -59,8 +60,8 @@ public:
     using ReadLatents = std::function<void(int y, int x, int count, int16_t* dst)>;
     // The pixels of `window`, as far as the target has them. Its channels: those of the network, or 1 for the mean of R, G and B; Error
     // invalid_argument for colours of a network for gray. Exact on every CPU if
-    // the network runs in integers; 16 bits have 8 more of the same sums.
-    void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const SampleTarget& target);
+    // the network runs in integers; 16 bits have 8 more of the same sums. filter: null for none; a network in floats goes without.
+    void synthesise(const ReadLatents& read, const Area& window, const Area& seen, float quality, const PostFilter* filter, const SampleTarget& target);
 
     // Makes what synthesise needs for such an area; its first use costs more than many windows.
     void prepare_synthesis(const Area& seen);
@@ -82,6 +83,7 @@ private:
     SharedMemory& memory_;
     std::map<std::tuple<std::string, Shape, DataType>, AnyGraph> graphs_;
     std::vector<int16_t> row_;
+    FilterPlanes filter_planes_;
 };
 
 }  // namespace decant

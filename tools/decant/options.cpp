@@ -237,6 +237,7 @@ const Option kOptions[] = {
     {"from", 0, "MODEL", "fine-tune: start with the networks and weights of this model (name or file)", {}, "none, begin anew", in(Verb::train), setting<&Settings::start_model>},
     {"checkpoint", 0, "FILE", "where the state is kept, and resumed from if it is there", {}, "MODEL.checkpoint, removed at the end", in(Verb::train), training<&TrainOptions::checkpoint>},
     {"export", 0, "", "make a model of --checkpoint as it is, without training", {}, "off", in(Verb::train), setting<&Settings::export_checkpoint>},
+    {"fit-filter", 0, "N", "fit the filter behind the synthesis of the codec --from on so many crops of 384x384 pixels of --data, without training; --out is that codec with the filter", {1, 100000}, "off", in(Verb::train), setting<&Settings::filter_crops>},
     {"log", 0, "FILE", "CSV with a line a second: step, time, learning rate, loss and figures, of validations too; a resumed training goes on with it", {}, "none", in(Verb::train), setting<&Settings::log>},
     {"html", 0, "FILE", "page with curves and held-out crops, written anew at each validation; a browser that shows it follows the training", {}, "none", in(Verb::train), setting<&Settings::html>},
     {"search", 0, "SPEC", "JSON file that says which values of the recipe to try (codec/train/search.h): a grid, at random, successive halving, Hyperband. Prints a table; --out is the best model, --log the table as CSV, --html a page with plots", {}, "none", in(Verb::train), setting<&Settings::search>},
@@ -588,6 +589,8 @@ void check_together(Verb verb, const Settings& s) {
         if (s.train.checkpoint.empty() || s.trained_model.empty()) refuse("train: --export needs --checkpoint and --out");
         if (!s.assignments.empty() || !s.start_model.empty() || !s.recipe.empty())
             refuse("train: --export takes everything from the checkpoint; --data, --from, --config and values of a recipe do not go with it");
+    } else if (s.filter_crops > 0) {
+        if (s.start_model.empty() || s.trained_model.empty()) refuse("train: --fit-filter needs --from and --out");
     } else if (verb == Verb::train && s.trained_model.empty())
         refuse("train: --out is needed; usage: decant train " + std::string(text_of(verb).arguments));
 }

@@ -62,6 +62,7 @@ struct Settings {
     std::vector<Assignment> assignments;  // to the recipe: --set, and the options that are short for it
     std::string trained_model, recipe, start_model;
     bool export_checkpoint = false;
+    uint64_t filter_crops = 0;
     std::string log, search, results;
 
     MetadataKinds metadata;  // that are carried over

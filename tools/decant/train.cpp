@@ -10,6 +10,7 @@
 #include "codec/network/model_file.h"
 #include "codec/train/recipe.h"
 #include "tools/decant/console.h"
+#include "tools/decant/filter.h"
 #include "tools/decant/interrupt.h"
 #include "tools/decant/search.h"
 #include "tools/decant/text.h"
@@ -64,6 +65,10 @@ ExitCode train(const Settings& settings) {
     if (!settings.search.empty()) return search_models(settings, start.get());
     const auto [description, training] = read_recipe(settings, start.get());
     TrainOptions options = with_settings(training, settings);
+    if (settings.filter_crops > 0) {
+        fit_filter(*start, options, settings);
+        return ExitCode::done;
+    }
     const bool keeps_checkpoint = !options.checkpoint.empty();
     if (!keeps_checkpoint) options.checkpoint = settings.trained_model + ".checkpoint";
     if (fs::exists(options.checkpoint, error)) note("going on from " + options.checkpoint);

@@ -1,0 +1,157 @@
+#include "codec/filter/filter_fit.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+
+#include "codec/error.h"
+#include "codec/network/description.h"
+
+namespace decant {
+namespace {
+
+// Where the influence of a difference ends, in root mean squared errors of the plane.
+constexpr std::array<double, kFilterClips - 1> kClips{0.8, 4.0};
+constexpr double kRidge = 1e-4;  // of the mean square of the features: what is not seen in a class stays as it is
+
+size_t features_of(int plane) { return size_t(filter_pairs(plane)) * kFilterClips; }
+
+std::vector<int32_t> sums_of(const Image& image) {
+    std::vector<int32_t> sums(image.row_size() * image.height);
+    constexpr int unit = 1 << (kTransformExponent - kPixelExponent);
+    image.visit([&]<class T>(const std::vector<T>& samples) {
+        for (size_t i = 0; i < sums.size(); i++) sums[i] = (sizeof(T) == 1 ? int32_t(samples[i]) * unit : int32_t(samples[i]) * unit / 257) - kPixelZero * unit;
+    });
+    return sums;
+}
+
+}  // namespace
+
+struct FilterFit::Pictures {
+    FilterPlanes original, decoded;
+};
+
+FilterFit::FilterFit(int channels) : channels_(channels) {
+    for (int p = 0; p < filter_planes(channels); p++) {
+        products_.resize(products_.size() + kFilterClasses * features_of(p) * features_of(p));
+        with_error_.resize(with_error_.size() + kFilterClasses * features_of(p));
+    }
+}
+
+FilterFit::Pictures FilterFit::prepared(const Image& original, const Image& decoded) const {
+    const auto is_good = [&](const Image& i) { return i.channels == channels_ && i.width % kFilterBlock == 0 && i.height % kFilterBlock == 0; };
+    if (!is_good(original) || !is_good(decoded) || original.width != decoded.width || original.height != decoded.height || original.depth() != 8 || decoded.depth() != 16)
+        throw Error(ErrorCode::invalid_argument, "a filter cannot be fitted on " + describe_shape(original) + " and " + describe_shape(decoded));
+    Pictures result;
+    const FilterArea all{0, 0, int(original.height), int(original.width)};
+    result.original.set(sums_of(original).data(), all.h, all.w, channels_, all);
+    result.decoded.set(sums_of(decoded).data(), all.h, all.w, channels_, all);
+    return result;
+}
+
+void FilterFit::survey(const Image& original, const Image& decoded) {
+    const Pictures p = prepared(original, decoded);
+    std::array<double, 3> errors{};
+    for (int plane = 0; plane < p.decoded.planes(); plane++) {
+        for (int y = 0; y < p.decoded.height(); y++) {
+            for (int x = 0; x < p.decoded.width(); x++) {
+                const double e = *p.original.at(plane, y, x) - *p.decoded.at(plane, y, x);
+                errors[size_t(plane)] += e * e;
+            }
+        }
+    }
+    std::vector<int32_t> activities;
+    for (int by = 0; by < p.decoded.height() / kFilterBlock; by++)
+        for (int bx = 0; bx < p.decoded.width() / kFilterBlock; bx++) activities.push_back(activity_of(p.decoded.laplacians(by, bx)));
+    const std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < errors.size(); i++) squared_errors_[i] += errors[i];
+    pixels_ += double(original.pixel_count());
+    activities_.insert(activities_.end(), activities.begin(), activities.end());
+}
+
+void FilterFit::decide() {
+    const std::lock_guard lock(mutex_);
+    if (is_decided_) return;
+    if (activities_.empty()) throw Error(ErrorCode::internal, "a filter that has surveyed no picture");
+    is_decided_ = true;
+    std::sort(activities_.begin(), activities_.end());
+    for (size_t i = 0; i < point_.activity.size(); i++) point_.activity[i] = activities_[(i + 1) * activities_.size() / kFilterActivities];
+    for (size_t plane = 0; plane < size_t(filter_planes(channels_)); plane++) {
+        const double error = std::sqrt(squared_errors_[plane] / pixels_);
+        for (size_t k = 0; k < kClips.size(); k++) point_.clips[plane][k] = int16_t(std::clamp(std::lround(kClips[k] * error), 1L, 8191L));
+    }
+    activities_.clear();
+}
+
+void FilterFit::learn(const Image& original, const Image& decoded) {
+    decide();
+    const Pictures p = prepared(original, decoded);
+    const int blocks_y = p.decoded.height() / kFilterBlock, blocks_x = p.decoded.width() / kFilterBlock;
+    std::array<std::vector<FilterOffset>, kFilterClasses> blocks;  // by class
+    for (int by = 0; by < blocks_y; by++)
+        for (int bx = 0; bx < blocks_x; bx++) blocks[size_t(filter_class(p.decoded.laplacians(by, bx), point_.activity))].push_back({by, bx});
+    std::vector<double> products(products_.size()), with_error(with_error_.size());
+    size_t products_at = 0, with_error_at = 0;
+    for (int plane = 0; plane < p.decoded.planes(); plane++) {
+        const size_t count = features_of(plane);
+        const ptrdiff_t stride = p.decoded.stride();
+        const auto& clips = point_.clips[size_t(plane)];
+        for (const auto& members : blocks) {
+            Eigen::MatrixXf features(ptrdiff_t(count), ptrdiff_t(members.size()) * kFilterBlock * kFilterBlock);
+            Eigen::VectorXf errors(features.cols());
+            ptrdiff_t column = 0;
+            for (const FilterOffset& block : members) {
+                for (int i = 0; i < kFilterBlock * kFilterBlock; i++, column++) {
+                    const int y = block.y * kFilterBlock + i / kFilterBlock, x = block.x * kFilterBlock + i % kFilterBlock;
+                    const int16_t* at = p.decoded.at(plane, y, x);
+                    errors[column] = float(*p.original.at(plane, y, x) - *at);
+                    for (ptrdiff_t pair = 0; pair < filter_pairs(plane); pair++) {
+                        const FilterOffset& o = kFilterOffsets[size_t(pair)];
+                        const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
+                        for (size_t k = 0; k < clips.size(); k++)
+                            features(pair * kFilterClips + ptrdiff_t(k), column) = float(std::clamp<int>(u, -clips[k], clips[k]) + std::clamp<int>(v, -clips[k], clips[k]));
+                        features(pair * kFilterClips + kFilterClips - 1, column) = float(u + v);
+                    }
+                }
+            }
+            if (column > 0) {
+                Eigen::Map<Eigen::MatrixXd>(&products[products_at], ptrdiff_t(count), ptrdiff_t(count)) += (features * features.transpose()).cast<double>();
+                Eigen::Map<Eigen::VectorXd>(&with_error[with_error_at], ptrdiff_t(count)) += (features * errors).cast<double>();
+            }
+            products_at += count * count;
+            with_error_at += count;
+        }
+    }
+    const std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < products.size(); i++) products_[i] += products[i];
+    for (size_t i = 0; i < with_error.size(); i++) with_error_[i] += with_error[i];
+}
+
+FilterPoint FilterFit::solve(int quality_q8) const {
+    FilterPoint result = point_;
+    result.quality_q8 = quality_q8;
+    const int planes = filter_planes(channels_);
+    const size_t taps = filter_taps(planes);
+    result.taps.resize(kFilterClasses * taps);
+    size_t products_at = 0, with_error_at = 0, first = 0;
+    for (int plane = 0; plane < planes; plane++) {
+        const size_t count = features_of(plane);
+        for (size_t c = 0; c < kFilterClasses; c++) {
+            const auto n = ptrdiff_t(count);
+            const Eigen::Map<const Eigen::MatrixXd> products(&products_[products_at], n, n);
+            const Eigen::Map<const Eigen::VectorXd> with_error(&with_error_[with_error_at], n);
+            const double ridge = std::max(kRidge * products.trace() / double(n), 1.0);
+            const Eigen::VectorXd taps_of_class = (products + ridge * Eigen::MatrixXd::Identity(n, n)).ldlt().solve(with_error);
+            for (size_t i = 0; i < count; i++) {
+                const double v = std::clamp(std::ldexp(taps_of_class[ptrdiff_t(i)], kTapExponent), -32767.0, 32767.0);
+                result.taps[c * taps + first + i] = int16_t(std::lround(v));
+            }
+            products_at += count * count;
+            with_error_at += count;
+        }
+        first += count;
+    }
+    return result;
+}
+
+}  // namespace decant

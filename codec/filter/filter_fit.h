@@ -1,0 +1,40 @@
+// The coefficients of the filter behind the synthesis (post_filter.h) by least squares: in each class those with which decoded pictures come nearest to
+// the originals (Wiener 1949). No training: two passes over pictures, and a system of equations a class and plane.
+#pragma once
+
+#include <array>
+#include <mutex>
+#include <vector>
+
+#include "codec/filter/filter_planes.h"
+#include "codec/filter/filter_tables.h"
+#include "codec/image/image.h"
+
+namespace decant {
+
+// For one quality. First all pictures are surveyed, then learned from, then solve(). Functions may run in several threads at once.
+// Original: 8 bits; decoded: 16 bits, without any filter; sides in multiples of kFilterBlock, channels as many as given. Throws Error invalid_argument for others.
+class FilterFit {
+public:
+    explicit FilterFit(int channels);
+
+    void survey(const Image& original, const Image& decoded);  // how large errors are, and how busy blocks
+    void learn(const Image& original, const Image& decoded);
+    FilterPoint solve(int quality_q8) const;  // rate point in 1/256
+
+private:
+    struct Pictures;
+    Pictures prepared(const Image& original, const Image& decoded) const;
+    void decide();  // thresholds and clips, of what was surveyed
+
+    const int channels_;
+    std::mutex mutex_;
+    std::array<double, 3> squared_errors_{};
+    double pixels_ = 0;
+    std::vector<int32_t> activities_;
+    bool is_decided_ = false;
+    FilterPoint point_;                         // without taps
+    std::vector<double> products_, with_error_;  // [classes, of each plane: features, features] and [classes, features]
+};
+
+}  // namespace decant

@@ -1,0 +1,33 @@
+// A filter behind the synthesis transform, in integers: what it gives is the same on every CPU.
+//
+// It is what video codecs call an adaptive loop filter with non-linear clipping (VVC, H.266, 8.8.5; Taquet et al. 2019), here with all of its
+// coefficients in the model. A value p of a plane (filter_tables.h) becomes
+//   p + Σ over pairs i and clips k of tap[class, i, k] · (clip_k(a_i - p) + clip_k(b_i - p))
+// where a_i and b_i are neighbours opposite each other, and clip_k cuts to ± that, the last one not at all: smoothing among what is alike, sharpening
+// across what is not. The class of a block of 4×4 pixels is how much luma changes around it, and in which direction.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codec/filter/filter_planes.h"
+#include "codec/filter/filter_tables.h"
+
+namespace decant {
+
+// For one quality; read-only, for any number of threads.
+class PostFilter {
+public:
+    // channels: of the pictures; taps as many as they need.
+    PostFilter(const FilterTables& tables, int quality_q8, int channels);
+
+    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before.
+    // The result depends on kFilterReach pixels around the area, and beyond the picture's edges on these.
+    void apply(int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const;
+
+private:
+    const FilterPoint point_;
+    const int channels_;
+};
+
+}  // namespace decant

@@ -1,0 +1,371 @@
+// The filter behind the synthesis: against a plain reference, in parts as in one, its classes, its fit, and what models and files say of it.
+#include "codec/filter/post_filter.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "codec/decant.h"
+#include "codec/error.h"
+#include "codec/filter/filter_fit.h"
+#include "codec/network/model_file.h"
+#include "codec/network/safetensors.h"
+#include "codec/tensor/random.h"
+#include "tests/image_samples.h"
+#include "tests/row_pictures.h"
+#include "tests/tiny_model.h"
+
+using namespace decant;
+using namespace decant::test;
+
+namespace {
+
+FilterPoint random_point(int channels, int quality_q8, RandomStream random, int largest_tap = 4000) {
+    FilterPoint p;
+    p.quality_q8 = quality_q8;
+    int32_t least = 0;
+    for (int32_t& a : p.activity) a = least += 500 + random.below(20000);
+    for (size_t plane = 0; plane < size_t(filter_planes(channels)); plane++) p.clips[plane] = {int16_t(random.below(60)), int16_t(60 + random.below(600))};
+    p.taps.resize(kFilterClasses * filter_taps(filter_planes(channels)));
+    for (int16_t& t : p.taps) t = int16_t(random.below(2 * largest_tap + 1) - largest_tap);
+    return p;
+}
+
+FilterTables tables_of(std::vector<FilterPoint> points) {
+    const uint16_t check = filter_check(points);
+    return {std::move(points), check};
+}
+
+// What the synthesis could give: smooth, noisy and saturated parts, some beyond 0 … 255.
+std::vector<int32_t> random_sums(int h, int w, int channels, RandomStream random) {
+    std::vector<int32_t> sums(size_t(h) * size_t(w) * size_t(channels));
+    for (int y = 0; y < h; y++) {
+        for (int x = 0; x < w; x++) {
+            const int noise = x * 3 < w ? 200 : x * 3 < 2 * w ? 3000 : 30000;
+            for (int c = 0; c < channels; c++)
+                sums[size_t((y * w + x) * channels + c)] = int32_t(12000 * std::sin(0.1 * x + 0.23 * y + c)) + random.below(2 * noise + 1) - noise;
+        }
+    }
+    return sums;
+}
+
+// The filter as its description says it, a pixel at a time.
+std::vector<int32_t> reference(const FilterPoint& point, const std::vector<int32_t>& sums, int h, int w, int channels) {
+    const int planes = filter_planes(channels);
+    const auto clamped = [](int64_t v) { return int32_t(std::clamp<int64_t>(v, -128 * 256, 127 * 256)); };
+    const auto plane_at = [&](int plane, int y, int x) {
+        const int32_t* p = &sums[size_t((std::clamp(y, 0, h - 1) * w + std::clamp(x, 0, w - 1)) * channels)];
+        std::array<int, 3> s{};
+        for (int c = 0; c < channels; c++) s[size_t(c)] = (clamped(p[c]) + 128 * 256) / 8;
+        if (channels == 1) return s[0];
+        if (plane == 0) return (s[0] + 2 * s[1] + s[2] + 2) / 4;
+        return plane == 1 ? s[0] - s[2] : int(std::floor((2 * s[1] - s[0] - s[2]) / 2.0));
+    };
+    const auto class_at = [&](int y, int x) {
+        FilterPlanes::Laplacians l{};
+        for (int j = y / 4 * 4 - 2; j < y / 4 * 4 + 6; j++) {
+            for (int i = x / 4 * 4 - 2; i < x / 4 * 4 + 6; i++) {
+                const auto second = [&](int dy, int dx) { return std::abs(2 * plane_at(0, j, i) - plane_at(0, j - dy, i - dx) - plane_at(0, j + dy, i + dx)); };
+                l[0] += second(0, 1);
+                l[1] += second(1, 0);
+                l[2] += second(1, 1);
+                l[3] += second(1, -1);
+            }
+        }
+        return filter_class(l, point.activity);
+    };
+    std::vector<int32_t> result(sums.size());
+    for (int y = 0; y < h; y++) {
+        for (int x = 0; x < w; x++) {
+            const int16_t* taps = &point.taps[size_t(class_at(y, x)) * filter_taps(planes)];
+            std::array<int, 3> correction{};
+            for (int plane = 0; plane < planes; plane++) {
+                const int centre = plane_at(plane, y, x);
+                for (int i = 0; i < filter_pairs(plane); i++) {
+                    const FilterOffset o = kFilterOffsets[size_t(i)];
+                    const int u = plane_at(plane, y + o.y, x + o.x) - centre, v = plane_at(plane, y - o.y, x - o.x) - centre;
+                    for (int k = 0; k < kFilterClips; k++) {
+                        const int limit = k + 1 < kFilterClips ? point.clips[size_t(plane)][size_t(k)] : 100000;
+                        const double sum = std::clamp(u, -limit, limit) + std::clamp(v, -limit, limit);
+                        correction[size_t(plane)] += int(std::floor(sum * *taps++ / 32768 + 0.5));
+                    }
+                }
+            }
+            const int32_t* from = &sums[size_t((y * w + x) * channels)];
+            int32_t* to = &result[size_t((y * w + x) * channels)];
+            if (channels == 1) {
+                to[0] = clamped(from[0]) + 8 * correction[0];
+            } else {
+                to[0] = clamped(from[0]) + 8 * correction[0] - 4 * correction[2] + 4 * correction[1];
+                to[1] = clamped(from[1]) + 8 * correction[0] + 4 * correction[2];
+                to[2] = clamped(from[2]) + 8 * correction[0] - 4 * correction[2] - 4 * correction[1];
+            }
+        }
+    }
+    return result;
+}
+
+// A picture and what a bad codec makes of it: blurred along the rows.
+std::pair<Image, Image> blurred_pair(uint32_t seed, int channels) {
+    const Image original = mixed_image(96, 64, channels, seed);
+    Image decoded(96, 64, channels, 16);
+    for (uint32_t y = 0; y < 64; y++) {
+        for (uint32_t x = 0; x < 96; x++) {
+            for (uint32_t c = 0; c < uint32_t(channels); c++) {
+                const auto at = [&](uint32_t i) { return original.row(y)[std::min(i, 95u) * uint32_t(channels) + c]; };
+                decoded.row<uint16_t>(y)[x * uint32_t(channels) + c] = uint16_t((at(x == 0 ? 0 : x - 1) + 2 * at(x) + at(x + 1)) * 257 / 4);
+            }
+        }
+    }
+    return {original, decoded};
+}
+
+std::vector<int32_t> sums_of(const Image& deep) {
+    std::vector<int32_t> sums;
+    for (const uint16_t v : deep.samples<uint16_t>()) sums.push_back(v * 256 / 257 - 128 * 256);
+    return sums;
+}
+
+double squared_error(const Image& original, const std::vector<int32_t>& sums) {
+    double sum = 0;
+    for (size_t i = 0; i < sums.size(); i++) sum += std::pow(original.samples()[i] - 128 - sums[i] / 256.0, 2);
+    return sum;
+}
+
+// A tiny model of three rate points with a filter for the upper two, and the same without.
+struct FilteredModel {
+    TemporaryFolder folder;
+    std::shared_ptr<const Model> plain, filtered;
+    uint16_t check = 0;
+
+    explicit FilteredModel(int channels = 3) {
+        const Description d = tiny_description(channels);
+        save_model(folder / "plain.safetensors", d, tiny_parameters(d), {{"steps", "1"}});
+        const std::vector<FilterPoint> points{random_point(channels, 256, {1}), random_point(channels, 512, {2})};
+        check = filter_check(points);
+        save_filter(folder / "plain.safetensors", folder / "filtered.safetensors", points, "by chance");
+        plain = Model::load(folder / "plain.safetensors");
+        filtered = Model::load(folder / "filtered.safetensors");
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the filter is what it is said to be, exactly, at every place and size") {
+    FilterPlanes planes;  // the same for all, as in a decoder
+    for (const int channels : {3, 1}) {
+        for (const auto& [h, w] : {std::pair{16, 16}, {4, 4}, {32, 160}, {16, 80}, {48, 64}}) {
+            const FilterPoint point = random_point(channels, 0, {uint32_t(h * w)});
+            const auto sums = random_sums(h, w, channels, {uint32_t(channels)});
+            const auto expected = reference(point, sums, h, w, channels);
+            auto result = sums;
+            PostFilter(tables_of({point}), 0, channels).apply(result.data(), h, w, {0, 0, h, w}, planes);
+            CHECK(result == expected);
+        }
+    }
+}
+
+TEST_CASE("taps of 0 leave a picture as it is, but for what is beyond its range") {
+    FilterPoint point = random_point(3, 0, {1}, 0);
+    auto sums = random_sums(32, 64, 3, {5}), expected = sums;
+    for (int32_t& v : expected) v = std::clamp(v, -128 * 256, 127 * 256);
+    CHECK(sums != expected);
+    FilterPlanes planes;
+    PostFilter(tables_of({point}), 0, 3).apply(sums.data(), 32, 64, {0, 0, 32, 64}, planes);
+    CHECK(sums == expected);
+}
+
+TEST_CASE("areas are filtered as the whole picture is") {
+    const int h = 64, w = 208;
+    const auto sums = random_sums(h, w, 3, {9});
+    const PostFilter filter(tables_of({random_point(3, 0, {3})}), 0, 3);
+    FilterPlanes planes;
+    auto whole = sums;
+    filter.apply(whole.data(), h, w, {0, 0, h, w}, planes);
+    for (const FilterArea& area : {FilterArea{0, 0, 16, 16}, {16, 4, 32, 128}, {48, 144, 16, 64}, {4, 200, 4, 8}}) {
+        auto part = sums;
+        filter.apply(part.data(), h, w, area, planes);
+        for (int y = 0; y < h; y++) {
+            for (int x = 0; x < w; x++) {
+                const bool is_inside = y >= area.y && y < area.y + area.h && x >= area.x && x < area.x + area.w;
+                const size_t at = size_t(y * w + x) * 3;
+                REQUIRE(std::equal(&part[at], &part[at] + 3, is_inside ? &whole[at] : &sums[at]));
+            }
+        }
+    }
+}
+
+TEST_CASE("classes tell activity and direction") {
+    const std::array<int32_t, kFilterActivities - 1> activity = [] {
+        std::array<int32_t, kFilterActivities - 1> a{};
+        for (size_t i = 0; i < a.size(); i++) a[i] = int32_t(i + 1) * 1000;
+        return a;
+    }();
+    CHECK(filter_class({0, 0, 0, 0}, activity) == 0);
+    CHECK(filter_class({499, 500, 500, 500}, activity) == 0);
+    CHECK(filter_class({500, 500, 500, 500}, activity) == kFilterDirections);
+    CHECK(filter_class({1 << 24, 1 << 24, 1 << 24, 1 << 24}, activity) == (kFilterActivities - 1) * kFilterDirections);
+    // Each direction, weak and strong, has its own class.
+    constexpr int kBusy = 100000;
+    std::vector<int> classes;
+    for (const int most : {kBusy * 2, kBusy * 4}) {
+        for (size_t d = 0; d < 4; d++) {
+            FilterPlanes::Laplacians l;
+            l.fill(kBusy);
+            l[d] = most;
+            classes.push_back(filter_class(l, activity) % kFilterDirections);
+        }
+    }
+    std::sort(classes.begin(), classes.end());
+    CHECK(classes == std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8});
+    // What changes little has none, be the ratio what it may.
+    CHECK(filter_class({100, 0, 0, 0}, activity) == 0);
+}
+
+TEST_CASE("between two qualities the filter is between theirs") {
+    const FilterPoint a = random_point(3, 256, {1}), b = random_point(3, 512, {2});
+    const FilterTables tables = tables_of({a, b});
+    CHECK(interpolated(tables, 256) == a);
+    CHECK(interpolated(tables, 512) == b);
+    CHECK(interpolated(tables, 0).taps == a.taps);
+    CHECK(interpolated(tables, 1000).taps == b.taps);
+    const FilterPoint middle = interpolated(tables, 384);
+    for (size_t i = 0; i < a.taps.size(); i++) REQUIRE(std::abs(2 * middle.taps[i] - a.taps[i] - b.taps[i]) <= 1);
+    for (size_t i = 0; i < a.activity.size(); i++) CHECK(std::abs(2 * middle.activity[i] - a.activity[i] - b.activity[i]) <= 1);
+    CHECK(std::abs(2 * middle.clips[2][1] - a.clips[2][1] - b.clips[2][1]) <= 1);
+    CHECK_THROWS_AS(interpolated({}, 0), Error);
+}
+
+TEST_CASE("a fitted filter mends what is wrong with pictures, those too that it has not seen") {
+    for (const int channels : {3, 1}) {
+        FilterFit fit(channels);
+        for (uint32_t seed = 1; seed <= 6; seed++) {
+            const auto [original, decoded] = blurred_pair(seed, channels);
+            fit.survey(original, decoded);
+        }
+        for (uint32_t seed = 1; seed <= 6; seed++) {
+            const auto [original, decoded] = blurred_pair(seed, channels);
+            fit.learn(original, decoded);
+        }
+        const FilterPoint point = fit.solve(300);
+        CHECK(point.quality_q8 == 300);
+        CHECK(std::is_sorted(point.activity.begin(), point.activity.end()));
+        FilterPlanes planes;
+        for (const uint32_t seed : {1u, 7u}) {
+            const auto [original, decoded] = blurred_pair(seed, channels);
+            const auto before = sums_of(decoded);
+            auto after = before;
+            PostFilter(tables_of({point}), 300, channels).apply(after.data(), 64, 96, {0, 0, 64, 96}, planes);
+            CHECK(squared_error(original, after) < 0.7 * squared_error(original, before));
+        }
+    }
+    FilterFit fit(3);
+    const auto [original, decoded] = blurred_pair(1, 3);
+    CHECK_THROWS_AS(fit.survey(original, original), Error);
+    CHECK_THROWS_AS(fit.survey(mixed_image(95, 64, 3), Image(95, 64, 3, 16)), Error);
+    CHECK_THROWS_AS(fit.survey(blurred_pair(1, 1).first, blurred_pair(1, 1).second), Error);
+    CHECK_THROWS_AS(fit.learn(original, decoded), Error);  // surveyed nothing
+}
+
+TEST_CASE("a model keeps its filters, and its identity") {
+    for (const int channels : {3, 1}) {
+        FilteredModel models(channels);
+        CHECK(models.filtered->identity() == models.plain->identity());
+        const ModelContents contents = load_model(models.folder / "filtered.safetensors");
+        REQUIRE(contents.filters.size() == 1);
+        CHECK(contents.filters[0].check == models.check);
+        CHECK(contents.filters[0].points == std::vector<FilterPoint>{random_point(channels, 256, {1}), random_point(channels, 512, {2})});
+        CHECK(std::ranges::count(contents.metadata, std::pair<std::string, std::string>("filter 1", "by chance")) == 1);
+        CHECK(contents.filter(models.check).points.size() == 2);
+        CHECK_THROWS_WITH_AS(contents.filter(uint16_t(models.check ^ 1)), doctest::Contains("does not have"), Error);
+
+        // A second one joins it; files of the first still find theirs.
+        const std::vector<FilterPoint> more{random_point(channels, 0, {7})};
+        save_filter(models.folder / "filtered.safetensors", models.folder / "both.safetensors", more, "again");
+        const ModelContents both = load_model(models.folder / "both.safetensors");
+        CHECK(both.identity == contents.identity);
+        REQUIRE(both.filters.size() == 2);
+        CHECK(both.filters[1].points == more);
+        CHECK(both.filter(models.check).points == contents.filters[0].points);
+    }
+}
+
+TEST_CASE("filters that make no sense are refused") {
+    FilteredModel models;
+    const SafetensorsFile file = SafetensorsFile::load(models.folder / "filtered.safetensors");
+    const auto refuses = [&](const std::string& name, size_t index, auto value) {
+        TensorMap tensors = file.tensors();
+        std::vector<std::byte> bytes(tensors.at(name).data.begin(), tensors.at(name).data.end());
+        std::memcpy(bytes.data() + index * sizeof value, &value, sizeof value);
+        tensors.at(name).data = bytes;
+        save_safetensors(models.folder / "changed.safetensors", tensors, file.metadata());
+        CHECK_THROWS_WITH_AS(load_model(models.folder / "changed.safetensors"), doctest::Contains("filter 1"), Error);
+    };
+    refuses("filter.1.quality", 0, int32_t{512});
+    refuses("filter.1.quality", 0, int32_t{-1});
+    refuses("filter.1.quality", 1, int32_t{513});
+    refuses("filter.1.clips", 3, int16_t{-1});
+    refuses("filter.1.activity", 2, int32_t{-5});
+    for (const char* part : {"activity", "clips", "taps"}) {
+        TensorMap tensors = file.tensors();
+        tensors.erase(std::string("filter.1.") + part);
+        save_safetensors(models.folder / "changed.safetensors", tensors, file.metadata());
+        CHECK_THROWS_WITH_AS(load_model(models.folder / "changed.safetensors"), doctest::Contains(part), Error);
+    }
+}
+
+TEST_CASE("files name their filter, and are decoded with it") {
+    for (const int channels : {3, 1}) {
+        FilteredModel models(channels);
+        Codec plain(models.plain, 1), filtered(models.filtered, 2);
+        const Image image = mixed_image(150, 70, channels);
+        for (const double quality : {0.0, 60.0, 100.0}) {
+            EncodeOptions options;
+            options.quality = quality;
+            const auto with = filtered.encode(image, options).bytes, without = plain.encode(image, options).bytes;
+            CHECK(parse_container(with).header.filter() == models.check);
+            CHECK(parse_container(without).header.filter() == 0);
+            CHECK(parse_container(with).header.model == parse_container(without).header.model);
+            options.filter = false;
+            CHECK(filtered.encode(image, options).bytes == without);
+            // The filter changes pixels, not symbols; files without it are decoded by either.
+            CHECK(filtered.decode(without) == plain.decode(without));
+            CHECK(filtered.decode(with) != filtered.decode(without));
+            CHECK(filtered.symbol_hash(with) == filtered.symbol_hash(without));
+            CHECK_THROWS_WITH_AS(plain.decode(with), doctest::Contains("filter"), Error);
+            CHECK_THROWS_WITH_AS(plain.symbol_hash(with), doctest::Contains("filter"), Error);
+        }
+    }
+}
+
+TEST_CASE("filtered pictures are the same in parts, by rows, with any number of threads, and without loss where asked for") {
+    FilteredModel models;
+    const Image image = mixed_image(1300, 1100, 3);
+    EncodeOptions options;
+    options.quality = 80;
+    Codec one(models.filtered, 1), four(models.filtered, 4);
+    const auto bytes = one.encode(image, options).bytes;
+    const Image decoded = one.decode(bytes);
+    CHECK(four.encode(image, options).bytes == bytes);
+    CHECK(four.decode(bytes) == decoded);
+    for (const Region& region : {Region{0, 0, 1, 1}, {1023, 1021, 7, 6}, {5, 517, 300, 9}, {1297, 1, 3, 1099}}) {
+        DecodeOptions part;
+        part.region = region;
+        CHECK(one.decode(bytes, part) == cropped(decoded, region));
+        CHECK(four.decode(bytes, part) == cropped(decoded, region));
+    }
+    RowImage rows;
+    four.decode(bytes, rows);
+    CHECK(rows.image == decoded);
+    const auto deep_bytes = one.encode(with_depth(cropped(image, {0, 0, 200, 100}), 16), options).bytes;
+    DecodeOptions part;
+    part.region = Region{37, 21, 90, 50};
+    CHECK(one.decode(deep_bytes, part) == cropped(four.decode(deep_bytes), *part.region));
+    const Image small = cropped(image, {3, 4, 130, 61});
+    options.max_error = 0;
+    CHECK(one.decode(four.encode(small, options).bytes) == small);
+}
