@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "codec/error.h"
+#include "codec/filter/post_filter.h"
 #include "codec/network/description.h"
 
 namespace decant {
@@ -14,13 +15,14 @@ namespace {
 constexpr std::array<double, kFilterClips - 1> kClips{0.8, 4.0};
 constexpr double kRidge = 1e-4;  // of the mean square of the features: what is not seen in a class stays as it is
 
+constexpr int kPixelUnit = 1 << (kTransformExponent - kPixelExponent);
+
 size_t features_of(int plane) { return size_t(filter_pairs(plane)) * kFilterClips; }
 
 std::vector<int32_t> sums_of(const Image& image) {
     std::vector<int32_t> sums(image.row_size() * image.height);
-    constexpr int unit = 1 << (kTransformExponent - kPixelExponent);
     image.visit([&]<class T>(const std::vector<T>& samples) {
-        for (size_t i = 0; i < sums.size(); i++) sums[i] = (sizeof(T) == 1 ? int32_t(samples[i]) * unit : int32_t(samples[i]) * unit / 257) - kPixelZero * unit;
+        for (size_t i = 0; i < sums.size(); i++) sums[i] = (sizeof(T) == 1 ? int32_t(samples[i]) * kPixelUnit : int32_t(samples[i]) * kPixelUnit / 257) - kPixelZero * kPixelUnit;
     });
     return sums;
 }
@@ -75,10 +77,10 @@ void FilterFit::decide() {
     if (activities_.empty()) throw Error(ErrorCode::internal, "a filter that has surveyed no picture");
     is_decided_ = true;
     std::sort(activities_.begin(), activities_.end());
-    for (size_t i = 0; i < point_.activity.size(); i++) point_.activity[i] = activities_[(i + 1) * activities_.size() / kFilterActivities];
+    for (size_t i = 0; i < stage_.activity.size(); i++) stage_.activity[i] = activities_[(i + 1) * activities_.size() / kFilterActivities];
     for (size_t plane = 0; plane < size_t(filter_planes(channels_)); plane++) {
         const double error = std::sqrt(squared_errors_[plane] / pixels_);
-        for (size_t k = 0; k < kClips.size(); k++) point_.clips[plane][k] = int16_t(std::clamp(std::lround(kClips[k] * error), 1L, 8191L));
+        for (size_t k = 0; k < kClips.size(); k++) stage_.clips[plane][k] = int16_t(std::clamp(std::lround(kClips[k] * error), 1L, 8191L));
     }
     activities_.clear();
 }
@@ -89,13 +91,13 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
     const int blocks_y = p.decoded.height() / kFilterBlock, blocks_x = p.decoded.width() / kFilterBlock;
     std::array<std::vector<FilterOffset>, kFilterClasses> blocks;  // by class
     for (int by = 0; by < blocks_y; by++)
-        for (int bx = 0; bx < blocks_x; bx++) blocks[size_t(filter_class(p.decoded.laplacians(by, bx), point_.activity))].push_back({by, bx});
+        for (int bx = 0; bx < blocks_x; bx++) blocks[size_t(filter_class(p.decoded.laplacians(by, bx), stage_.activity))].push_back({by, bx});
     std::vector<double> products(products_.size()), with_error(with_error_.size());
     size_t products_at = 0, with_error_at = 0;
     for (int plane = 0; plane < p.decoded.planes(); plane++) {
         const size_t count = features_of(plane);
         const ptrdiff_t stride = p.decoded.stride();
-        const auto& clips = point_.clips[size_t(plane)];
+        const auto& clips = stage_.clips[size_t(plane)];
         for (const auto& members : blocks) {
             Eigen::MatrixXf features(ptrdiff_t(count), ptrdiff_t(members.size()) * kFilterBlock * kFilterBlock);
             Eigen::VectorXf errors(features.cols());
@@ -127,9 +129,8 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
     for (size_t i = 0; i < with_error.size(); i++) with_error_[i] += with_error[i];
 }
 
-FilterPoint FilterFit::solve(int quality_q8) const {
-    FilterPoint result = point_;
-    result.quality_q8 = quality_q8;
+FilterStage FilterFit::solve() const {
+    FilterStage result = stage_;
     const int planes = filter_planes(channels_);
     const size_t taps = filter_taps(planes);
     result.taps.resize(kFilterClasses * taps);
@@ -151,6 +152,21 @@ FilterPoint FilterFit::solve(int quality_q8) const {
         }
         first += count;
     }
+    return result;
+}
+
+Image filtered(const Image& decoded, const FilterStage& stage) {
+    FilterTables tables;
+    FilterStage none = stage;
+    std::ranges::fill(none.taps, int16_t(0));
+    tables.points.push_back({0, {stage, none}});
+    static_assert(kFilterStages == 2);
+    std::vector<int32_t> sums = sums_of(decoded);
+    FilterPlanes planes;
+    const int h = int(decoded.height), w = int(decoded.width);
+    PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, planes);
+    Image result(decoded.width, decoded.height, decoded.channels, 16);
+    for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((sums[i] + kPixelZero * kPixelUnit) * 257 / kPixelUnit, 0, 65535));
     return result;
 }
 

@@ -12,7 +12,7 @@
 
 namespace decant {
 
-// For one quality. First all pictures are surveyed, then learned from, then solve(). Functions may run in several threads at once.
+// Of one stage, for one quality. First all pictures are surveyed, then learned from, then solve(). Functions may run in several threads at once.
 // Original: 8 bits; decoded: 16 bits, without any filter; sides in multiples of kFilterBlock, channels as many as given. Throws Error invalid_argument for others.
 class FilterFit {
 public:
@@ -20,7 +20,7 @@ public:
 
     void survey(const Image& original, const Image& decoded);  // how large errors are, and how busy blocks
     void learn(const Image& original, const Image& decoded);
-    FilterPoint solve(int quality_q8) const;  // rate point in 1/256
+    FilterStage solve() const;
 
 private:
     struct Pictures;
@@ -33,8 +33,11 @@ private:
     double pixels_ = 0;
     std::vector<int32_t> activities_;
     bool is_decided_ = false;
-    FilterPoint point_;                         // without taps
-    std::vector<double> products_, with_error_;  // [classes, of each plane: features, features] and [classes, features]
+    FilterStage stage_;                          // without taps
+    std::vector<double> products_, with_error_;  // of each plane: [classes, features, features] and [classes, features]
 };
+
+// What a stage makes of a picture of 16 bits, whose sides are multiples of kFilterBlock: what the next one is fitted on.
+Image filtered(const Image& decoded, const FilterStage& stage);
 
 }  // namespace decant

@@ -12,7 +12,8 @@
 namespace decant {
 
 inline constexpr int kFilterBlock = 4;  // pixels a side that have a class in common
-inline constexpr int kFilterReach = 3;  // pixels that the filter sees around a block
+inline constexpr int kFilterReach = 3;  // pixels that a stage sees around a block
+inline constexpr int kFilterMargin = (kFilterStages - 1) * kFilterBlock + kFilterReach;  // that the whole filter sees: the stages before the last do whole blocks
 
 // A neighbour and, opposite, another one.
 struct FilterOffset {

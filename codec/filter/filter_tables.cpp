@@ -14,9 +14,11 @@ uint16_t filter_check(const std::vector<FilterPoint>& points) {
     for (const FilterPoint& p : points) {
         const int32_t quality = p.quality_q8;
         add(&quality, sizeof quality);
-        add(p.activity.data(), sizeof p.activity);
-        add(p.clips.data(), sizeof p.clips);
-        add(p.taps.data(), p.taps.size() * sizeof(int16_t));
+        for (const FilterStage& s : p.stages) {
+            add(s.activity.data(), sizeof s.activity);
+            add(s.clips.data(), sizeof s.clips);
+            add(s.taps.data(), s.taps.size() * sizeof(int16_t));
+        }
     }
     return std::max<uint16_t>(1, uint16_t(hash & 0x7fff));
 }
@@ -35,10 +37,14 @@ FilterPoint interpolated(const FilterTables& tables, int quality_q8) {
     };
     FilterPoint result = a;
     result.quality_q8 = quality_q8;
-    for (size_t i = 0; i < result.activity.size(); i++) result.activity[i] = between(a.activity[i], b.activity[i]);
-    for (size_t plane = 0; plane < result.clips.size(); plane++)
-        for (size_t k = 0; k < result.clips[plane].size(); k++) result.clips[plane][k] = between(a.clips[plane][k], b.clips[plane][k]);
-    for (size_t i = 0; i < result.taps.size(); i++) result.taps[i] = between(a.taps[i], b.taps[i]);
+    for (size_t stage = 0; stage < result.stages.size(); stage++) {
+        FilterStage& s = result.stages[stage];
+        const FilterStage& other = b.stages[stage];
+        for (size_t i = 0; i < s.activity.size(); i++) s.activity[i] = between(s.activity[i], other.activity[i]);
+        for (size_t plane = 0; plane < s.clips.size(); plane++)
+            for (size_t k = 0; k < s.clips[plane].size(); k++) s.clips[plane][k] = between(s.clips[plane][k], other.clips[plane][k]);
+        for (size_t i = 0; i < s.taps.size(); i++) s.taps[i] = between(s.taps[i], other.taps[i]);
+    }
     return result;
 }
 

@@ -11,6 +11,7 @@ namespace decant {
 inline constexpr int kFilterActivities = 12, kFilterDirections = 9, kFilterClasses = kFilterActivities * kFilterDirections;
 inline constexpr int kFilterUnit = 32;   // planes are in 1/32 of a step of 8 bits
 inline constexpr int kFilterClips = 3;   // of differences; the last is none
+inline constexpr int kFilterStages = 2;
 inline constexpr int kTapExponent = 15;  // taps are multiples of 2^-15
 
 // Planes are luma, (R + 2G + B) / 4, and of colours Co = R - B and Cg = G - (R + B) / 2. Pairs of neighbours, opposite each other, share taps.
@@ -18,12 +19,19 @@ inline constexpr int filter_planes(int channels) { return channels == 1 ? 1 : 3;
 inline constexpr int filter_pairs(int plane) { return plane == 0 ? 18 : 12; }
 inline constexpr size_t filter_taps(int planes) { return size_t(kFilterClips) * size_t(planes == 1 ? filter_pairs(0) : filter_pairs(0) + 2 * filter_pairs(1)); }
 
+// One of the filters that stand one behind the other.
+struct FilterStage {
+    std::array<int32_t, kFilterActivities - 1> activity{};  // the least of the second class, of the third …: a block's sum (filter_planes.h), rising
+    std::array<std::array<int16_t, kFilterClips - 1>, 3> clips{};  // of each plane, 0 …
+    std::vector<int16_t> taps;                              // [kFilterClasses, of each plane: pairs, kFilterClips]
+
+    bool operator==(const FilterStage&) const = default;
+};
+
 // For one quality.
 struct FilterPoint {
-    int quality_q8 = 0;                                  // rate point in 1/256
-    std::array<int32_t, kFilterActivities - 1> activity{};  // the least of the second class, of the third …: a block's sum (post_filter.h), rising
-    std::array<std::array<int16_t, kFilterClips - 1>, 3> clips{};  // of each plane, 0 …
-    std::vector<int16_t> taps;                           // [kFilterClasses, of each plane: pairs, kFilterClips]
+    int quality_q8 = 0;  // rate point in 1/256
+    std::array<FilterStage, kFilterStages> stages;
 
     bool operator==(const FilterPoint&) const = default;
 };
@@ -35,7 +43,6 @@ struct FilterTables {
     uint16_t check = 0;
 };
 
-// Of the points. planes: 1 or 3.
 uint16_t filter_check(const std::vector<FilterPoint>& points);
 
 // At a quality. Error internal without points.

@@ -55,26 +55,41 @@ DECANT_VECTORISED void add_to_colours(const int16_t* __restrict luma, const int1
 
 }  // namespace
 
-PostFilter::PostFilter(const FilterTables& tables, int quality_q8, int channels) : point_(interpolated(tables, quality_q8)), channels_(channels) {}
+PostFilter::PostFilter(const FilterTables& tables, int quality_q8, int channels) : channels_(channels) {
+    const FilterPoint point = interpolated(tables, quality_q8);
+    for (size_t i = 0; i < stages_.size(); i++) {
+        const FilterStage& from = point.stages[i];
+        stages_[i] = {from.activity, from.clips, std::vector<std::array<int16_t, kFilterBlock>>(from.taps.size())};
+        for (size_t t = 0; t < from.taps.size(); t++) stages_[i].taps[t].fill(from.taps[t]);
+    }
+}
 
 void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const {
+    for (int i = 0; i < kFilterStages; i++) {
+        const int margin = (kFilterStages - 1 - i) * kFilterBlock;  // what later stages see
+        const int y = std::max(area.y - margin, 0), x = std::max(area.x - margin, 0);
+        apply(stages_[size_t(i)], sums, h, w, {y, x, std::min(area.y + area.h + margin, h) - y, std::min(area.x + area.w + margin, w) - x}, planes);
+    }
+}
+
+void PostFilter::apply(const Stage& stage, int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const {
     planes.set(sums, h, w, channels_, area);
     const size_t taps = filter_taps(planes.planes());
-    alignas(64) int16_t spread[filter_taps(3)][kChunk];  // taps of each pixel
+    alignas(64) std::array<int16_t, kFilterBlock> spread[filter_taps(3)][kBlocks];  // taps of each pixel
     alignas(64) int16_t corrections[3][kChunk];
     for (int y = 0; y < area.h; y += kFilterBlock) {
         for (int x = 0; x < area.w; x += int(kChunk)) {
             const size_t count = std::min(kChunk, size_t(area.w - x));
             for (size_t block = 0; block < kBlocks; block++) {
                 const size_t inside = std::min(block, count / kFilterBlock - 1);  // the last one again where there are no more
-                const int c = filter_class(planes.laplacians(y / kFilterBlock, x / kFilterBlock + int(inside)), point_.activity);
-                const int16_t* from = point_.taps.data() + size_t(c) * taps;
-                for (size_t t = 0; t < taps; t++) std::fill_n(&spread[t][block * kFilterBlock], kFilterBlock, from[t]);
+                const int c = filter_class(planes.laplacians(y / kFilterBlock, x / kFilterBlock + int(inside)), stage.activity);
+                const auto* from = stage.taps.data() + size_t(c) * taps;
+                for (size_t t = 0; t < taps; t++) spread[t][block] = from[t];
             }
             for (int row = y; row < y + kFilterBlock; row++) {
                 size_t first = 0;
                 for (int p = 0; p < planes.planes(); p++) {
-                    correct(planes.at(p, row, x), planes.stride(), filter_pairs(p), point_.clips[size_t(p)], spread[first], corrections[p]);
+                    correct(planes.at(p, row, x), planes.stride(), filter_pairs(p), stage.clips[size_t(p)], spread[first][0].data(), corrections[p]);
                     first += size_t(filter_pairs(p)) * kFilterClips;
                 }
                 int32_t* target = sums + (size_t(area.y + row) * size_t(w) + size_t(area.x + x)) * size_t(channels_);

@@ -4,9 +4,11 @@
 // coefficients in the model. A value p of a plane (filter_tables.h) becomes
 //   p + Σ over pairs i and clips k of tap[class, i, k] · (clip_k(a_i - p) + clip_k(b_i - p))
 // where a_i and b_i are neighbours opposite each other, and clip_k cuts to ± that, the last one not at all: smoothing among what is alike, sharpening
-// across what is not. The class of a block of 4×4 pixels is how much luma changes around it, and in which direction.
+// across what is not. The class of a block of 4×4 pixels is how much luma changes around it, and in which direction. A second such filter, with taps of its
+// own, works on what the first one gives.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -21,13 +23,20 @@ public:
     // channels: of the pictures; taps as many as they need.
     PostFilter(const FilterTables& tables, int quality_q8, int channels);
 
-    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before.
-    // The result depends on kFilterReach pixels around the area, and beyond the picture's edges on these.
+    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before
+    // each stage. The result depends on kFilterMargin pixels around the area, and beyond the picture's edges on these. What lies around the area may change.
     void apply(int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const;
 
 private:
-    const FilterPoint point_;
+    struct Stage {
+        std::array<int32_t, kFilterActivities - 1> activity;
+        std::array<std::array<int16_t, kFilterClips - 1>, 3> clips;
+        std::vector<std::array<int16_t, kFilterBlock>> taps;  // [kFilterClasses, taps], each for all pixels of a block's row
+    };
+    void apply(const Stage& stage, int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const;
+
     const int channels_;
+    std::array<Stage, kFilterStages> stages_;
 };
 
 }  // namespace decant

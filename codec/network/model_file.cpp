@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 
 #include "codec/entropy/table_builder.h"
@@ -204,21 +205,28 @@ std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::s
         const size_t number = filters.size() + 1;
         const auto quality = file.get(filter_name(number, "quality"), {Dtype::I32}).values<int32_t>();
         const auto points = int64_t(quality.size());
-        const auto activity = file.get(filter_name(number, "activity"), {Dtype::I32}, {points, kFilterActivities - 1}).values<int32_t>();
-        const auto clips = file.get(filter_name(number, "clips"), {Dtype::I16}, {points, int64_t(planes), kFilterClips - 1}).values<int16_t>();
-        const auto values = file.get(filter_name(number, "taps"), {Dtype::I16}, {points, kFilterClasses, int64_t(taps)}).values<int16_t>();
+        const auto activity = file.get(filter_name(number, "activity"), {Dtype::I32}, {points, kFilterStages, kFilterActivities - 1}).values<int32_t>();
+        const auto clips = file.get(filter_name(number, "clips"), {Dtype::I16}, {points, kFilterStages, int64_t(planes), kFilterClips - 1}).values<int16_t>();
+        const auto values = file.get(filter_name(number, "taps"), {Dtype::I16}, {points, kFilterStages, kFilterClasses, int64_t(taps)}).values<int16_t>();
         const bool is_good = points > 0 && std::ranges::is_sorted(quality) && std::ranges::adjacent_find(quality) == quality.end() && quality.front() >= 0 &&
                              quality.back() <= 256 * (d.levels() - 1) && std::ranges::all_of(clips, [](int16_t c) { return c >= 0; }) &&
                              std::ranges::all_of(activity, [](int32_t a) { return a >= 0; });
         if (!is_good) throw Error(ErrorCode::corrupt, path + ": filter " + std::to_string(number) + ": a value is out of range");
         FilterTables tables;
-        for (size_t i = 0; i < quality.size(); i++) {
-            FilterPoint p;
-            p.quality_q8 = quality[i];
-            std::copy_n(activity.begin() + ptrdiff_t(i * p.activity.size()), p.activity.size(), p.activity.begin());
-            for (size_t plane = 0; plane < planes; plane++) std::copy_n(clips.begin() + ptrdiff_t((i * planes + plane) * p.clips[plane].size()), p.clips[plane].size(), p.clips[plane].begin());
-            p.taps.assign(values.begin() + ptrdiff_t(i * kFilterClasses * taps), values.begin() + ptrdiff_t((i + 1) * kFilterClasses * taps));
-            tables.points.push_back(std::move(p));
+        auto next_activity = activity.begin();
+        auto next_clip = clips.begin(), next_tap = values.begin();
+        const auto take = [](auto& from, auto to, size_t count) {
+            std::copy_n(from, count, to);
+            from += ptrdiff_t(count);
+        };
+        for (const int32_t q : quality) {
+            FilterPoint& point = tables.points.emplace_back();
+            point.quality_q8 = q;
+            for (FilterStage& stage : point.stages) {
+                take(next_activity, stage.activity.begin(), stage.activity.size());
+                for (size_t plane = 0; plane < planes; plane++) take(next_clip, stage.clips[plane].begin(), stage.clips[plane].size());
+                take(next_tap, std::back_inserter(stage.taps), kFilterClasses * taps);
+            }
         }
         tables.check = filter_check(tables.points);
         filters.push_back(std::move(tables));
@@ -326,15 +334,17 @@ void save_filter(const std::string& model, const std::string& path, const std::v
     std::vector<int16_t> clips, taps;
     for (const FilterPoint& p : points) {
         quality.push_back(p.quality_q8);
-        activity.insert(activity.end(), p.activity.begin(), p.activity.end());
-        for (size_t plane = 0; plane < planes; plane++) clips.insert(clips.end(), p.clips[plane].begin(), p.clips[plane].end());
-        taps.insert(taps.end(), p.taps.begin(), p.taps.end());
+        for (const FilterStage& s : p.stages) {
+            activity.insert(activity.end(), s.activity.begin(), s.activity.end());
+            for (size_t plane = 0; plane < planes; plane++) clips.insert(clips.end(), s.clips[plane].begin(), s.clips[plane].end());
+            taps.insert(taps.end(), s.taps.begin(), s.taps.end());
+        }
     }
     TensorStore store;
     store.add(filter_name(number, "quality"), Dtype::I32, {int64_t(count)}, quality);
-    store.add(filter_name(number, "activity"), Dtype::I32, {int64_t(count), kFilterActivities - 1}, activity);
-    store.add(filter_name(number, "clips"), Dtype::I16, {int64_t(count), int64_t(planes), kFilterClips - 1}, clips);
-    store.add(filter_name(number, "taps"), Dtype::I16, {int64_t(count), kFilterClasses, int64_t(filter_taps(int(planes)))}, taps);
+    store.add(filter_name(number, "activity"), Dtype::I32, {int64_t(count), kFilterStages, kFilterActivities - 1}, activity);
+    store.add(filter_name(number, "clips"), Dtype::I16, {int64_t(count), kFilterStages, int64_t(planes), kFilterClips - 1}, clips);
+    store.add(filter_name(number, "taps"), Dtype::I16, {int64_t(count), kFilterStages, kFilterClasses, int64_t(filter_taps(int(planes)))}, taps);
     TensorMap tensors = file.tensors();
     tensors.insert(store.map().begin(), store.map().end());
     TextMap text = file.metadata();

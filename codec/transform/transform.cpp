@@ -170,7 +170,7 @@ Reach reach_of(const Network& network, int start) {
 Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}
 
 int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kAnalysisNetwork), 1), kLatentStride); }
-int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride) + kFilterReach, kLatentStride); }
+int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride) + kFilterMargin, kLatentStride); }
 
 void Transform::AnyGraph::forward(float quality) {
     if (integers != nullptr) return integers->forward(int(std::lround(quality * 256.0f)));

@@ -5,10 +5,10 @@ source "$(dirname "$0")/lib.bash"
 golden=$(cd "$(dirname "$0")/../golden" && pwd)
 model=$golden/golden.safetensors
 
-# Made by a model for pictures in colour, and by one for gray ones.
+# Made by a model for pictures in colour, by one for gray ones, and by one with a filter.
 for instructions in SSE41 AVX2 AVX512_CORE AVX512_CORE_VNNI DEFAULT; do
     export ONEDNN_MAX_CPU_ISA=$instructions
-    for folder in "$golden" "$golden/gray"; do
+    for folder in "$golden" "$golden/gray" "$golden/filter"; do
         out=$instructions-${folder##*/}
         expect_exit 0 "$DECANT" decode -m "$(echo "$folder"/golden*.safetensors)" "$folder" --output-dir "$out" --format ppm
         (cd "$out" && sha256sum --check --strict --quiet "$folder/sha256sums") || fail "$out: other pixels"

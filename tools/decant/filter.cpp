@@ -74,10 +74,15 @@ void fit_filter(const Model& model, const TrainOptions& options, const Settings&
             show_progress("rate point " + std::to_string(level) + ", picture " + std::to_string(pictures.size() + 1) + " of " + std::to_string(crops));
             pictures.push_back(decoded(codec, with_depth(original, 16), level, false));
         }
-        FilterFit fit(channels);
-        each(*pool, crops, [&](size_t i) { fit.survey(originals[i], pictures[i]); });
-        each(*pool, crops, [&](size_t i) { fit.learn(originals[i], pictures[i]); });
-        points.push_back(fit.solve(256 * level));
+        FilterPoint& point = points.emplace_back();
+        point.quality_q8 = 256 * level;
+        for (FilterStage& stage : point.stages) {
+            FilterFit fit(channels);
+            each(*pool, crops, [&](size_t i) { fit.survey(originals[i], pictures[i]); });
+            each(*pool, crops, [&](size_t i) { fit.learn(originals[i], pictures[i]); });
+            stage = fit.solve();
+            each(*pool, crops, [&](size_t i) { pictures[i] = filtered(pictures[i], stage); });
+        }
     }
     clear_progress();
     save_filter(model.path(), settings.trained_model, points,
