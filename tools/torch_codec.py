@@ -152,7 +152,7 @@ class Parameters:
 
 # Files (codec/network/safetensors.h).
 
-DTYPES = {"F32": np.float32, "I8": np.int8, "U8": np.uint8, "I16": np.int16, "U16": np.uint16, "BF16": np.uint16}
+DTYPES = {"F32": np.float32, "I8": np.int8, "U8": np.uint8, "I16": np.int16, "U16": np.uint16, "I32": np.int32, "BF16": np.uint16}
 
 
 def read_safetensors(path):

@@ -17,8 +17,6 @@ constexpr double kRidge = 1e-4;  // of the mean square of the features: what is 
 
 constexpr int kPixelUnit = 1 << (kTransformExponent - kPixelExponent);
 
-size_t features_of(int plane) { return size_t(filter_pairs(plane)) * kFilterClips; }
-
 std::vector<int32_t> sums_of(const Image& image) {
     std::vector<int32_t> sums(image.row_size() * image.height);
     image.visit([&]<class T>(const std::vector<T>& samples) {
@@ -33,7 +31,7 @@ struct FilterFit::Pictures {
     FilterPlanes original, decoded;
 };
 
-FilterFit::FilterFit(int channels) : channels_(channels) {
+FilterFit::FilterFit(int stage, int channels) : number_(stage), channels_(channels) {
     for (int p = 0; p < filter_planes(channels); p++) {
         products_.resize(products_.size() + kFilterClasses * features_of(p) * features_of(p));
         with_error_.resize(with_error_.size() + kFilterClasses * features_of(p));
@@ -55,16 +53,16 @@ void FilterFit::survey(const Image& original, const Image& decoded) {
     const Pictures p = prepared(original, decoded);
     std::array<double, 3> errors{};
     for (int plane = 0; plane < p.decoded.planes(); plane++) {
-        for (int y = 0; y < p.decoded.height(); y++) {
-            for (int x = 0; x < p.decoded.width(); x++) {
+        for (int y = 0; y < p.decoded.area().h; y++) {
+            for (int x = 0; x < p.decoded.area().w; x++) {
                 const double e = *p.original.at(plane, y, x) - *p.decoded.at(plane, y, x);
                 errors[size_t(plane)] += e * e;
             }
         }
     }
     std::vector<int32_t> activities;
-    for (int by = 0; by < p.decoded.height() / kFilterBlock; by++)
-        for (int bx = 0; bx < p.decoded.width() / kFilterBlock; bx++) activities.push_back(activity_of(p.decoded.laplacians(by, bx)));
+    for (int by = 0; by < p.decoded.area().h / kFilterBlock; by++)
+        for (int bx = 0; bx < p.decoded.area().w / kFilterBlock; bx++) activities.push_back(activity_of(p.decoded.laplacians(by, bx)));
     const std::lock_guard lock(mutex_);
     for (size_t i = 0; i < errors.size(); i++) squared_errors_[i] += errors[i];
     pixels_ += double(original.pixel_count());
@@ -88,7 +86,7 @@ void FilterFit::decide() {
 void FilterFit::learn(const Image& original, const Image& decoded) {
     decide();
     const Pictures p = prepared(original, decoded);
-    const int blocks_y = p.decoded.height() / kFilterBlock, blocks_x = p.decoded.width() / kFilterBlock;
+    const int blocks_y = p.decoded.area().h / kFilterBlock, blocks_x = p.decoded.area().w / kFilterBlock;
     std::array<std::vector<FilterOffset>, kFilterClasses> blocks;  // by class
     for (int by = 0; by < blocks_y; by++)
         for (int bx = 0; bx < blocks_x; bx++) blocks[size_t(filter_class(p.decoded.laplacians(by, bx), stage_.activity))].push_back({by, bx});
@@ -107,7 +105,7 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
                     const int y = block.y * kFilterBlock + i / kFilterBlock, x = block.x * kFilterBlock + i % kFilterBlock;
                     const int16_t* at = p.decoded.at(plane, y, x);
                     errors[column] = float(*p.original.at(plane, y, x) - *at);
-                    for (ptrdiff_t pair = 0; pair < filter_pairs(plane); pair++) {
+                    for (ptrdiff_t pair = 0; pair < filter_pairs(number_, plane); pair++) {
                         const FilterOffset& o = kFilterOffsets[size_t(pair)];
                         const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
                         for (size_t k = 0; k < clips.size(); k++)
@@ -132,7 +130,7 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
 FilterStage FilterFit::solve() const {
     FilterStage result = stage_;
     const int planes = filter_planes(channels_);
-    const size_t taps = filter_taps(planes);
+    const size_t taps = filter_taps(number_, planes);
     result.taps.resize(kFilterClasses * taps);
     size_t products_at = 0, with_error_at = 0, first = 0;
     for (int plane = 0; plane < planes; plane++) {
@@ -156,15 +154,13 @@ FilterStage FilterFit::solve() const {
 }
 
 Image filtered(const Image& decoded, const FilterStage& stage) {
-    FilterTables tables;
-    FilterStage none = stage;
-    std::ranges::fill(none.taps, int16_t(0));
-    tables.points.push_back({0, {stage, none}});
-    static_assert(kFilterStages == 2);
+    FilterStage none;
+    none.taps.resize(kFilterClasses * filter_taps(1, filter_planes(decoded.channels)));
+    const FilterTables tables{{{0, {stage, none}}}, 0};
     std::vector<int32_t> sums = sums_of(decoded);
-    FilterPlanes planes;
+    PostFilter::Workspace workspace;
     const int h = int(decoded.height), w = int(decoded.width);
-    PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, planes);
+    PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, workspace);
     Image result(decoded.width, decoded.height, decoded.channels, 16);
     for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((sums[i] + kPixelZero * kPixelUnit) * 257 / kPixelUnit, 0, 65535));
     return result;

@@ -16,7 +16,7 @@ namespace decant {
 // Original: 8 bits; decoded: 16 bits, without any filter; sides in multiples of kFilterBlock, channels as many as given. Throws Error invalid_argument for others.
 class FilterFit {
 public:
-    explicit FilterFit(int channels);
+    FilterFit(int stage, int channels);  // stage: 0 …
 
     void survey(const Image& original, const Image& decoded);  // how large errors are, and how busy blocks
     void learn(const Image& original, const Image& decoded);
@@ -27,7 +27,9 @@ private:
     Pictures prepared(const Image& original, const Image& decoded) const;
     void decide();  // thresholds and clips, of what was surveyed
 
-    const int channels_;
+    size_t features_of(int plane) const { return size_t(filter_pairs(number_, plane)) * kFilterClips; }
+
+    const int number_, channels_;
     std::mutex mutex_;
     std::array<double, 3> squared_errors_{};
     double pixels_ = 0;
@@ -37,7 +39,7 @@ private:
     std::vector<double> products_, with_error_;  // of each plane: [classes, features, features] and [classes, features]
 };
 
-// What a stage makes of a picture of 16 bits, whose sides are multiples of kFilterBlock: what the next one is fitted on.
+// What the first stage makes of a picture of 16 bits, whose sides are multiples of kFilterBlock: what the second one is fitted on.
 Image filtered(const Image& decoded, const FilterStage& stage);
 
 }  // namespace decant

@@ -44,29 +44,48 @@ DECANT_VECTORISED void add_laplacians(const int16_t* __restrict row, ptrdiff_t s
 
 }  // namespace
 
-void FilterPlanes::set(const int32_t* sums, int h, int w, int channels, const FilterArea& area) {
+void FilterPlanes::begin(int h, int w, int planes, const FilterArea& area) {
     area_ = area;
-    planes_ = filter_planes(channels);
+    known_.y = std::max(area.y - kFilterReach, 0);
+    known_.x = std::max(area.x - kFilterReach, 0);
+    known_.h = std::min(area.y + area.h + kFilterReach, h) - known_.y;
+    known_.w = std::min(area.x + area.w + kFilterReach, w) - known_.x;
+    planes_ = planes;
     stride_ = (size_t(area.w) + kChunk - 1) / kChunk * kChunk + kChunk;
-    const size_t values = size_t(planes_) * size_t(area.h + 2 * kFilterReach) * stride_;
-    if (memory_.size() < (values + 2 * kChunk) * sizeof(int16_t)) {
-        memory_.grow((values + 2 * kChunk) * sizeof(int16_t));
-        std::fill_n(reinterpret_cast<int16_t*>(memory_.data()), values + 2 * kChunk, int16_t(0));  // what is read beyond the area is not used, but it is something
+    const size_t values = size_t(planes_) * size_t(area.h + 2 * kFilterReach) * stride_ + 2 * kChunk;
+    if (memory_.size() < values * sizeof(int16_t)) {
+        memory_.grow(values * sizeof(int16_t));
+        std::fill_n(reinterpret_cast<int16_t*>(memory_.data()), values, int16_t(0));  // what is read beyond the area is not used, but it is something
     }
-    const int left = std::max(area.x - kFilterReach, 0), right = std::min(area.x + area.w + kFilterReach, w);
-    for (int y = -kFilterReach; y < area.h + kFilterReach; y++) {
-        const int32_t* from = sums + (size_t(std::clamp(area.y + y, 0, h - 1)) * size_t(w) + size_t(left)) * size_t(channels);
-        const int first = left - area.x, count = right - left;
+}
+
+void FilterPlanes::set(const int32_t* sums, int h, int w, int channels, const FilterArea& area) {
+    begin(h, w, filter_planes(channels), area);
+    for (int y = 0; y < known_.h; y++) {
+        const int32_t* from = sums + (size_t(known_.y + y) * size_t(w) + size_t(known_.x)) * size_t(channels);
+        const int to = known_.y - area.y + y;
+        const ptrdiff_t first = known_.x - area.x;
         if (channels == 1) {
-            copy_gray(from, size_t(count), row(0, y) + first);
+            copy_gray(from, size_t(known_.w), row(0, to) + first);
         } else {
-            split_colours(from, size_t(count), row(0, y) + first, row(1, y) + first, row(2, y) + first);
+            split_colours(from, size_t(known_.w), row(0, to) + first, row(1, to) + first, row(2, to) + first);
         }
-        for (int p = 0; p < planes_; p++) {
+    }
+    end();
+}
+
+void FilterPlanes::end() {
+    const FilterArea& area = area_;
+    const int top = known_.y - area.y, first = known_.x - area.x;
+    for (int p = 0; p < planes_; p++) {
+        for (int y = top; y < top + known_.h; y++) {
             int16_t* r = row(p, y);
             for (int x = -kFilterReach; x < first; x++) r[x] = r[first];
-            for (int x = first + count; x < area.w + kFilterReach; x++) r[x] = r[first + count - 1];
+            for (int x = first + known_.w; x < area.w + kFilterReach; x++) r[x] = r[first + known_.w - 1];
         }
+        const auto copy_row = [&](int from, int to) { std::copy_n(row(p, from) - kFilterReach, size_t(area.w + 2 * kFilterReach), row(p, to) - kFilterReach); };
+        for (int y = -kFilterReach; y < top; y++) copy_row(top, y);
+        for (int y = top + known_.h; y < area.h + kFilterReach; y++) copy_row(top + known_.h - 1, y);
     }
     const size_t across = size_t(area.w / kFilterBlock + 1), columns = across * kFilterBlock;
     cells_.grow(across * size_t(area.h / kFilterBlock + 1) * sizeof(Laplacians));

@@ -19,7 +19,7 @@ inline constexpr int kFilterMargin = (kFilterStages - 1) * kFilterBlock + kFilte
 struct FilterOffset {
     int y, x;
 };
-// Those of luma: of the two rings around a pixel, and six of the third; colours have the first twelve.
+// Of the two rings around a pixel, and six of the third; who has fewer (filter_pairs) has the first ones.
 inline constexpr std::array<FilterOffset, 18> kFilterOffsets{{{0, -1},  {-1, 0},  {-1, -1}, {-1, 1}, {0, -2}, {-2, 0}, {-2, -2}, {-2, -1}, {-2, 1},
                                                              {-2, 2}, {-1, -2}, {-1, 2},  {0, -3}, {-3, 0}, {-1, -3}, {-3, -1}, {-3, 1},  {-1, 3}}};
 
@@ -34,8 +34,14 @@ public:
     // its edges it goes on as its edge pixels do.
     void set(const int32_t* sums, int h, int w, int channels, const FilterArea& area);
 
-    int height() const { return area_.h; }
-    int width() const { return area_.w; }
+    // The same with pixels that are made by hand, between these two: those of the area, and kFilterReach beyond it as far as the picture [h, w] has them.
+    void begin(int h, int w, int planes, const FilterArea& area);
+    void end();
+    int16_t* row(int plane, int y) { return const_cast<int16_t*>(at(plane, y, 0)); }
+
+    const FilterArea& area() const { return area_; }
+    // What the picture has of it and of kFilterReach around it.
+    const FilterArea& known() const { return known_; }
     int planes() const { return planes_; }
     // Pixel (y, x) of the area, and kFilterReach beyond it; at least 64 may be read from there.
     const int16_t* at(int plane, int y, int x) const {
@@ -50,9 +56,8 @@ public:
 
 private:
     static constexpr int kBorder = 4;
-    int16_t* row(int plane, int y) { return const_cast<int16_t*>(at(plane, y, 0)); }
 
-    FilterArea area_;
+    FilterArea area_, known_;
     int planes_ = 0;
     size_t stride_ = 0;
     AlignedBuffer memory_, cells_, columns_;  // cells: Laplacians of 4×4 pixels, two pixels before the blocks, [area.h / 4 + 1, area.w / 4 + 1]

@@ -16,8 +16,11 @@ inline constexpr int kTapExponent = 15;  // taps are multiples of 2^-15
 
 // Planes are luma, (R + 2G + B) / 4, and of colours Co = R - B and Cg = G - (R + B) / 2. Pairs of neighbours, opposite each other, share taps.
 inline constexpr int filter_planes(int channels) { return channels == 1 ? 1 : 3; }
-inline constexpr int filter_pairs(int plane) { return plane == 0 ? 18 : 12; }
-inline constexpr size_t filter_taps(int planes) { return size_t(kFilterClips) * size_t(planes == 1 ? filter_pairs(0) : filter_pairs(0) + 2 * filter_pairs(1)); }
+// The second stage has fewer: what the first one leaves is worth less.
+inline constexpr int filter_pairs(int stage, int plane) { return stage == 0 ? (plane == 0 ? 18 : 12) : (plane == 0 ? 12 : 6); }
+inline constexpr size_t filter_taps(int stage, int planes) {
+    return size_t(kFilterClips) * size_t(planes == 1 ? filter_pairs(stage, 0) : filter_pairs(stage, 0) + 2 * filter_pairs(stage, 1));
+}
 
 // One of the filters that stand one behind the other.
 struct FilterStage {

@@ -13,6 +13,8 @@ constexpr size_t kBlocks = kChunk / kFilterBlock;
 constexpr int kScale = (1 << (kTransformExponent - kPixelExponent)) / kFilterUnit;  // planes' units to the synthesis'
 constexpr int32_t kLowest = -kPixelZero * (1 << (kTransformExponent - kPixelExponent)), kHighest = (255 - kPixelZero) * (1 << (kTransformExponent - kPixelExponent));
 
+constexpr int32_t kPlaneTop = 255 * kFilterUnit;  // of luma, which begins at 0, and of differences of colours either way
+
 // v · tap, rounded: the instruction pmulhrsw.
 DECANT_INLINE int16_t product(int16_t v, int16_t tap) { return int16_t((((int32_t{v} * tap) >> (kTapExponent - 1)) + 1) >> 1); }
 DECANT_INLINE int16_t cut(int16_t v, int16_t limit) { return std::min(std::max(v, int16_t(-limit)), limit); }
@@ -36,6 +38,16 @@ void correct(const int16_t* p, ptrdiff_t stride, int pairs, const std::array<int
         const ptrdiff_t offset = kFilterOffsets[size_t(i)].y * stride + kFilterOffsets[size_t(i)].x;
         add_pair(p, p + offset, p - offset, taps + size_t(i) * kFilterClips * kChunk, clips[0], clips[1], sum);
     }
+}
+
+// Within the range of the plane, so that differences of its values are 16 bits.
+DECANT_VECTORISED void add_rows(const int16_t* __restrict a, const int16_t* __restrict b, int16_t least, int16_t* __restrict sum, size_t count) {
+    for (size_t x = 0; x < count; x++) sum[x] = int16_t(std::min(std::max(a[x] + b[x], int32_t{least}), kPlaneTop));
+}
+
+// To `change`: what is between them.
+DECANT_VECTORISED void add_difference(const int16_t* __restrict before, const int16_t* __restrict after, int16_t* __restrict change, size_t count) {
+    for (size_t x = 0; x < count; x++) change[x] = int16_t(change[x] + after[x] - before[x]);
 }
 
 DECANT_VECTORISED void add_to_gray(const int16_t* __restrict luma, int32_t* __restrict sums, size_t count) {
@@ -64,22 +76,15 @@ PostFilter::PostFilter(const FilterTables& tables, int quality_q8, int channels)
     }
 }
 
-void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const {
-    for (int i = 0; i < kFilterStages; i++) {
-        const int margin = (kFilterStages - 1 - i) * kFilterBlock;  // what later stages see
-        const int y = std::max(area.y - margin, 0), x = std::max(area.x - margin, 0);
-        apply(stages_[size_t(i)], sums, h, w, {y, x, std::min(area.y + area.h + margin, h) - y, std::min(area.x + area.w + margin, w) - x}, planes);
-    }
-}
-
-void PostFilter::apply(const Stage& stage, int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const {
-    planes.set(sums, h, w, channels_, area);
-    const size_t taps = filter_taps(planes.planes());
-    alignas(64) std::array<int16_t, kFilterBlock> spread[filter_taps(3)][kBlocks];  // taps of each pixel
+template <class Use>
+void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
+    const Stage& stage = stages_[size_t(number)];
+    const size_t taps = filter_taps(number, planes.planes());
+    alignas(64) std::array<int16_t, kFilterBlock> spread[filter_taps(0, 3)][kBlocks];  // taps of each pixel
     alignas(64) int16_t corrections[3][kChunk];
-    for (int y = 0; y < area.h; y += kFilterBlock) {
-        for (int x = 0; x < area.w; x += int(kChunk)) {
-            const size_t count = std::min(kChunk, size_t(area.w - x));
+    for (int y = 0; y < planes.area().h; y += kFilterBlock) {
+        for (int x = 0; x < planes.area().w; x += int(kChunk)) {
+            const size_t count = std::min(kChunk, size_t(planes.area().w - x));
             for (size_t block = 0; block < kBlocks; block++) {
                 const size_t inside = std::min(block, count / kFilterBlock - 1);  // the last one again where there are no more
                 const int c = filter_class(planes.laplacians(y / kFilterBlock, x / kFilterBlock + int(inside)), stage.activity);
@@ -89,18 +94,42 @@ void PostFilter::apply(const Stage& stage, int32_t* sums, int h, int w, const Fi
             for (int row = y; row < y + kFilterBlock; row++) {
                 size_t first = 0;
                 for (int p = 0; p < planes.planes(); p++) {
-                    correct(planes.at(p, row, x), planes.stride(), filter_pairs(p), stage.clips[size_t(p)], spread[first][0].data(), corrections[p]);
-                    first += size_t(filter_pairs(p)) * kFilterClips;
+                    const int pairs = filter_pairs(number, p);
+                    correct(planes.at(p, row, x), planes.stride(), pairs, stage.clips[size_t(p)], spread[first][0].data(), corrections[p]);
+                    first += size_t(pairs) * kFilterClips;
                 }
-                int32_t* target = sums + (size_t(area.y + row) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
-                if (channels_ == 1) {
-                    add_to_gray(corrections[0], target, count);
-                } else {
-                    add_to_colours(corrections[0], corrections[1], corrections[2], target, count);
-                }
+                use(row, x, count, corrections);
             }
         }
     }
+}
+
+void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace) const {
+    static_assert(kFilterStages == 2);
+    auto& [before, between] = workspace;
+    const int top = std::max(area.y - kFilterBlock, 0), left = std::max(area.x - kFilterBlock, 0);
+    const FilterArea around{top, left, std::min(area.y + area.h + kFilterBlock, h) - top, std::min(area.x + area.w + kFilterBlock, w) - left};
+    before.set(sums, h, w, channels_, around);
+    between.begin(h, w, before.planes(), area);
+    const FilterArea& known = between.known();
+    run(0, before, [&](int y, int x, size_t count, const int16_t(*corrections)[kChunk]) {
+        const int row = around.y + y, first = std::max(around.x + x, known.x), end = std::min(around.x + x + int(count), known.x + known.w);
+        if (row < known.y || row >= known.y + known.h || first >= end) return;
+        const int skipped = first - around.x - x;
+        for (int p = 0; p < before.planes(); p++)
+            add_rows(before.at(p, y, x + skipped), corrections[p] + skipped, int16_t(p == 0 ? 0 : -kPlaneTop), between.row(p, row - area.y) + (first - area.x), size_t(end - first));
+    });
+    between.end();
+    run(1, between, [&](int y, int x, size_t count, int16_t(*corrections)[kChunk]) {
+        for (int p = 0; p < before.planes(); p++)
+            add_difference(before.at(p, area.y - around.y + y, area.x - around.x + x), between.at(p, y, x), corrections[p], count);
+        int32_t* target = sums + (size_t(area.y + y) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
+        if (channels_ == 1) {
+            add_to_gray(corrections[0], target, count);
+        } else {
+            add_to_colours(corrections[0], corrections[1], corrections[2], target, count);
+        }
+    });
 }
 
 }  // namespace decant

@@ -5,7 +5,7 @@
 //   p + Σ over pairs i and clips k of tap[class, i, k] · (clip_k(a_i - p) + clip_k(b_i - p))
 // where a_i and b_i are neighbours opposite each other, and clip_k cuts to ± that, the last one not at all: smoothing among what is alike, sharpening
 // across what is not. The class of a block of 4×4 pixels is how much luma changes around it, and in which direction. A second such filter, with taps of its
-// own, works on what the first one gives.
+// own, works on what the first one gives, cut to the range of the plane.
 #pragma once
 
 #include <array>
@@ -23,9 +23,13 @@ public:
     // channels: of the pictures; taps as many as they need.
     PostFilter(const FilterTables& tables, int quality_q8, int channels);
 
-    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before
-    // each stage. The result depends on kFilterMargin pixels around the area, and beyond the picture's edges on these. What lies around the area may change.
-    void apply(int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const;
+    // What it works with, from area to area.
+    struct Workspace {
+        FilterPlanes before, between;
+    };
+    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before.
+    // The result depends on kFilterMargin pixels around the area, and beyond the picture's edges on these.
+    void apply(int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace) const;
 
 private:
     struct Stage {
@@ -33,7 +37,9 @@ private:
         std::array<std::array<int16_t, kFilterClips - 1>, 3> clips;
         std::vector<std::array<int16_t, kFilterBlock>> taps;  // [kFilterClasses, taps], each for all pixels of a block's row
     };
-    void apply(const Stage& stage, int32_t* sums, int h, int w, const FilterArea& area, FilterPlanes& planes) const;
+    // use(y, x, count, corrections): of `count` pixels from (y, x) of the planes' area on, what is to be added, [planes][64].
+    template <class Use>
+    void run(int stage, const FilterPlanes& planes, Use&& use) const;
 
     const int channels_;
     std::array<Stage, kFilterStages> stages_;

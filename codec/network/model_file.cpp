@@ -194,27 +194,28 @@ namespace {
 
 constexpr const char* kFilterPrefix = "filter.";
 
-std::string filter_name(size_t number, const char* part) { return kFilterPrefix + std::to_string(number) + "." + part; }
+std::string filter_name(size_t number, const std::string& part) { return kFilterPrefix + std::to_string(number) + "." + part; }
+
+std::string taps_name(size_t stage) { return "taps." + std::to_string(stage + 1); }
 
 int filter_planes_of(const Description& d) { return filter_planes(picture_channels(d)); }
 
 std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::string& path, const Description& d) {
     std::vector<FilterTables> filters;
-    const auto planes = size_t(filter_planes_of(d)), taps = filter_taps(int(planes));
+    const auto planes = size_t(filter_planes_of(d));
     while (file.contains(filter_name(filters.size() + 1, "quality"))) {
         const size_t number = filters.size() + 1;
         const auto quality = file.get(filter_name(number, "quality"), {Dtype::I32}).values<int32_t>();
         const auto points = int64_t(quality.size());
         const auto activity = file.get(filter_name(number, "activity"), {Dtype::I32}, {points, kFilterStages, kFilterActivities - 1}).values<int32_t>();
         const auto clips = file.get(filter_name(number, "clips"), {Dtype::I16}, {points, kFilterStages, int64_t(planes), kFilterClips - 1}).values<int16_t>();
-        const auto values = file.get(filter_name(number, "taps"), {Dtype::I16}, {points, kFilterStages, kFilterClasses, int64_t(taps)}).values<int16_t>();
         const bool is_good = points > 0 && std::ranges::is_sorted(quality) && std::ranges::adjacent_find(quality) == quality.end() && quality.front() >= 0 &&
                              quality.back() <= 256 * (d.levels() - 1) && std::ranges::all_of(clips, [](int16_t c) { return c >= 0; }) &&
                              std::ranges::all_of(activity, [](int32_t a) { return a >= 0; });
         if (!is_good) throw Error(ErrorCode::corrupt, path + ": filter " + std::to_string(number) + ": a value is out of range");
         FilterTables tables;
         auto next_activity = activity.begin();
-        auto next_clip = clips.begin(), next_tap = values.begin();
+        auto next_clip = clips.begin();
         const auto take = [](auto& from, auto to, size_t count) {
             std::copy_n(from, count, to);
             from += ptrdiff_t(count);
@@ -225,8 +226,13 @@ std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::s
             for (FilterStage& stage : point.stages) {
                 take(next_activity, stage.activity.begin(), stage.activity.size());
                 for (size_t plane = 0; plane < planes; plane++) take(next_clip, stage.clips[plane].begin(), stage.clips[plane].size());
-                take(next_tap, std::back_inserter(stage.taps), kFilterClasses * taps);
             }
+        }
+        for (size_t stage = 0; stage < kFilterStages; stage++) {
+            const size_t taps = filter_taps(int(stage), int(planes));
+            const auto values = file.get(filter_name(number, taps_name(stage)), {Dtype::I16}, {points, kFilterClasses, int64_t(taps)}).values<int16_t>();
+            auto next = values.begin();
+            for (FilterPoint& point : tables.points) take(next, std::back_inserter(point.stages[stage].taps), kFilterClasses * taps);
         }
         tables.check = filter_check(tables.points);
         filters.push_back(std::move(tables));
@@ -331,20 +337,23 @@ void save_filter(const std::string& model, const std::string& path, const std::v
     const size_t number = contents.filters.size() + 1;
     const auto planes = size_t(filter_planes_of(contents.description)), count = points.size();
     std::vector<int32_t> quality, activity;
-    std::vector<int16_t> clips, taps;
+    std::vector<int16_t> clips;
     for (const FilterPoint& p : points) {
         quality.push_back(p.quality_q8);
         for (const FilterStage& s : p.stages) {
             activity.insert(activity.end(), s.activity.begin(), s.activity.end());
             for (size_t plane = 0; plane < planes; plane++) clips.insert(clips.end(), s.clips[plane].begin(), s.clips[plane].end());
-            taps.insert(taps.end(), s.taps.begin(), s.taps.end());
         }
     }
     TensorStore store;
     store.add(filter_name(number, "quality"), Dtype::I32, {int64_t(count)}, quality);
     store.add(filter_name(number, "activity"), Dtype::I32, {int64_t(count), kFilterStages, kFilterActivities - 1}, activity);
     store.add(filter_name(number, "clips"), Dtype::I16, {int64_t(count), kFilterStages, int64_t(planes), kFilterClips - 1}, clips);
-    store.add(filter_name(number, "taps"), Dtype::I16, {int64_t(count), kFilterStages, kFilterClasses, int64_t(filter_taps(int(planes)))}, taps);
+    for (size_t stage = 0; stage < kFilterStages; stage++) {
+        std::vector<int16_t> taps;
+        for (const FilterPoint& p : points) taps.insert(taps.end(), p.stages[stage].taps.begin(), p.stages[stage].taps.end());
+        store.add(filter_name(number, taps_name(stage)), Dtype::I16, {int64_t(count), kFilterClasses, int64_t(filter_taps(int(stage), int(planes)))}, taps);
+    }
     TensorMap tensors = file.tensors();
     tensors.insert(store.map().begin(), store.map().end());
     TextMap text = file.metadata();

@@ -11,7 +11,7 @@
 //   entropy.hyper               U16: a table for each channel of z
 //   filter.N.*                  filters behind the synthesis (codec/filter/filter_tables.h), N from 1 on, that files of this model may ask for; the last one is
 //                               for new files: quality I32 [points], activity I32 [points, kFilterStages, kFilterActivities - 1], clips I16 [points, kFilterStages, planes,
-//                               kFilterClips - 1], taps I16 [points, kFilterStages, kFilterClasses, filter_taps]. They are no part of the model's identity: files name them by themselves
+//                               kFilterClips - 1], taps.1 and taps.2 of the stages I16 [points, kFilterClasses, filter_taps]. They are no part of the model's identity: files name them by themselves
 // Of a codec, unit, step and entropy are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
 #pragma once

@@ -256,7 +256,7 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
         const int top = int(y_begin / kFilterBlock) * kFilterBlock, left = int(x_begin / kFilterBlock) * kFilterBlock;
         const FilterArea area{top - seen.y * kLatentStride, left - seen.x * kLatentStride, ceil_div(y_end - top, kFilterBlock) * kFilterBlock,
                               ceil_div(x_end - left, kFilterBlock) * kFilterBlock};
-        filter->apply(out.as<int32_t>(), out.shape.h, out.shape.w, area, filter_planes_);
+        filter->apply(out.as<int32_t>(), out.shape.h, out.shape.w, area, filter_workspace_);
     }
     const size_t samples = size_t(x_end - x_begin) * size_t(target.channels());
     const bool mean = target.channels() < colours;

@@ -83,7 +83,7 @@ private:
     SharedMemory& memory_;
     std::map<std::tuple<std::string, Shape, DataType>, AnyGraph> graphs_;
     std::vector<int16_t> row_;
-    FilterPlanes filter_planes_;
+    PostFilter::Workspace filter_workspace_;
 };
 
 }  // namespace decant

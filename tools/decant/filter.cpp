@@ -76,12 +76,12 @@ void fit_filter(const Model& model, const TrainOptions& options, const Settings&
         }
         FilterPoint& point = points.emplace_back();
         point.quality_q8 = 256 * level;
-        for (FilterStage& stage : point.stages) {
-            FilterFit fit(channels);
+        for (int stage = 0; stage < kFilterStages; stage++) {
+            if (stage > 0) each(*pool, crops, [&](size_t i) { pictures[i] = filtered(pictures[i], point.stages[0]); });
+            FilterFit fit(stage, channels);
             each(*pool, crops, [&](size_t i) { fit.survey(originals[i], pictures[i]); });
             each(*pool, crops, [&](size_t i) { fit.learn(originals[i], pictures[i]); });
-            stage = fit.solve();
-            each(*pool, crops, [&](size_t i) { pictures[i] = filtered(pictures[i], stage); });
+            point.stages[size_t(stage)] = fit.solve();
         }
     }
     clear_progress();
