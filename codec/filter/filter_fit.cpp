@@ -6,7 +6,6 @@
 
 #include "codec/error.h"
 #include "codec/filter/post_filter.h"
-#include "codec/network/description.h"
 
 namespace decant {
 namespace {
@@ -15,12 +14,10 @@ namespace {
 constexpr std::array<double, kFilterClips - 1> kClips{0.8, 4.0};
 constexpr double kRidge = 1e-4;  // of the mean square of the features: what is not seen in a class stays as it is
 
-constexpr int kPixelUnit = 1 << (kTransformExponent - kPixelExponent);
-
 std::vector<int32_t> sums_of(const Image& image) {
     std::vector<int32_t> sums(image.row_size() * image.height);
     image.visit([&]<class T>(const std::vector<T>& samples) {
-        for (size_t i = 0; i < sums.size(); i++) sums[i] = (sizeof(T) == 1 ? int32_t(samples[i]) * kPixelUnit : int32_t(samples[i]) * kPixelUnit / 257) - kPixelZero * kPixelUnit;
+        for (size_t i = 0; i < sums.size(); i++) sums[i] = (sizeof(T) == 1 ? int32_t(samples[i]) * kStepSum : int32_t(samples[i]) * kStepSum / 257) - kPixelZero * kStepSum;
     });
     return sums;
 }
@@ -162,7 +159,7 @@ Image filtered(const Image& decoded, const FilterStage& stage) {
     const int h = int(decoded.height), w = int(decoded.width);
     PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, workspace);
     Image result(decoded.width, decoded.height, decoded.channels, 16);
-    for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((sums[i] + kPixelZero * kPixelUnit) * 257 / kPixelUnit, 0, 65535));
+    for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((sums[i] + kPixelZero * kStepSum) * 257 / kStepSum, 0, 65535));
     return result;
 }
 

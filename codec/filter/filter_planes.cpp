@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "codec/network/description.h"
 #include "codec/tensor/vectorised.h"
 
 namespace decant {
@@ -11,10 +10,9 @@ namespace {
 
 constexpr int kShift = kTransformExponent - kPixelExponent - 5;  // from the synthesis' unit to that of planes
 static_assert(kFilterUnit == 1 << 5);
-constexpr int32_t kLowest = -kPixelZero * (1 << (kTransformExponent - kPixelExponent)), kHighest = (255 - kPixelZero) * (1 << (kTransformExponent - kPixelExponent));
-constexpr size_t kChunk = 64;
+constexpr size_t kChunk = kFilterRun;
 
-DECANT_INLINE int32_t sample_of(int32_t sum) { return (std::min(std::max(sum, kLowest), kHighest) - kLowest) >> kShift; }
+DECANT_INLINE int32_t sample_of(int32_t sum) { return (std::clamp(sum, kLowestSum, kHighestSum) - kLowestSum) >> kShift; }
 
 DECANT_VECTORISED void split_colours(const int32_t* __restrict sums, size_t count, int16_t* __restrict luma, int16_t* __restrict co, int16_t* __restrict cg) {
     for (size_t x = 0; x < count; x++) {

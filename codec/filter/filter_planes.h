@@ -7,13 +7,18 @@
 #include <span>
 
 #include "codec/filter/filter_tables.h"
+#include "codec/network/description.h"
 #include "codec/tensor/tensor.h"
 
 namespace decant {
 
 inline constexpr int kFilterBlock = 4;  // pixels a side that have a class in common
+inline constexpr int kFilterRun = 64;   // pixels of a row that are filtered together
 inline constexpr int kFilterReach = 3;  // pixels that a stage sees around a block
 inline constexpr int kFilterMargin = (kFilterStages - 1) * kFilterBlock + kFilterReach;  // that the whole filter sees: the stages before the last do whole blocks
+
+// What the synthesis gives, in multiples of 2^-kTransformExponent, for one step of 8 bits, and for 0 and 255 of them.
+inline constexpr int32_t kStepSum = 1 << (kTransformExponent - kPixelExponent), kLowestSum = -kPixelZero * kStepSum, kHighestSum = (255 - kPixelZero) * kStepSum;
 
 // A neighbour and, opposite, another one.
 struct FilterOffset {
@@ -43,7 +48,7 @@ public:
     // What the picture has of it and of kFilterReach around it.
     const FilterArea& known() const { return known_; }
     int planes() const { return planes_; }
-    // Pixel (y, x) of the area, and kFilterReach beyond it; at least 64 may be read from there.
+    // Pixel (y, x) of the area, and kFilterReach beyond it; at least kFilterRun may be read from there.
     const int16_t* at(int plane, int y, int x) const {
         return reinterpret_cast<const int16_t*>(memory_.data()) + (size_t(plane) * size_t(area_.h + 2 * kFilterReach) + size_t(y + kFilterReach)) * stride_ + size_t(x + kBorder);
     }

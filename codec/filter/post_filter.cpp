@@ -2,17 +2,14 @@
 
 #include <algorithm>
 
-#include "codec/network/description.h"
 #include "codec/tensor/vectorised.h"
 
 namespace decant {
 namespace {
 
-constexpr size_t kChunk = 64;  // pixels of a row that are filtered together
+constexpr size_t kChunk = kFilterRun;
 constexpr size_t kBlocks = kChunk / kFilterBlock;
-constexpr int kScale = (1 << (kTransformExponent - kPixelExponent)) / kFilterUnit;  // planes' units to the synthesis'
-constexpr int32_t kLowest = -kPixelZero * (1 << (kTransformExponent - kPixelExponent)), kHighest = (255 - kPixelZero) * (1 << (kTransformExponent - kPixelExponent));
-
+constexpr int kScale = kStepSum / kFilterUnit;  // planes' units to the synthesis'
 constexpr int32_t kPlaneTop = 255 * kFilterUnit;  // of luma, which begins at 0, and of differences of colours either way
 
 // v · tap, rounded: the instruction pmulhrsw.
@@ -51,7 +48,7 @@ DECANT_VECTORISED void add_difference(const int16_t* __restrict before, const in
 }
 
 DECANT_VECTORISED void add_to_gray(const int16_t* __restrict luma, int32_t* __restrict sums, size_t count) {
-    for (size_t x = 0; x < count; x++) sums[x] = std::min(std::max(sums[x], kLowest), kHighest) + kScale * luma[x];
+    for (size_t x = 0; x < count; x++) sums[x] = std::clamp(sums[x], kLowestSum, kHighestSum) + kScale * luma[x];
 }
 
 DECANT_VECTORISED void add_to_colours(const int16_t* __restrict luma, const int16_t* __restrict co, const int16_t* __restrict cg, int32_t* __restrict sums, size_t count) {
@@ -59,9 +56,9 @@ DECANT_VECTORISED void add_to_colours(const int16_t* __restrict luma, const int1
     static_assert(kHalf * 2 == kScale);
     for (size_t x = 0; x < count; x++) {
         const int32_t y = kScale * luma[x], o = kHalf * co[x], g = kHalf * cg[x];
-        sums[3 * x] = std::min(std::max(sums[3 * x], kLowest), kHighest) + y - g + o;
-        sums[3 * x + 1] = std::min(std::max(sums[3 * x + 1], kLowest), kHighest) + y + g;
-        sums[3 * x + 2] = std::min(std::max(sums[3 * x + 2], kLowest), kHighest) + y - g - o;
+        sums[3 * x] = std::clamp(sums[3 * x], kLowestSum, kHighestSum) + y - g + o;
+        sums[3 * x + 1] = std::clamp(sums[3 * x + 1], kLowestSum, kHighestSum) + y + g;
+        sums[3 * x + 2] = std::clamp(sums[3 * x + 2], kLowestSum, kHighestSum) + y - g - o;
     }
 }
 
