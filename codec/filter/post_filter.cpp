@@ -16,24 +16,38 @@ constexpr int32_t kPlaneTop = 255 * kFilterUnit;  // of luma, which begins at 0,
 DECANT_INLINE int16_t product(int16_t v, int16_t tap) { return int16_t((((int32_t{v} * tap) >> (kTapExponent - 1)) + 1) >> 1); }
 DECANT_INLINE int16_t cut(int16_t v, int16_t limit) { return std::min(std::max(v, int16_t(-limit)), limit); }
 
-// What a pair of neighbours adds to each of kChunk pixels p; taps: [kFilterClips, kChunk]. A function of its own, since only of its arguments the compiler
-// knows that they do not overlap.
-DECANT_VECTORISED void add_pair(const int16_t* __restrict p, const int16_t* __restrict a, const int16_t* __restrict b, const int16_t* __restrict taps, int16_t first,
-                                int16_t second, int16_t* __restrict sum) {
-    for (size_t x = 0; x < kChunk; x++) {
-        const int16_t u = int16_t(a[x] - p[x]), v = int16_t(b[x] - p[x]);
-        const int16_t one = product(int16_t(cut(u, first) + cut(v, first)), taps[x]);
-        const int16_t two = product(int16_t(cut(u, second) + cut(v, second)), taps[kChunk + x]);
-        sum[x] = int16_t(sum[x] + one + two + product(int16_t(u + v), taps[2 * kChunk + x]));
+// What a pair of neighbours a, b of p adds to the sum.
+DECANT_INLINE int16_t pair_sum(int16_t p, int16_t a, int16_t b, const int16_t* taps, int16_t first, int16_t second) {
+    const int16_t u = int16_t(a - p), v = int16_t(b - p);
+    const int16_t one = product(int16_t(cut(u, first) + cut(v, first)), taps[0]);
+    const int16_t two = product(int16_t(cut(u, second) + cut(v, second)), taps[kChunk]);
+    return int16_t(one + two + product(int16_t(u + v), taps[2 * kChunk]));
+}
+
+// What two pairs, a and b, c and d, add to [kFilterBlock, kChunk] pixels from p on; taps: [2, kFilterClips, kChunk]. A function of its own, since only of its
+// arguments the compiler knows that they do not overlap.
+DECANT_VECTORISED void add_pairs(const int16_t* __restrict p, const int16_t* __restrict a, const int16_t* __restrict b, const int16_t* __restrict c,
+                                 const int16_t* __restrict d, ptrdiff_t stride, const int16_t* __restrict taps, int16_t first, int16_t second, int16_t* __restrict sum) {
+#pragma GCC unroll 1
+    for (int y = 0; y < kFilterBlock; y++) {
+        for (size_t x = 0; x < kChunk; x++) {
+            sum[x] = int16_t(sum[x] + pair_sum(p[x], a[x], b[x], taps + x, first, second) + pair_sum(p[x], c[x], d[x], taps + kFilterClips * kChunk + x, first, second));
+        }
+        p += stride;
+        a += stride;
+        b += stride;
+        c += stride;
+        d += stride;
+        sum += kChunk;
     }
 }
 
-// taps: [pairs, kFilterClips, kChunk].
+// taps: [pairs, kFilterClips, kChunk], an even number of pairs; sum: [kFilterBlock, kChunk].
 void correct(const int16_t* p, ptrdiff_t stride, int pairs, const std::array<int16_t, 2>& clips, const int16_t* taps, int16_t* sum) {
-    std::fill_n(sum, kChunk, int16_t(0));
-    for (int i = 0; i < pairs; i++) {
-        const ptrdiff_t offset = kFilterOffsets[size_t(i)].y * stride + kFilterOffsets[size_t(i)].x;
-        add_pair(p, p + offset, p - offset, taps + size_t(i) * kFilterClips * kChunk, clips[0], clips[1], sum);
+    std::fill_n(sum, kFilterBlock * kChunk, int16_t(0));
+    const auto offset = [&](int i) { return kFilterOffsets[size_t(i)].y * stride + kFilterOffsets[size_t(i)].x; };
+    for (int i = 0; i < pairs; i += 2) {
+        add_pairs(p, p + offset(i), p - offset(i), p + offset(i + 1), p - offset(i + 1), stride, taps + size_t(i) * kFilterClips * kChunk, clips[0], clips[1], sum);
     }
 }
 
@@ -78,7 +92,7 @@ void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
     const Stage& stage = stages_[size_t(number)];
     const size_t taps = filter_taps(number, planes.planes());
     alignas(64) std::array<int16_t, kFilterBlock> spread[filter_taps(0, 3)][kBlocks];  // taps of each pixel
-    alignas(64) int16_t corrections[3][kChunk];
+    alignas(64) int16_t corrections[3][kFilterBlock][kChunk];
     for (int y = 0; y < planes.area().h; y += kFilterBlock) {
         for (int x = 0; x < planes.area().w; x += int(kChunk)) {
             const size_t count = std::min(kChunk, size_t(planes.area().w - x));
@@ -88,15 +102,13 @@ void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
                 const auto* from = stage.taps.data() + size_t(c) * taps;
                 for (size_t t = 0; t < taps; t++) spread[t][block] = from[t];
             }
-            for (int row = y; row < y + kFilterBlock; row++) {
-                size_t first = 0;
-                for (int p = 0; p < planes.planes(); p++) {
-                    const int pairs = filter_pairs(number, p);
-                    correct(planes.at(p, row, x), planes.stride(), pairs, stage.clips[size_t(p)], spread[first][0].data(), corrections[p]);
-                    first += size_t(pairs) * kFilterClips;
-                }
-                use(row, x, count, corrections);
+            size_t first = 0;
+            for (int p = 0; p < planes.planes(); p++) {
+                const int pairs = filter_pairs(number, p);
+                correct(planes.at(p, y, x), planes.stride(), pairs, stage.clips[size_t(p)], spread[first][0].data(), corrections[p][0]);
+                first += size_t(pairs) * kFilterClips;
             }
+            for (int row = 0; row < kFilterBlock; row++) use(y + row, x, count, std::array{corrections[0][row], corrections[1][row], corrections[2][row]});
         }
     }
 }
@@ -109,17 +121,17 @@ void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, Work
     before.set(sums, h, w, channels_, around);
     between.begin(h, w, before.planes(), area);
     const FilterArea& known = between.known();
-    run(0, before, [&](int y, int x, size_t count, const int16_t(*corrections)[kChunk]) {
+    run(0, before, [&](int y, int x, size_t count, const std::array<int16_t*, 3>& corrections) {
         const int row = around.y + y, first = std::max(around.x + x, known.x), end = std::min(around.x + x + int(count), known.x + known.w);
         if (row < known.y || row >= known.y + known.h || first >= end) return;
         const int skipped = first - around.x - x;
         for (int p = 0; p < before.planes(); p++)
-            add_rows(before.at(p, y, x + skipped), corrections[p] + skipped, int16_t(p == 0 ? 0 : -kPlaneTop), between.row(p, row - area.y) + (first - area.x), size_t(end - first));
+            add_rows(before.at(p, y, x + skipped), corrections[size_t(p)] + skipped, int16_t(p == 0 ? 0 : -kPlaneTop), between.row(p, row - area.y) + (first - area.x), size_t(end - first));
     });
     between.end();
-    run(1, between, [&](int y, int x, size_t count, int16_t(*corrections)[kChunk]) {
+    run(1, between, [&](int y, int x, size_t count, const std::array<int16_t*, 3>& corrections) {
         for (int p = 0; p < before.planes(); p++)
-            add_difference(before.at(p, area.y - around.y + y, area.x - around.x + x), between.at(p, y, x), corrections[p], count);
+            add_difference(before.at(p, area.y - around.y + y, area.x - around.x + x), between.at(p, y, x), corrections[size_t(p)], count);
         int32_t* target = sums + (size_t(area.y + y) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
         if (channels_ == 1) {
             add_to_gray(corrections[0], target, count);

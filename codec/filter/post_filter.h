@@ -37,7 +37,7 @@ private:
         std::array<std::array<int16_t, kFilterClips - 1>, 3> clips;
         std::vector<std::array<int16_t, kFilterBlock>> taps;  // [kFilterClasses, taps], each for all pixels of a block's row
     };
-    // use(y, x, count, corrections): of `count` pixels from (y, x) of the planes' area on, what is to be added, [planes][kFilterRun].
+    // use(y, x, count, corrections): of `count` pixels from (y, x) of the planes' area on, what is to be added: a row of each plane.
     template <class Use>
     void run(int stage, const FilterPlanes& planes, Use&& use) const;
 
