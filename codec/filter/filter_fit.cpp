@@ -154,12 +154,13 @@ Image filtered(const Image& decoded, const FilterStage& stage) {
     FilterStage none;
     none.taps.resize(kFilterClasses * filter_taps(1, filter_planes(decoded.channels)));
     const FilterTables tables{{{0, {stage, none}}}, 0};
-    std::vector<int32_t> sums = sums_of(decoded);
+    const std::vector<int32_t> sums = sums_of(decoded);
+    std::vector<int32_t> result_sums(sums.size());
     PostFilter::Workspace workspace;
     const int h = int(decoded.height), w = int(decoded.width);
-    PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, workspace);
+    PostFilter(tables, 0, decoded.channels).apply(sums.data(), h, w, {0, 0, h, w}, workspace, result_sums.data());
     Image result(decoded.width, decoded.height, decoded.channels, 16);
-    for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((sums[i] + kPixelZero * kStepSum) * 257 / kStepSum, 0, 65535));
+    for (size_t i = 0; i < sums.size(); i++) result.samples<uint16_t>()[i] = uint16_t(std::clamp((result_sums[i] + kPixelZero * kStepSum) * 257 / kStepSum, 0, 65535));
     return result;
 }
 

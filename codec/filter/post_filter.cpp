@@ -61,18 +61,19 @@ DECANT_VECTORISED void add_difference(const int16_t* __restrict before, const in
     for (size_t x = 0; x < count; x++) change[x] = int16_t(change[x] + after[x] - before[x]);
 }
 
-DECANT_VECTORISED void add_to_gray(const int16_t* __restrict luma, int32_t* __restrict sums, size_t count) {
-    for (size_t x = 0; x < count; x++) sums[x] = std::clamp(sums[x], kLowestSum, kHighestSum) + kScale * luma[x];
+DECANT_VECTORISED void add_to_gray(const int32_t* __restrict sums, const int16_t* __restrict luma, int32_t* __restrict result, size_t count) {
+    for (size_t x = 0; x < count; x++) result[x] = std::clamp(sums[x], kLowestSum, kHighestSum) + kScale * luma[x];
 }
 
-DECANT_VECTORISED void add_to_colours(const int16_t* __restrict luma, const int16_t* __restrict co, const int16_t* __restrict cg, int32_t* __restrict sums, size_t count) {
+DECANT_VECTORISED void add_to_colours(const int32_t* __restrict sums, const int16_t* __restrict luma, const int16_t* __restrict co, const int16_t* __restrict cg,
+                                      int32_t* __restrict result, size_t count) {
     constexpr int kHalf = kScale / 2;
     static_assert(kHalf * 2 == kScale);
     for (size_t x = 0; x < count; x++) {
         const int32_t y = kScale * luma[x], o = kHalf * co[x], g = kHalf * cg[x];
-        sums[3 * x] = std::clamp(sums[3 * x], kLowestSum, kHighestSum) + y - g + o;
-        sums[3 * x + 1] = std::clamp(sums[3 * x + 1], kLowestSum, kHighestSum) + y + g;
-        sums[3 * x + 2] = std::clamp(sums[3 * x + 2], kLowestSum, kHighestSum) + y - g - o;
+        result[3 * x] = std::clamp(sums[3 * x], kLowestSum, kHighestSum) + y - g + o;
+        result[3 * x + 1] = std::clamp(sums[3 * x + 1], kLowestSum, kHighestSum) + y + g;
+        result[3 * x + 2] = std::clamp(sums[3 * x + 2], kLowestSum, kHighestSum) + y - g - o;
     }
 }
 
@@ -113,7 +114,7 @@ void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
     }
 }
 
-void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace) const {
+void PostFilter::apply(const int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace, int32_t* result) const {
     static_assert(kFilterStages == 2);
     auto& [before, between] = workspace;
     const int top = std::max(area.y - kFilterBlock, 0), left = std::max(area.x - kFilterBlock, 0);
@@ -132,11 +133,12 @@ void PostFilter::apply(int32_t* sums, int h, int w, const FilterArea& area, Work
     run(1, between, [&](int y, int x, size_t count, const std::array<int16_t*, 3>& corrections) {
         for (int p = 0; p < before.planes(); p++)
             add_difference(before.at(p, area.y - around.y + y, area.x - around.x + x), between.at(p, y, x), corrections[size_t(p)], count);
-        int32_t* target = sums + (size_t(area.y + y) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
+        const int32_t* from = sums + (size_t(area.y + y) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
+        int32_t* to = result + (size_t(y) * size_t(area.w) + size_t(x)) * size_t(channels_);
         if (channels_ == 1) {
-            add_to_gray(corrections[0], target, count);
+            add_to_gray(from, corrections[0], to, count);
         } else {
-            add_to_colours(corrections[0], corrections[1], corrections[2], target, count);
+            add_to_colours(from, corrections[0], corrections[1], corrections[2], to, count);
         }
     });
 }

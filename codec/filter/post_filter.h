@@ -27,9 +27,9 @@ public:
     struct Workspace {
         FilterPlanes before, between;
     };
-    // Filters the area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it. Its pixels are cut to 0 … 255 before.
-    // The result depends on kFilterMargin pixels around the area, and beyond the picture's edges on these.
-    void apply(int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace) const;
+    // The area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it, filtered: result, [area.h, area.w, channels]. Pixels are
+    // cut to 0 … 255 before. It depends on kFilterMargin pixels around the area, and beyond the picture's edges on these.
+    void apply(const int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace, int32_t* result) const;
 
 private:
     struct Stage {

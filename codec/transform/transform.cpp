@@ -12,6 +12,7 @@
 namespace decant {
 namespace {
 
+constexpr int kFilteredRows = 64, kFilteredColumns = 256;
 constexpr size_t kGraphLimit = 24;  // shapes kept; a picture has at most nine
 
 int ceil_div(int64_t a, int64_t b) { return int((a + b - 1) / b); }
@@ -251,28 +252,37 @@ void Transform::synthesise(const ReadLatents& read, const Area& window, const Ar
     const int64_t x_begin = std::max<int64_t>(int64_t{window.x} * kLatentStride, region.x);
     const int64_t x_end = std::min<int64_t>(int64_t{window.right()} * kLatentStride, int64_t(region.right()));
     if (x_begin >= x_end || y_begin >= y_end) return;
-    if (filter != nullptr && out.type == DataType::s32) {
-        // Of whole blocks, what the target has.
-        const int top = int(y_begin / kFilterBlock) * kFilterBlock, left = int(x_begin / kFilterBlock) * kFilterBlock;
-        const FilterArea area{top - seen.y * kLatentStride, left - seen.x * kLatentStride, ceil_div(y_end - top, kFilterBlock) * kFilterBlock,
-                              ceil_div(x_end - left, kFilterBlock) * kFilterBlock};
-        filter->apply(out.as<int32_t>(), out.shape.h, out.shape.w, area, filter_workspace_);
-    }
-    const size_t samples = size_t(x_end - x_begin) * size_t(target.channels());
     const bool mean = target.channels() < colours;
-    for (int64_t y = y_begin; y < y_end; y++) {
-        const size_t from = (size_t(y - int64_t{seen.y} * kLatentStride) * size_t(out.shape.w) + size_t(x_begin - int64_t{seen.x} * kLatentStride)) * size_t(colours);
-        const auto write = [&](const auto* sums) {
-            if (target.depth() == 8) {
-                to_pixels(sums, target.at(y, x_begin), samples, mean);
-            } else {
-                to_pixels(sums, target.at<uint16_t>(y, x_begin), samples, mean);
-            }
-        };
-        if (out.type == DataType::s32) {
-            write(out.as<int32_t>() + from);
+    const auto write = [&](const auto* row, int64_t y, int64_t x, int64_t count) {
+        const size_t samples = size_t(count) * size_t(target.channels());
+        if (target.depth() == 8) {
+            to_pixels(row, target.at(y, x), samples, mean);
         } else {
-            write(out.as<float>() + from);
+            to_pixels(row, target.at<uint16_t>(y, x), samples, mean);
+        }
+    };
+    const int64_t top = int64_t{seen.y} * kLatentStride, left = int64_t{seen.x} * kLatentStride;
+    if (filter == nullptr || out.type != DataType::s32) {
+        for (int64_t y = y_begin; y < y_end; y++) {
+            const size_t from = (size_t(y - top) * size_t(out.shape.w) + size_t(x_begin - left)) * size_t(colours);
+            if (out.type == DataType::s32) {
+                write(out.as<int32_t>() + from, y, x_begin, x_end - x_begin);
+            } else {
+                write(out.as<float>() + from, y, x_begin, x_end - x_begin);
+            }
+        }
+        return;
+    }
+    // In parts of whole blocks that stay in a core's cache.
+    auto* filtered = reinterpret_cast<int32_t*>(filtered_.grow(size_t{kFilteredRows} * kFilteredColumns * size_t(colours) * sizeof(int32_t)));
+    for (int64_t y0 = y_begin / kFilterBlock * kFilterBlock; y0 < y_end; y0 += kFilteredRows) {
+        for (int64_t x0 = x_begin / kFilterBlock * kFilterBlock; x0 < x_end; x0 += kFilteredColumns) {
+            const int64_t bottom = std::min(y0 + kFilteredRows, y_end), right = std::min(x0 + kFilteredColumns, x_end);
+            const FilterArea area{int(y0 - top), int(x0 - left), ceil_div(bottom - y0, kFilterBlock) * kFilterBlock, ceil_div(right - x0, kFilterBlock) * kFilterBlock};
+            filter->apply(out.as<int32_t>(), out.shape.h, out.shape.w, area, filter_workspace_, filtered);
+            const int64_t first = std::max(x0, x_begin);
+            for (int64_t y = std::max(y0, y_begin); y < bottom; y++)
+                write(filtered + (size_t(y - y0) * size_t(area.w) + size_t(first - x0)) * size_t(colours), y, first, right - first);
         }
     }
 }

@@ -84,6 +84,7 @@ private:
     std::map<std::tuple<std::string, Shape, DataType>, AnyGraph> graphs_;
     std::vector<int16_t> row_;
     PostFilter::Workspace filter_workspace_;
+    AlignedBuffer filtered_;
 };
 
 }  // namespace decant
