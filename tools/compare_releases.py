@@ -7,7 +7,7 @@ usage: compare_releases.py [RESULTS]       the last two versions in RESULTS, mod
 A regression is: 1 % more bits at the same PSNR, 0.05 dB less at the same bits or the same noise, or 10 % less speed, as a ratio to the other
 codecs of the same run: machines differ, and of several codecs the median counts, since their libraries change, too. Speeds of CPUs with other
 instruction sets ("engine") are told, but do not count: AMX alone makes decant several times as fast, and the others not. Results that are gone
-count as well. Exit code: 0 no regression, 1 regressions, 2 usage or unreadable results.
+count as well. What was worth it is in accepted.json of the new folder, {"decoding speed beside others": "why"}: told, but does not count. Exit code: 0 no regression, 1 regressions, 2 usage or unreadable results.
 """
 import json
 import math
@@ -16,6 +16,7 @@ import statistics
 import sys
 
 MOST_PERCENT, MOST_DB, MOST_SPEED = 1.0, 0.05, 0.10
+ACCEPTED = "accepted.json"
 
 
 def mean_difference(old, new):
@@ -95,9 +96,11 @@ def read(path):
 
 def compare(old_folder, new_folder):
     regressions = 0
-    names = sorted(name for name in os.listdir(old_folder) if name.endswith(".json"))
+    names = sorted(name for name in os.listdir(old_folder) if name.endswith(".json") and name != ACCEPTED)
     if not names:
         raise ValueError(f"{old_folder}: no results")
+    accepted_path = os.path.join(new_folder, ACCEPTED)
+    accepted = read(accepted_path) if os.path.exists(accepted_path) else {}
     print(f"{new_folder} beside {old_folder}")
     for name in names:
         new_path = os.path.join(new_folder, name)
@@ -109,8 +112,9 @@ def compare(old_folder, new_folder):
             if old.get("engine") != new.get("engine"):
                 lines = [(what, f"{words} (another instruction set)", False) if "speed beside" in what else (what, words, is_worse) for what, words, is_worse in lines]
         for what, words, is_worse in lines:
-            print(f"  {name}: {what}: {words}{'   REGRESSION' if is_worse else ''}")
-            regressions += is_worse
+            is_accepted = is_worse and what in accepted
+            print(f"  {name}: {what}: {words}{f'   accepted: {accepted[what]}' if is_accepted else '   REGRESSION' if is_worse else ''}")
+            regressions += is_worse and not is_accepted
     return regressions
 
 

@@ -20,9 +20,9 @@ expect_exit 0 "$DECANT" decode small.dcn -o back.png
 expect_shape back.png 40x30x8
 
 # BD-rate of an effort against another one: eval takes it, and says what it is.
-expect_exit 0 "$DECANT" eval -t 1 -e 1 -q 20,40,60,80 --json a.png
+expect_exit 0 "$DECANT" eval -t 1 -e 1 -q 20,40,60,80 --json "$SAMPLES/film_grain.png"
 expect_contains "$OUT" 'effort 1'
 cp "$OUT" quick.json
-expect_exit 0 "$DECANT" eval -t 1 -e 4 -q 20,40,60,80 --against quick.json a.png
+expect_exit 0 "$DECANT" eval -t 1 -e 4 -q 20,40,60,80 --against quick.json "$SAMPLES/film_grain.png"
 expect_matches "$OUT" '^BD-rate against decant .*: -'
 expect_exit 2 "$DECANT" eval -e 0 a.png
