@@ -116,7 +116,7 @@ void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
 
 void PostFilter::apply(const int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace, int32_t* result) const {
     static_assert(kFilterStages == 2);
-    auto& [before, between] = workspace;
+    FilterPlanes &before = workspace.before, &between = workspace.between;
     const int top = std::max(area.y - kFilterBlock, 0), left = std::max(area.x - kFilterBlock, 0);
     const FilterArea around{top, left, std::min(area.y + area.h + kFilterBlock, h) - top, std::min(area.x + area.w + kFilterBlock, w) - left};
     before.set(sums, h, w, channels_, around);
