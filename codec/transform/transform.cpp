@@ -12,7 +12,8 @@
 namespace decant {
 namespace {
 
-constexpr int kFilteredRows = 64, kFilteredColumns = 256;
+// Parts that are filtered at once. The first stage does a block more on each side: with that, whole runs.
+constexpr int kFilteredRows = 64, kFilteredColumns = 4 * kFilterRun - 2 * kFilterBlock;
 constexpr size_t kGraphLimit = 24;  // shapes kept; a picture has at most nine
 
 int ceil_div(int64_t a, int64_t b) { return int((a + b - 1) / b); }

@@ -36,9 +36,9 @@ Image picture_of(std::span<const uint8_t> rgb, int channels) { return {kSide, kS
 
 }  // namespace
 
-void fit_filter(const Model& model, const TrainOptions& options, const Settings& settings) {
-    const Description& d = model.description();
-    if (d.task != Task::codec) throw Error(ErrorCode::model_mismatch, model.path() + ": is no codec, so it has no synthesis that a filter could be behind");
+void fit_filter(const std::shared_ptr<const Model>& model, const TrainOptions& options, const Settings& settings) {
+    const Description& d = model->description();
+    if (d.task != Task::codec) throw Error(ErrorCode::model_mismatch, model->path() + ": is no codec, so it has no synthesis that a filter could be behind");
     DatasetOptions data_options;
     data_options.min_side = kSide;
     data_options.max_bytes = options.max_bytes;
@@ -66,7 +66,7 @@ void fit_filter(const Model& model, const TrainOptions& options, const Settings&
         return codec.decode(codec.encode(image, o).bytes);
     };
     std::vector<FilterPoint> points;
-    Codec codec(Model::load(model.path()), pool);
+    Codec codec(model, pool);
     for (int level = d.first_level(); level <= d.last_level(); level++) {
         std::vector<Image> pictures;
         for (const Image& original : originals) {
@@ -85,13 +85,13 @@ void fit_filter(const Model& model, const TrainOptions& options, const Settings&
         }
     }
     clear_progress();
-    save_filter(model.path(), settings.trained_model, points,
+    save_filter(model->path(), settings.trained_model, points,
                 std::to_string(crops) + " crops of " + std::to_string(kSide) + "x" + std::to_string(kSide) + " pixels of " + count_of(data.size(), "picture"));
 
-    Codec filtered(Model::load(settings.trained_model), pool);
+    Codec with_filter(Model::load(settings.trained_model), pool);
     for (int level = d.first_level(); level <= d.last_level(); level++) {
         double gain = 0;
-        for (const Image& image : held_out) gain += (psnr(image, decoded(filtered, image, level, true)) - psnr(image, decoded(filtered, image, level, false))) / double(held_out.size());
+        for (const Image& image : held_out) gain += (psnr(image, decoded(with_filter, image, level, true)) - psnr(image, decoded(with_filter, image, level, false))) / double(held_out.size());
         note("rate point " + std::to_string(level) + ": " + fixed(gain, 3) + " dB more on " + count_of(held_out.size(), "held-out picture"));
     }
 }

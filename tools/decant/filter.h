@@ -1,6 +1,8 @@
 // decant train --fit-filter.
 #pragma once
 
+#include <memory>
+
 #include "codec/decant.h"
 #include "codec/train/trainer.h"
 #include "tools/decant/options.h"
@@ -9,6 +11,6 @@ namespace decant::cli {
 
 // Fits the filter behind the synthesis of a codec on crops of pictures (codec/filter/filter_fit.h), and saves the model with it. Says what it brings on held-out
 // pictures. Throws Error model_mismatch for a model that is no codec, cancelled when interrupted.
-void fit_filter(const Model& model, const TrainOptions& options, const Settings& settings);
+void fit_filter(const std::shared_ptr<const Model>& model, const TrainOptions& options, const Settings& settings);
 
 }  // namespace decant::cli

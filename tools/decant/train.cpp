@@ -66,7 +66,7 @@ ExitCode train(const Settings& settings) {
     const auto [description, training] = read_recipe(settings, start.get());
     TrainOptions options = with_settings(training, settings);
     if (settings.filter_crops > 0) {
-        fit_filter(*start, options, settings);
+        fit_filter(start, options, settings);
         return ExitCode::done;
     }
     const bool keeps_checkpoint = !options.checkpoint.empty();
