@@ -123,7 +123,7 @@ TEST_CASE("gradients agree with finite differences") {
     }
 }
 
-TEST_CASE("bf16 gives about the same loss and gradient") {
+TEST_CASE("bf16 gives about the same loss and gradient" * doctest::skip(!has_bf16())) {
     const OneThread one_thread;
     Problem exact(3), low(3, DataType::bf16);
     std::vector<float> a(exact.parameters.values().size()), b(a.size());

@@ -8,6 +8,7 @@
 #include "codec/error.h"
 #include "codec/train/initialise.h"
 #include "codec/train/trainer.h"
+#include "tests/float_types.h"
 #include "tests/tiny_denoiser.h"
 #include "tests/training_pictures.h"
 
@@ -79,7 +80,7 @@ TEST_CASE("gray and pages are learned as well") {
 
 TEST_CASE("the same seed gives the same denoiser, with and without an interruption") {
     const Description d = tiny_denoiser();
-    for (DataType compute : {DataType::f32, DataType::bf16}) {
+    for (Precision compute : test::precisions()) {
         TrainOptions o = small_options();
         o.compute = compute;
         const TrainResult whole = train_model(d, o, nullptr, go_on);

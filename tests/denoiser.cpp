@@ -34,7 +34,7 @@ std::vector<float> whole(const Model& model, const Image& image, float sigma) {
     const int h = int(image.height + 3) / 4 * 4, w = int(image.width + 3) / 4 * 4,
               colours = model.description().networks[0].channels_in - 1;
     GraphOptions o;
-    o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+    o.compute = fastest_float();
     Graph graph(weights[kDenoiseNetwork], {1, h, w, colours + 1}, o);
     float* d = graph.input().as<float>();
     for (int y = 0; y < h; y++) {

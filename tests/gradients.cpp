@@ -255,7 +255,7 @@ TEST_CASE("gradients of a network as in the photo codec") {
                     {2, 8, 12, 3}, true);
 }
 
-TEST_CASE("gradients in bf16 are close to those in f32") {
+TEST_CASE("gradients in bf16 are close to those in f32" * doctest::skip(!has_bf16())) {
     const OneThread one_thread;
     for (
         const char* layers :

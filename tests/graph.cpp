@@ -12,6 +12,7 @@
 
 #include "codec/tensor/vectorised.h"
 #include "codec/error.h"
+#include "tests/float_types.h"
 
 using namespace decant;
 
@@ -159,7 +160,7 @@ void check_network(const std::string& layers, Shape input, DataType input_type =
     for (int n = 0; n < input.n; n++) quality.push_back(std::uniform_real_distribution<float>(0, kLevels - 1)(random));
     quality.back() = kLevels - 1;
 
-    for (DataType compute : {DataType::f32, DataType::bf16}) {
+    for (DataType compute : test::float_types()) {
         std::vector<double> in_training;
         for (auto use : {Convolution::Use::training, Convolution::Use::inference}) {
             const bool training = use == Convolution::Use::training;
@@ -245,7 +246,7 @@ TEST_CASE("sums of layers in bf16") {
     check_network(R"({"name": "a", "channels": 3, "kernel": 3, "add": "input"})", {1, 9, 8, 3}, DataType::bf16);
 }
 
-TEST_CASE("unrounded integer layers are refused in bf16") {
+TEST_CASE("unrounded integer layers are refused in bf16" * doctest::skip(!has_bf16())) {
     const Description d = with_network(3, R"({"name": "a", "channels": 4, "arithmetic": "integer", "activation": "relu"})");
     NetworkWeights weights(d.network("net"), Parameters(d), {.round = false});
     GraphOptions options;

@@ -13,6 +13,7 @@
 #include "codec/engine/integer_graph.h"
 #include "codec/engine/kernels.h"
 #include "codec/error.h"
+#include "tests/float_types.h"
 
 using namespace decant;
 
@@ -135,8 +136,8 @@ TEST_CASE("training and decoding agree bit for bit") {
                     CAPTURE(seed);
                     CAPTURE(level);
                     const auto decoded = run_integers(d.network("net"), parameters, shape, input, level * 256);
-                    CHECK(decoded == run_floats(weights, shape, input, float(level), DataType::f32, context ? 5 : 2));
-                    CHECK(decoded == run_floats(weights, shape, input, float(level), DataType::bf16, context ? 5 : 2));
+                    for (const DataType type : test::float_types())
+                        CHECK(decoded == run_floats(weights, shape, input, float(level), type, context ? 5 : 2));
                     // The comparison means something: results are neither all alike nor all clipped.
                     const auto inside =
                         std::count_if(decoded.begin(), decoded.end(), [&](int32_t v) { return v != 0 && (context || v != 255); });
@@ -159,8 +160,7 @@ TEST_CASE("inputs around a zero point agree as well") {
         std::vector<uint8_t> input(shape.elements());
         for (uint8_t& b : input) b = uint8_t(random());
         const auto decoded = run_integers(d.network("net"), parameters, shape, input, 256, signed_from);
-        CHECK(decoded == run_floats(weights, shape, input, 1.0f, DataType::f32, 5, signed_from));
-        CHECK(decoded == run_floats(weights, shape, input, 1.0f, DataType::bf16, 5, signed_from));
+        for (const DataType type : test::float_types()) CHECK(decoded == run_floats(weights, shape, input, 1.0f, type, 5, signed_from));
     }
     const Description wide = with_network(4, R"({"name": "a", "channels": 3, "kernel": 3, "arithmetic": "integer"})");
     CHECK_THROWS_WITH_AS(run_integers(wide.network("net"), Parameters(wide), {1, 3, 3, 4}, std::vector<uint8_t>(36), 0, 2), doctest::Contains("net"), Error);

@@ -15,6 +15,7 @@
 
 #include "codec/error.h"
 #include "codec/train/initialise.h"
+#include "tests/float_types.h"
 #include "tests/training_pictures.h"
 
 using namespace decant;
@@ -166,7 +167,7 @@ TEST_CASE("training begins with a transform codec and learns from there") {
 }
 
 TEST_CASE("the same seed gives the same numbers, another seed others") {
-    for (DataType compute : {DataType::f32, DataType::bf16}) {
+    for (Precision compute : test::precisions()) {
         TrainOptions o = small_options();
         o.compute = compute;
         const TrainResult a = train(o), b = train(o);
@@ -204,7 +205,7 @@ TEST_CASE("rate points that a model does not serve are not validated, nor traine
 }
 
 TEST_CASE("an interrupted training ends with the same numbers") {
-    for (DataType compute : {DataType::f32, DataType::bf16}) {
+    for (Precision compute : test::precisions()) {
         CAPTURE(int(compute));
         TrainOptions o = small_options();
         o.compute = compute;

@@ -76,7 +76,7 @@ struct Autoencoder::State {
                 }
                 if (graph == nullptr) {
                     GraphOptions o;
-                    o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+                    o.compute = fastest_float();
                     graph = std::make_unique<Graph>(weights[network], Shape{1, seen.h * scale, seen.w * scale, graph_channels}, o);
                 }
                 work(window, seen, *graph);

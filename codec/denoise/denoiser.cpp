@@ -77,7 +77,7 @@ struct Denoiser::State {
         if (station.graph == nullptr || station.graph->input().shape != input) {
             station.graph.reset();  // never both at once
             GraphOptions o;
-            o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+            o.compute = fastest_float();
             station.graph = std::make_unique<Graph>(weights[kDenoiseNetwork], input, o);
         }
         return *station.graph;

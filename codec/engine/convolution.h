@@ -77,7 +77,9 @@ private:
 
 // For --version and the benchmarks: "oneDNN 2.6.3, AVX512_CORE_BF16".
 std::string engine_version();
-// Does this CPU multiply bf16 in hardware?
-bool has_fast_bf16();
+// Can this CPU compute in bf16 at all? With AVX-512 it can; without BF16 or AMX slower than in f32.
+bool has_bf16();
+// What this CPU multiplies fastest: bf16 if it has that in hardware, else f32.
+DataType fastest_float();
 
 }  // namespace decant

@@ -265,7 +265,7 @@ struct LatentCoder::State {
             GraphOptions o;
             o.borrows_memory = true;
             o.scratch = &memory.scratch;
-            o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+            o.compute = fastest_float();
             hyper_analysis = std::make_unique<Graph>(weights.hyper_analysis(), Shape{1, h, w, 2 * M}, o);
             if (hyper_analysis->output().shape != Shape{1, zh, zw, Hz}) throw Error(ErrorCode::model_mismatch, "hyper_analysis: the result must be z");
         }

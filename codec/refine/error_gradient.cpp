@@ -66,7 +66,7 @@ Graph& ErrorGradient::graph(Shape input) {
     if (slot == nullptr) {
         GraphOptions o;
         o.use = Convolution::Use::training;
-        o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+        o.compute = fastest_float();
         o.borrows_memory = true;
         slot = std::make_unique<Graph>(weights_[kSynthesisNetwork], input, o);
     }

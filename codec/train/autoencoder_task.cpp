@@ -31,7 +31,7 @@ void corrupt(const Corruption& corruption, Crop& crop, RandomStream& random) {
 class AutoencoderShard : public ShardStep {
 public:
     AutoencoderShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)
-        : description_(d), options_(o), dataset_(dataset), shard_(shard), samples_(o.batch / o.shards), step_(d, weights, {samples_, o.crop, o.crop, o.compute, true}) {}
+        : description_(d), options_(o), dataset_(dataset), shard_(shard), samples_(o.batch / o.shards), step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), true}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();
@@ -126,7 +126,7 @@ std::unique_ptr<ShardStep> AutoencoderTask::make_shard(CodecWeights& weights, in
 }
 
 std::unique_ptr<ValidationStep> AutoencoderTask::make_validation(CodecWeights& weights, int side) const {
-    return std::make_unique<AutoencoderValidation>(description_, options_.compute, weights, side);
+    return std::make_unique<AutoencoderValidation>(description_, compute_type(options_.compute), weights, side);
 }
 
 std::vector<double> AutoencoderTask::validation_levels() const { return {description_.corruption.kind == Corruption::Kind::none ? 0 : kMixtureLevel}; }

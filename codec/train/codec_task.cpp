@@ -22,7 +22,7 @@ public:
           dataset_(dataset),
           shard_(shard),
           samples_(o.batch / o.shards),
-          step_(d, weights, {samples_, o.crop, o.crop, o.compute, Quantisation::mixed, o.quantiser}) {}
+          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), Quantisation::mixed, o.quantiser}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop;
@@ -61,7 +61,7 @@ private:
 class CodecValidation : public ValidationStep {
 public:
     CodecValidation(const Description& d, const TrainOptions& o, CodecWeights& weights, int side)
-        : colours_(picture_channels(d)), step_(d, weights, {1, side, side, o.compute, Quantisation::round, o.quantiser}) {}
+        : colours_(picture_channels(d)), step_(d, weights, {1, side, side, compute_type(o.compute), Quantisation::round, o.quantiser}) {}
 
     ValidationPoint run(std::span<const uint8_t> crop, size_t, double level, const Parameters& parameters) override {
         const float quality = float(level), weight = 1.0f;

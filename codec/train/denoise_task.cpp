@@ -25,7 +25,7 @@ public:
           dataset_(dataset),
           shard_(shard),
           samples_(o.batch / o.shards),
-          step_(d, weights, {samples_, o.crop, o.crop, o.compute, float(o.charbonnier)}) {}
+          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), float(o.charbonnier)}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();
@@ -110,7 +110,7 @@ std::unique_ptr<ShardStep> DenoiseTask::make_shard(CodecWeights& weights, int sh
 }
 
 std::unique_ptr<ValidationStep> DenoiseTask::make_validation(CodecWeights& weights, int side) const {
-    return std::make_unique<DenoiseValidation>(description_, options_.compute, weights, side);
+    return std::make_unique<DenoiseValidation>(description_, compute_type(options_.compute), weights, side);
 }
 
 std::vector<double> DenoiseTask::validation_levels() const { return {0, 15, 25, 50, kMixtureLevel}; }

@@ -11,8 +11,8 @@
 
 namespace decant {
 
-const Names<DataType>& names(DataType) {
-    static const Names<DataType> list{{"bf16", DataType::bf16}, {"f32", DataType::f32}};
+const Names<Precision>& names(Precision) {
+    static const Names<Precision> list{{"auto", Precision::automatic}, {"bf16", Precision::bf16}, {"f32", Precision::f32}};
     return list;
 }
 
@@ -75,7 +75,7 @@ constexpr TrainingField kFields[] = {
     {"quantiser", "of a codec: how the latents are rounded that its networks read: as the encoder does it, or to the nearest integers", 0, 0, field<&TrainOptions::quantiser>},
     {"charbonnier", "of a denoiser: errors below so many steps of 8 bits count by their squares, larger ones by their size", 1e-3, 1e6, field<&TrainOptions::charbonnier>},
     {"seed", "start of the random numbers", 0, 0x1p53, field<&TrainOptions::seed>},
-    {"compute", "arithmetic; bf16 is faster where the CPU has it", 0, 0, field<&TrainOptions::compute>},
+    {"compute", "arithmetic; auto: bf16 if the CPU has it in hardware, else f32", 0, 0, field<&TrainOptions::compute>},
     {"validate_every", "steps between validations", 1, 0x1p53, field<&TrainOptions::validate_every>},
 };
 // clang-format on

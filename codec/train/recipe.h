@@ -19,7 +19,7 @@ namespace decant {
 
 // A value of "training". The one list of them serves files, models' metadata, the command line and its help.
 struct TrainingField {
-    using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, DataType*, Optimiser*, Schedule*, Quantiser*>;
+    using Target = std::variant<bool*, int*, int64_t*, uint64_t*, double*, std::string*, Precision*, Optimiser*, Schedule*, Quantiser*>;
 
     const char* key;
     const char* meaning;

@@ -488,6 +488,16 @@ void take_share(const Parameters& parameters, std::span<float> gradients, float 
     }
 }
 
+DataType compute_type(Precision precision) {
+    switch (precision) {
+        case Precision::automatic: return fastest_float();
+        case Precision::f32: return DataType::f32;
+        case Precision::bf16: break;
+    }
+    if (!has_bf16()) throw Error(ErrorCode::unsupported, "training.compute: this CPU has no bf16 (it takes AVX-512); auto and f32 do without");
+    return DataType::bf16;
+}
+
 double TrainingTask::validation_loss(std::span<const ValidationPoint> points) const {
     double sum = 0;
     for (const ValidationPoint& p : points) sum += p.psnr;

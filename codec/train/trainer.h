@@ -18,6 +18,12 @@
 
 namespace decant {
 
+enum class Precision {
+    automatic,  // bf16 if the CPU has it in hardware, else f32
+    bf16,
+    f32
+};
+
 struct TrainOptions {
     std::string data;                 // folder of pictures
     std::string checkpoint;           // file that the state is kept in; resumed from if it is there. Empty: none
@@ -25,7 +31,7 @@ struct TrainOptions {
     int batch = 8;                    // crops a step
     int crop = 192;                   // pixels a side, a multiple of 16
     int shards = 2;                   // parts of a batch, each on a thread of its own; part of the recipe, since sums depend on it
-    DataType compute = DataType::bf16;
+    Precision compute = Precision::automatic;
     OptimiserOptions optimiser;
     double rate = 1e-3;               // of learning, at its height
     Schedule schedule = Schedule::cosine;

@@ -17,6 +17,9 @@
 
 namespace decant {
 
+// Throws Error unsupported if this CPU has no bf16.
+DataType compute_type(Precision precision);
+
 struct StepMeasures {
     double loss = 0;           // as optimised: the part of this shard, so that shards are added
     double bpp = 0, psnr = 0;  // means over the shard's samples

@@ -194,7 +194,7 @@ Transform::AnyGraph& Transform::graph(const std::string& network, Shape input, D
             slot.integers = std::make_unique<IntegerGraph>(weights_.integers(network), input, o);
         } else {
             GraphOptions o;
-            o.compute = has_fast_bf16() ? DataType::bf16 : DataType::f32;
+            o.compute = fastest_float();
             o.borrows_memory = true;
             o.scratch = &memory_.scratch;
             slot.floats = std::make_unique<Graph>(weights_[network], input, o);

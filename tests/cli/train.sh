@@ -61,6 +61,11 @@ expect_contains "$ERR" 'going on from long.safetensors.checkpoint'
 expect_file long.safetensors
 expect_no_file long.safetensors.checkpoint
 
+# A CPU without AVX-512 has no bf16, and trains without.
+ONEDNN_MAX_CPU_ISA=AVX2 expect_exit 0 "$DECANT" train "${options[@]}" --steps 1 --out avx2.safetensors
+ONEDNN_MAX_CPU_ISA=AVX2 expect_exit 1 "$DECANT" train "${options[@]}" --steps 1 --compute bf16 --out x.safetensors
+expect_contains "$ERR" 'this CPU has no bf16'
+
 # Refused before the training starts.
 expect_exit 2 "$DECANT" train --data data
 expect_exit 2 "$DECANT" train "${options[@]}" --out model.bin
