@@ -37,9 +37,11 @@ Header small_header() {
     return header;
 }
 
-std::vector<uint8_t> small_file(uint32_t seed = 1) {
+std::vector<uint8_t> small_file(uint32_t seed = 1, uint16_t version = kContainerVersion) {
     const std::vector<std::vector<uint8_t>> tiles = make_tiles(2, seed);
-    return write_container({small_header(), {{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}}, {tiles.begin(), tiles.end()}});
+    Header header = small_header();
+    header.version = version;
+    return write_container({header, {{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}}, {tiles.begin(), tiles.end()}});
 }
 
 ErrorCode code_of(std::span<const uint8_t> bytes, const ParseOptions& options = {}) {
@@ -71,7 +73,8 @@ uint32_t load32(const std::vector<uint8_t>& bytes, std::size_t offset) {
 // Makes a changed section at `offset` look intact.
 void repair_section(std::vector<uint8_t>& bytes, std::size_t offset) {
     const std::size_t length = 8 + load32(bytes, offset + 4);
-    store32(bytes, offset + length, static_cast<uint32_t>(crc32(0, bytes.data() + offset, static_cast<uInt>(length))));
+    const bool has_version = offset == 10 && bytes[8] != 1;
+    store32(bytes, offset + length, static_cast<uint32_t>(crc32(has_version ? crc32(0, bytes.data() + 8, 2) : 0, bytes.data() + offset, static_cast<uInt>(length))));
 }
 
 }  // namespace
@@ -92,7 +95,7 @@ TEST_CASE("a container comes back") {
 }
 
 TEST_CASE("the header lies in the file as specified") {
-    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  '\r', '\n', 0x1A, '\n', 1, 0,  // signature, version
+    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  '\r', '\n', 0x1A, '\n', 2, 0,  // signature, version
                                         'H',  'E',  'A',  'D',  36,   0,    0,    0,           // type, length
                                         0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,        // model
                                         100,  0,    0,    0,    40,   0,    0,    0,           // width, height
@@ -111,14 +114,26 @@ TEST_CASE("a small file has little overhead") {
 }
 
 TEST_CASE("each changed byte is detected") {
-    const std::vector<uint8_t> bytes = small_file();
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        for (int change = 1; change < 256; ++change) {
-            std::vector<uint8_t> damaged = bytes;
-            damaged[i] ^= static_cast<uint8_t>(change);
-            CAPTURE(i);
-            REQUIRE(refused(damaged));
-        }
+    for (const uint16_t version : {1, 2}) {
+        const std::vector<uint8_t> bytes = small_file(1, version);
+        for (std::size_t i = 0; i < bytes.size(); ++i)
+            for (int change = 1; change < 256; ++change) {
+                std::vector<uint8_t> damaged = bytes;
+                damaged[i] ^= static_cast<uint8_t>(change);
+                CAPTURE(version);
+                CAPTURE(i);
+                REQUIRE(refused(damaged));
+            }
+    }
+}
+
+TEST_CASE("files of the first version come back as such") {
+    const std::vector<uint8_t> bytes = small_file(1, 1);
+    CHECK(bytes[8] == 1);
+    CHECK(load32(bytes, 10 + 8 + 36) == crc32(0, bytes.data() + 10, 8 + 36));
+    const Container container = parse_container(bytes);
+    CHECK(container.header.version == 1);
+    CHECK(write_container(container) == bytes);
 }
 
 TEST_CASE("truncation and appended bytes are detected") {
@@ -202,7 +217,7 @@ TEST_CASE("sizes that the file cannot hold are refused before anything is alloca
 TEST_CASE("versions and signatures are named") {
     std::vector<uint8_t> bytes = small_file();
     bytes[8] = 7;
-    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports version 1", Error);
+    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports versions 1 to 2", Error);
     bytes = small_file();
     bytes.erase(bytes.begin() + 4);  // CR LF became LF
     CHECK(code_of(bytes) == ErrorCode::corrupt);

@@ -108,7 +108,10 @@ TEST_CASE("dependent symbols come back, and cost what is said") {
     std::vector<int32_t> symbols(scale_indices.size());
     RansEncoder encoder;
     double estimated = 0;
-    const auto kind_of = [](std::size_t i) { return i % 3 == 0 ? SymbolKind::offset : SymbolKind::centred; };
+    const auto kind_of = [](std::size_t i) {
+        constexpr SymbolKind kinds[] = {SymbolKind::offset, SymbolKind::centred, SymbolKind::centred, SymbolKind::first_centred, SymbolKind::first_offset};
+        return kinds[i % std::size(kinds)];
+    };
     for (std::size_t i = 0; i < symbols.size(); ++i) {
         scale_indices[i] = kFirstCodedScale + static_cast<int>(random() % (kScaleCount - kFirstCodedScale));
         symbols[i] = i % 1000 == 0 ? static_cast<int32_t>(random() % 100000) - 50000 : draw(random, scale_indices[i]);
@@ -130,8 +133,9 @@ TEST_CASE("dependent tables are made of the independent ones as the format says"
     const Table independent(-3, frequencies);
     for (const int index : {0, 20, kDirectScales - 1}) {
         CAPTURE(index);
-        const Table centred = dependent_table(independent, index, SymbolKind::centred), offset = dependent_table(independent, index, SymbolKind::offset);
-        for (const Table* table : {&centred, &offset}) {
+        const Table centred = dependent_table(independent, index, SymbolKind::first_centred), offset = dependent_table(independent, index, SymbolKind::first_offset);
+        const Table centred_now = dependent_table(independent, index, SymbolKind::centred), offset_now = dependent_table(independent, index, SymbolKind::offset);
+        for (const Table* table : {&centred, &offset, &centred_now, &offset_now}) {
             REQUIRE(table->first() == -3);
             REQUIRE(table->escape() == 7);
             for (uint32_t p = 0; p < 3; ++p) CHECK(table->frequency(p) == table->frequency(6 - p));
@@ -144,6 +148,12 @@ TEST_CASE("dependent tables are made of the independent ones as the format says"
         CHECK(std::abs(offset.frequency(2) - 31664 * (32768 - offset_z) / 65520) <= 3);
         CHECK(std::abs(offset.frequency(1) - std::max(1.0, 992 * (32768 - offset_z) / 65520)) <= 1);
         CHECK(offset.frequency(7) >= 1);
+        // Now 1 and -1 have frequencies of their own, and what they and 0 leave is for the others: 92, 8 and 4, with offset 992, 100 and 8.
+        const double left = 32768 - centred_now.frequency(3) - 2.0 * centred_now.frequency(2), offset_left = 32768 - offset_now.frequency(3) - 2.0 * offset_now.frequency(2);
+        CHECK(std::abs(centred_now.frequency(1) - std::max(1.0, 92 * left / 204)) <= 2);
+        CHECK(std::abs(centred_now.frequency(7) - std::max(1.0, 4 * left / 204)) <= 2);
+        CHECK(std::abs(offset_now.frequency(1) - std::max(1.0, 992 * offset_left / 2192)) <= 2);
+        CHECK(std::abs(offset_now.frequency(0) - std::max(1.0, 100 * offset_left / 2192)) <= 2);
     }
     // The wider the scale, the rarer is 0; with offset 0 is rarer than without, since ±1/2 are near.
     const Table& wide = dependent_table(independent, 50, SymbolKind::offset);

@@ -40,7 +40,7 @@ double path_cost(const std::vector<Latent>& latents, std::span<const int32_t> sy
     double sum = 0;
     for (size_t i = 0; i < latents.size(); i++) {
         sum += cost_of(latents[i], symbols[i], state);
-        state = kNextState[state][symbols[i] & 1];
+        state = kNextState[size_t(state)][symbols[i] & 1];
     }
     return sum;
 }
@@ -51,7 +51,7 @@ double least_cost(const std::vector<Latent>& latents, size_t from, int state) {
     const auto near = int32_t(std::lround(latents[from].deviation));
     double best = std::numeric_limits<double>::infinity();
     for (int32_t symbol = std::min(near - 2, 0); symbol <= std::max(near + 2, 0); symbol++) {
-        best = std::min(best, cost_of(latents[from], symbol, state) + least_cost(latents, from + 1, kNextState[state][symbol & 1]));
+        best = std::min(best, cost_of(latents[from], symbol, state) + least_cost(latents, from + 1, kNextState[size_t(state)][symbol & 1]));
     }
     return best;
 }
@@ -96,7 +96,7 @@ TEST_CASE("no path is better") {
 
 TEST_CASE("long runs of what can only be 0 cost next to nothing and change nothing") {
     std::mt19937 random(2);
-    for (const size_t zeros : {1, 2, 3, 4, 5, 97}) {
+    for (const size_t zeros : {1, 2, 6, 7, 8, 13, 14, 15, 97}) {
         for (int start = 0; start < kTrellisStates; start++) {
             CAPTURE(zeros);
             CAPTURE(start);
@@ -128,7 +128,7 @@ TEST_CASE("long runs of what can only be 0 cost next to nothing and change nothi
 }
 
 TEST_CASE("two quantisers that take turns come nearer than one, at the same rate") {
-    // Wide distributions, where the gain is that of the literature: about 1 dB for 8 states, at nearly the bits of whole steps.
+    // Wide distributions, where the gain is that of the literature: about 1.3 dB for 64 states, at nearly the bits of whole steps.
     std::mt19937 random(3);
     std::vector<Latent> latents;
     const int index = 50;
@@ -143,11 +143,11 @@ TEST_CASE("two quantisers that take turns come nearer than one, at the same rate
         dependent_bits += tables().cost_bits(index, symbols[i], symbol_kind(s));
         bits += tables().cost_bits(index, int32_t(std::lround(latents[i].deviation)));
         error += std::pow(double(latents[i].deviation) - 0.5 * half_steps(symbols[i], has_offset(s)), 2);
-        s = kNextState[s][symbols[i] & 1];
+        s = kNextState[size_t(s)][symbols[i] & 1];
     }
     const double gain = 10 * std::log10(double(latents.size()) / 12 / error);
     CAPTURE(gain);
-    CHECK(gain > 0.9);
+    CHECK(gain > 1.15);
     CHECK(gain < 1.53);  // the limit of all quantisers
     CHECK(dependent_bits < 1.02 * bits);
 }

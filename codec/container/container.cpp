@@ -75,7 +75,14 @@ T load(std::span<const uint8_t> bytes, std::size_t offset) {
     return static_cast<T>(value);
 }
 
-uint32_t crc_of(std::span<const uint8_t> bytes) { return static_cast<uint32_t>(crc32_z(0, bytes.data(), bytes.size())); }
+uint32_t crc_of(std::span<const uint8_t> bytes, uint32_t before = 0) { return static_cast<uint32_t>(crc32_z(before, bytes.data(), bytes.size())); }
+
+// What the CRC of HEAD begins with.
+uint32_t crc_of_version(uint16_t version) {
+    std::vector<uint8_t> bytes;
+    append(bytes, version);
+    return version == 1 ? 0 : crc_of(bytes);
+}
 
 uint32_t crc_of_tile(uint32_t head_crc, std::size_t number, std::span<const uint8_t> data) {
     std::vector<uint8_t> prefix;
@@ -97,13 +104,13 @@ bool is_section_type(const std::array<char, 4>& type) {
            });
 }
 
-// Returns the section's CRC.
-uint32_t append_section(std::vector<uint8_t>& bytes, const std::array<char, 4>& type, std::span<const uint8_t> payload) {
+// Returns the section's CRC, which begins with one of what is before it.
+uint32_t append_section(std::vector<uint8_t>& bytes, const std::array<char, 4>& type, std::span<const uint8_t> payload, uint32_t before = 0) {
     const std::size_t begin = bytes.size();
     bytes.insert(bytes.end(), type.begin(), type.end());
     append(bytes, static_cast<uint32_t>(payload.size()));
     append(bytes, payload);
-    const uint32_t crc = crc_of(std::span(bytes).subspan(begin));
+    const uint32_t crc = crc_of(std::span(bytes).subspan(begin), before);
     append(bytes, crc);
     return crc;
 }
@@ -115,7 +122,7 @@ struct SectionView {
 };
 
 // The section at the beginning of `bytes`, which is shortened by it; `offset` is its position in the file, for messages.
-SectionView take_section(std::span<const uint8_t>& bytes, std::size_t offset) {
+SectionView take_section(std::span<const uint8_t>& bytes, std::size_t offset, uint32_t before = 0) {
     const std::string where = "section at byte " + std::to_string(offset) + ": ";
     if (bytes.size() < kSectionOverhead)
         throw Error(ErrorCode::corrupt, where + "truncated, " + std::to_string(bytes.size()) + " bytes left");
@@ -127,7 +134,7 @@ SectionView take_section(std::span<const uint8_t>& bytes, std::size_t offset) {
     std::copy_n(bytes.begin(), 4, section.type.begin());
     section.payload = bytes.subspan(8, length);
     section.crc = load<uint32_t>(bytes, 8 + length);
-    if (const uint32_t crc = crc_of(bytes.first(8 + length)); crc != section.crc)
+    if (const uint32_t crc = crc_of(bytes.first(8 + length), before); crc != section.crc)
         throw Error(ErrorCode::corrupt,
                     where + "checksum is " + std::to_string(crc) + ", the file says " + std::to_string(section.crc));
     if (!is_section_type(section.type))
@@ -183,8 +190,8 @@ std::vector<uint8_t> write_container(const Container& container) {
         throw Error(ErrorCode::invalid_argument, "container: " + std::to_string(container.tiles.size()) + " tiles are too many");
 
     std::vector<uint8_t> bytes(kSignature.begin(), kSignature.end());
-    append(bytes, kContainerVersion);
-    const uint32_t head_crc = append_section(bytes, kSectionHead, head);
+    append(bytes, header.version);
+    const uint32_t head_crc = append_section(bytes, kSectionHead, head, crc_of_version(header.version));
     append(bytes, sections);
     for (std::size_t number = 0; number < container.tiles.size(); ++number) {
         append(bytes, container.tiles[number]);
@@ -207,19 +214,21 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     }
     bytes = bytes.subspan(kSignature.size());
     if (bytes.size() < 2) throw Error(ErrorCode::corrupt, "truncated after the signature, before the version");
-    if (const auto version = load<uint16_t>(bytes, 0); version != kContainerVersion)
-        throw Error(ErrorCode::unsupported, ".dcn version " + std::to_string(version) + "; this decoder supports version " +
+    const auto version = load<uint16_t>(bytes, 0);
+    if (version < 1 || version > kContainerVersion)
+        throw Error(ErrorCode::unsupported, ".dcn version " + std::to_string(version) + "; this decoder supports versions 1 to " +
                                                 std::to_string(kContainerVersion));
     bytes = bytes.subspan(2);
 
     if (bytes.size() >= kSectionOverhead) fetch(kSectionOverhead + load<uint32_t>(bytes, 4));
-    const SectionView head = take_section(bytes, file_size - bytes.size());
+    const SectionView head = take_section(bytes, file_size - bytes.size(), crc_of_version(version));
     if (head.type != kSectionHead) throw Error(ErrorCode::corrupt, "section " + name_of(head.type) + " where \"HEAD\" must be");
     if (head.payload.size() < kHeaderFieldBytes)
         throw Error(ErrorCode::corrupt, "header: " + std::to_string(head.payload.size()) + " bytes, at least " +
                                             std::to_string(kHeaderFieldBytes) + " are needed");
     Container container;
     Header& header = container.header;
+    header.version = version;
     std::size_t position = 0;
     visit_fields(header, [&]<class T>(const char*, T& value, uint64_t, uint64_t, Style) {
         value = load<T>(head.payload, position);
@@ -294,6 +303,7 @@ std::size_t section_size(const Container& container, const std::array<char, 4>& 
 
 std::vector<std::pair<std::string, std::string>> describe_container(const Container& container) {
     std::vector<std::pair<std::string, std::string>> lines;
+    lines.emplace_back("version", std::to_string(container.header.version));
     visit_fields(container.header, [&](const char* name, uint64_t value, uint64_t, uint64_t, Style style) {
         std::array<char, 32> digits;
         char* end = digits.data() + digits.size();

@@ -1,10 +1,10 @@
-// The .dcn file format, version 1.
+// The .dcn file format, versions 1 and 2.
 //
 // All numbers are unsigned and little endian. A CRC is the CRC-32 of zlib and PNG (polynomial 0xEDB88320). A file is
 //
 //   8 bytes      signature: 8D 44 43 4E 0D 0A 1A 0A. As in PNG: not text, "DCN", and line ends that a transfer as text would
 //                damage
-//   u16          version: 1
+//   u16          version: 2; 1 in files of decant before 0.5, whose dependent symbols have other tables (codec/entropy/scale_tables.h)
 //   HEAD         the header section, see below
 //   sections     any number of others; together exactly as long as the header says
 //   tiles        as many as the header implies; the file ends right after the last one
@@ -15,7 +15,7 @@
 //   4 bytes      type: ASCII letters, digits and spaces, beginning with a letter
 //   u32          length of the payload in bytes
 //   length bytes payload
-//   u32          CRC of type, length and payload
+//   u32          CRC of type, length and payload; that of HEAD, from version 2 on, of the version before them
 // A type with a capital first letter is critical: a decoder that does not know it refuses the file. Others are ancillary: a decoder
 // may skip them.
 //
@@ -77,13 +77,14 @@
 
 namespace decant {
 
-inline constexpr uint16_t kContainerVersion = 1;
+inline constexpr uint16_t kContainerVersion = 2;
 inline constexpr uint32_t kPixelsPerLatent = 16;  // along each edge
 
 inline constexpr uint16_t kFlagDependent = 1;
 inline constexpr int kFilterShift = 1;  // of its name in the flags
 
 struct Header {
+    uint16_t version = kContainerVersion;  // 1 …
     uint64_t model = 0;      // identity of the weights
     uint32_t width = 0;      // pixels, 1 …
     uint32_t height = 0;     // pixels, 1 …

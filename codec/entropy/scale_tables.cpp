@@ -52,9 +52,37 @@ SplitSymbol split(int scale_index, int32_t symbol) {
 
 }  // namespace
 
-// Frequencies of 0 in the tables of dependent quantisation, centred and offset: how often the search for the best path takes it, on
-// training pictures coded with the model photo at all qualities. Part of the file format.
-constexpr uint16_t kZeroFrequency[2][kDirectScales] = {
+namespace {
+
+using Frequencies = uint16_t[kDirectScales];
+
+// How often the search for the best path takes 0, and each of 1 and -1, in the tables of dependent quantisation, centred and offset: counted on training pictures
+// coded with the models photo, photo-low and photo-high at eight qualities. The latter are less frequent than logistics have them: the search avoids them where it
+// can. Part of the file format.
+constexpr struct {
+    Frequencies zero, one;
+} kFrequencies[2] =
+  {{{
+      32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32761, 32757, 32747, 32729, 32691, 32631, 32532, 32472, 32461, 32401, 32271,
+      32044, 31673, 31152, 30395, 29402, 28125, 26587, 24951, 23124, 21216, 19472, 17692, 16033, 14478, 13180, 11964, 10761, 9775, 8818,
+      8051, 7274, 6590, 6004, 5471, 5021, 4576, 4121, 3792, 3449, 3116, 2929, 2613, 2432, 2183, 2049, 1875, 1695, 1574, 1420, 1353, 1258,
+      1156, 1084, 902, 889, 855},
+     {
+      1, 1, 1, 1, 1, 1, 1, 1, 3, 5, 10, 19, 38, 68, 117, 147, 152, 181, 244, 354, 534, 785, 1148, 1628, 2233, 2959, 3700, 4514, 5325,
+      6003, 6624, 7133, 7511, 7696, 7764, 7808, 7667, 7508, 7230, 6936, 6571, 6228, 5845, 5456, 5096, 4760, 4416, 4074, 3788, 3490, 3241,
+      2957, 2755, 2553, 2330, 2134, 1942, 1841, 1662, 1519, 1373, 1293, 1207, 1152, 1013}},
+    {{
+      32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32764, 32298, 30946, 28890, 26286,
+      23285, 20134, 17081, 14364, 12113, 10302, 8910, 7836, 7032, 6392, 5867, 5485, 5172, 4797, 4441, 4174, 3987, 3702, 3446, 3213, 3014,
+      2778, 2626, 2443, 2269, 2081, 1977, 1803, 1695, 1567, 1481, 1271, 1235, 1128, 1038, 1056, 931, 823, 765, 757, 702, 629, 608, 580,
+      497, 462},
+     {
+      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 233, 907, 1926, 3219, 4707, 6262, 7756, 9069, 10117, 10912, 11459, 11785, 11904, 11881,
+      11708, 11409, 11019, 10590, 10127, 9563, 9007, 8447, 7904, 7387, 6855, 6357, 5844, 5426, 4964, 4595, 4216, 3893, 3560, 3250, 2998,
+      2774, 2533, 2345, 2116, 1881, 1798, 1658, 1502, 1346, 1190, 1123, 1021, 936, 840, 774}}};
+
+// Those of 0 for the first kinds.
+constexpr Frequencies kFirstZero[2] = {
     {
     32440, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32765, 32760, 32751, 32734, 32707, 32669, 32608,
     32572, 32510, 32456, 32318, 32148, 31828, 31340, 30625, 29695, 28461, 27081, 25452, 23738, 21791, 20039,
@@ -67,24 +95,31 @@ constexpr uint16_t kZeroFrequency[2][kDirectScales] = {
     5375, 4741, 4409, 3983, 3869, 3404, 3240, 2729, 2563, 2436, 2175, 1983, 1889, 1709, 1561, 1392, 1295,
     1145, 1129, 1049, 889, 792, 824, 885, 773, 629, 553, 582, 512, 539, 512, 512, 535, 512}};
 
+}  // namespace
+
 Table dependent_table(const Table& independent, int scale_index, SymbolKind kind) {
-    const auto& zeros = kZeroFrequency[kind == SymbolKind::offset];
-    const uint32_t zero = zeros[static_cast<std::size_t>(scale_index)];
+    const bool is_offset = kind == SymbolKind::offset || kind == SymbolKind::first_offset, is_first = kind == SymbolKind::first_centred || kind == SymbolKind::first_offset;
+    const auto index = static_cast<std::size_t>(scale_index);
+    const uint32_t zero = is_first ? kFirstZero[is_offset][index] : kFrequencies[is_offset].zero[index];
     const auto middle = static_cast<uint32_t>(-independent.first());
     const uint32_t escape = independent.escape();
-    // Of each position; that of 0 stays 0.
+    std::vector<uint16_t> frequencies(escape + 1);
+    uint32_t used = 0;
+    const auto is_set = [&](uint32_t position) { return position == middle || (!is_first && position != escape && (position + 1 == middle || position == middle + 1)); };
     std::vector<uint32_t> weights(escape + 1);
     uint32_t sum = 0;
     for (uint32_t position = 0; position <= escape; ++position) {
-        if (position == middle) continue;
+        if (is_set(position)) {
+            if (position != middle) used += frequencies[position] = kFrequencies[is_offset].one[index];
+            continue;
+        }
         uint32_t weight = independent.frequency(position);
-        if (kind == SymbolKind::offset) weight += position == escape ? weight : independent.frequency(position < middle ? position + 1 : position - 1);
+        if (is_offset) weight += position == escape ? weight : independent.frequency(position < middle ? position + 1 : position - 1);
         sum += weights[position] = weight;
     }
-    std::vector<uint16_t> frequencies(escape + 1);
-    uint32_t used = 0;
+    const uint32_t left = kProbabilityScale - zero - used;
     for (uint32_t position = 0; position <= escape; ++position) {
-        if (position != middle) used += frequencies[position] = static_cast<uint16_t>(std::max(1u, weights[position] * (kProbabilityScale - zero) / sum));
+        if (!is_set(position)) used += frequencies[position] = static_cast<uint16_t>(std::max(1u, weights[position] * left / sum));
     }
     frequencies[middle] = static_cast<uint16_t>(kProbabilityScale - used);
     return Table(static_cast<int16_t>(independent.first()), frequencies);
@@ -149,7 +184,7 @@ ScaleTables::ScaleTables(std::vector<Table> tables) {
             throw Error(ErrorCode::corrupt,
                         "scale table " + std::to_string(index) + ": covers " + std::to_string(table.first()) +
                             " to " + std::to_string(table.last()) + ", not a range that is symmetric about 0");
-        for (const SymbolKind kind : {SymbolKind::centred, SymbolKind::offset})
+        for (const SymbolKind kind : {SymbolKind::centred, SymbolKind::offset, SymbolKind::first_centred, SymbolKind::first_offset})
             tables_[static_cast<std::size_t>(kind)].push_back(dependent_table(table, static_cast<int>(index), kind));
     }
     tables_[static_cast<std::size_t>(SymbolKind::independent)] = std::move(tables);

@@ -57,9 +57,9 @@ inline constexpr int kScaleCount = 112;     // σ up to about 900
 inline constexpr int kDirectScales = 65;    // σ up to 15.4 has a table of its own
 inline constexpr int kFirstCodedScale = 1;  // part of the file format
 
-// What the symbols of a latent are: those of one quantiser, or of one of the two that take turns.
-enum class SymbolKind { independent, centred, offset };
-inline constexpr std::size_t kSymbolKinds = 3;
+// What the symbols of a latent are: those of one quantiser, or of one of the two that take turns. The latter had other tables in the first files.
+enum class SymbolKind { independent, centred, offset, first_centred, first_offset };
+inline constexpr std::size_t kSymbolKinds = 5;
 
 // The tables of the scale indices 0 … kDirectScales - 1; table i covers -r_i … r_i.
 class ScaleTables {
@@ -102,9 +102,9 @@ private:
 };
 
 // The table of dependent quantisation for a scale index below kDirectScales, of that of independent symbols, in integers. F(k) are the
-// frequencies of the latter, including the escape symbol's; z is kZeroFrequency[kind][index] (scale_tables.cpp). All but 0 have
-//   centred   F(k) · (2^15 - z) / (2^15 - F(0))
-//   offset    G(k) · (2^15 - z) / Σ G, where G(k) = F(k) + F(|k| - 1), the escape symbol's G twice its F
+// frequencies of the latter, including the escape symbol's; G(k) = F(k), with offset F(k) + F(|k| - 1), the escape symbol's G twice its F;
+// z and e are of the kind and index (kFrequencies, scale_tables.cpp). 1 and -1 have e each, of the first kinds as all others have
+//   G(k) · (2^15 - z - 2e) / Σ G, of these others alone; e is 0 for the first kinds
 // rounded down but at least 1; 0 has the rest.
 Table dependent_table(const Table& independent, int scale_index, SymbolKind kind);
 

@@ -320,7 +320,7 @@ struct LatentCoder::State {
                     if (!is_coded(i)) continue;
                     latents[at] += dependent_value(*symbol, before);
                     latent_symbol(i, *symbol, symbol_kind(before));
-                    before = kNextState[before][*symbol++ & 1];
+                    before = kNextState[size_t(before)][*symbol++ & 1];
                 }
             });
         });
@@ -365,12 +365,15 @@ double LatentCoder::quantise(std::span<const float> y, int quality_q8, const Set
     return bits;
 }
 
-void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, bool is_dependent) {
+void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, LatentCoding coding) {
     State& s = *state_;
     s.set_quality(quality_q8);
     RansDecoder decoder(stream);
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
     s.run_hyper_synthesis();
+    const bool is_first = coding == LatentCoding::first_dependent;
+    const NextState* next = is_first ? kFirstNextState.data() : kNextState.data();
+    const std::array<SymbolKind, 2> kinds{is_first ? SymbolKind::first_centred : SymbolKind::centred, is_first ? SymbolKind::first_offset : SymbolKind::offset};
     int state = 0;
     s.each_run([&](const State::Run& run) {
         if (run.y == 0 && run.x == 0) state = 0;
@@ -378,10 +381,10 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, bool i
             for (size_t c = 0; c < s.group; c++, at++, i++) {
                 s.latents[at] = s.mean[i];
                 if (!s.is_coded(i)) continue;
-                if (is_dependent) {
-                    const int32_t symbol = s.model.scales.decode_symbol(decoder, s.index[i], symbol_kind(state));
+                if (coding != LatentCoding::scalar) {
+                    const int32_t symbol = s.model.scales.decode_symbol(decoder, s.index[i], kinds[has_offset(state)]);
                     s.latents[at] += dependent_value(symbol, state);
-                    state = kNextState[state][symbol & 1];
+                    state = next[state][symbol & 1];
                 } else {
                     s.latents[at] += s.model.scales.decode_symbol(decoder, s.index[i]) * (1 << kSymbolExponent);
                 }

@@ -25,6 +25,13 @@
 
 namespace decant {
 
+// What a stream is made of.
+enum class LatentCoding {
+    scalar,
+    dependent,
+    first_dependent  // with trellis and tables of container version 1
+};
+
 class LatentCoder {
 public:
     // For tiles of h × w positions. Both must outlive the coder; `memory` is used while a function runs.
@@ -44,8 +51,8 @@ public:
     // The same choice of symbols without a stream: the bits that it would take.
     double quantise(std::span<const float> y, int quality_q8, const Settings& settings);
 
-    // is_dependent: of Quantiser::trellis. Throws Error corrupt if the stream does not decode to its very end.
-    void decode(std::span<const uint8_t> stream, int quality_q8, bool is_dependent);
+    // Throws Error corrupt if the stream does not decode to its very end.
+    void decode(std::span<const uint8_t> stream, int quality_q8, LatentCoding coding);
 
     // After encode, quantise or decode: [h, w, M] in multiples of 1/64 quantisation step.
     std::span<const int32_t> latents() const;

@@ -38,7 +38,7 @@ public:
     std::span<const int32_t> symbols(int& state);
 
 private:
-    // Latents that can only be 0: how many, and the bits of every first, second, third and fourth of them without, and with offset.
+    // Latents that can only be 0: how many, and the bits of those at each place of the period, without and with offset.
     struct Zeros {
         uint32_t count = 0;
         std::array<std::array<float, 2>, kZeroPeriod> bits{};
@@ -46,23 +46,24 @@ private:
     struct Candidates {
         std::array<float, 4> cost;  // of the best even and odd symbol without, and with offset
         std::array<int32_t, 4> symbol;
-        Zeros zeros;  // before it
+        uint32_t zeros;  // before it, if there are any the next of runs_
     };
     using Costs = std::array<float, kTrellisStates>;
-    using Decisions = std::array<uint8_t, kTrellisStates>;  // 1 where the path into a state is that of an odd symbol
+    using Decisions = std::array<int32_t, 8>;  // bit s / 8 of the number s % 8 is set where the path into state s is that of an odd symbol
     // By scale index: bits of 0, and by how many more ±1 takes; without, and with offset.
     struct Table {
         std::array<std::array<float, kScaleCount>, 2> zero{}, one{};
     };
 
     static void find_zeros(const Table& table, const uint8_t* scale_indices, const float* deviations, const float* error_bits, size_t count, uint8_t* is_zero);
-    static void run_forward(const Candidates* candidates, size_t count, const Zeros& last, Costs& paths, Decisions* decisions);
+    static void run_forward(const Candidates* candidates, size_t count, const Zeros* runs, const Zeros& last, Costs& paths, Decisions* decisions);
     void add_candidates(int scale_index, float deviation, float error_bits);
 
     const SymbolCosts& costs_;
     Table table_;
     std::vector<Candidates> candidates_;
-    Zeros zeros_;  // behind the last of them
+    std::vector<Zeros> runs_;  // of zeros between them
+    Zeros zeros_;              // behind the last of them
     size_t count_ = 0;
     std::vector<Decisions> decisions_;
     std::vector<int32_t> symbols_;

@@ -18,6 +18,11 @@
 namespace decant {
 namespace {
 
+LatentCoding coding_of(const Header& header) {
+    if (!header.is_dependent()) return LatentCoding::scalar;
+    return header.version == 1 ? LatentCoding::first_dependent : LatentCoding::dependent;
+}
+
 constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
 constexpr int kRowsAtOnce = 64;     // that a task reads
@@ -523,7 +528,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
-            coder.decode(container_.tiles[number], container_.header.quality, container_.header.is_dependent());
+            coder.decode(container_.tiles[number], container_.header.quality, coding_of(container_.header));
             dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
@@ -647,7 +652,7 @@ void TilePipeline::decode_latents(const Container& container, const std::functio
             const Area area = tile_area(container.header, next);
             Lease lease(*this, area);
             LatentCoder& coder = lease->coder(area);
-            coder.decode(container.tiles[next++], container.header.quality, container.header.is_dependent());
+            coder.decode(container.tiles[next++], container.header.quality, coding_of(container.header));
             f(coder.latents());
             is_running = false;
         };

@@ -48,14 +48,14 @@ class Dcn:
             at += size + 4
         assert at == len(data)
     @staticmethod
-    def section(kind, data):
+    def section(kind, data, before=0):
         body = kind + struct.pack("<I", len(data)) + data
-        return body + struct.pack("<I", zlib.crc32(body))
+        return body + struct.pack("<I", zlib.crc32(body, before))
     def bytes(self):
         sections = b"".join(self.section(*s) for s in self.sections)
         head = bytearray(self.head)
         struct.pack_into("<I", head, 24, len(sections))
-        result = b"\x8dDCN\r\n\x1a\n" + self.version + self.section(b"HEAD", bytes(head))
+        result = b"\x8dDCN\r\n\x1a\n" + self.version + self.section(b"HEAD", bytes(head), 0 if self.version == b"\x01\0" else zlib.crc32(self.version))
         crc = result[-4:]
         result += sections
         for i, tile in enumerate(self.tiles):
@@ -156,9 +156,9 @@ refused 4 no_alpha.dcn 'entropy-coded data: end before the last symbol'
 python3 - <<'PYTHON'
 from hostile import *
 dcn = Dcn(read("a.dcn"))
-dcn.version = b"\x02\0"
+dcn.version = b"\x03\0"
 write("version.dcn", dcn.bytes())
-dcn.version = b"\x01\0"
+dcn.version = b"\x02\0"
 dcn.sections = [(b"Next", b"something")]
 write("critical.dcn", dcn.bytes())
 dcn.sections = [(b"next", b"something")]
@@ -170,7 +170,7 @@ dcn = Dcn(read("a.dcn"))
 dcn.head[17] = 32
 write("deep.dcn", dcn.bytes())
 PYTHON
-refused 1 version.dcn '\.dcn version 2; this decoder supports version 1'
+refused 1 version.dcn '\.dcn version 3; this decoder supports versions 1 to 2'
 refused 1 critical.dcn 'critical section "Next" at byte [0-9]+ is unknown'
 expect_exit 0 "$DECANT" decode ancillary.dcn -o ancillary.png
 refused 1 deep.dcn 'depth is 32'

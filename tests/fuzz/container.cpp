@@ -24,17 +24,18 @@ uint32_t load(const uint8_t* at) {
 }
 
 // Sets the CRC of the section at `begin`; where it ends, or 0 if the file ends before.
-size_t mend_section(std::vector<uint8_t>& file, size_t begin) {
+size_t mend_section(std::vector<uint8_t>& file, size_t begin, uLong before = 0) {
     if (file.size() < begin + 12) return 0;
     const size_t length = load(&file[begin + 4]);
     if (length > file.size() - begin - 12) return 0;
-    const uint32_t crc = uint32_t(crc32_z(0, &file[begin], 8 + length));
+    const uint32_t crc = uint32_t(crc32_z(before, &file[begin], 8 + length));
     std::memcpy(&file[begin + 8 + length], &crc, sizeof crc);
     return begin + 12 + length;
 }
 
 void mend_checksums(std::vector<uint8_t>& file) {
-    const size_t head_end = mend_section(file, kHead);
+    const bool is_first = file.size() < kHead || (file[kHead - 2] == 1 && file[kHead - 1] == 0);
+    const size_t head_end = mend_section(file, kHead, is_first ? 0 : crc32_z(0, &file[kHead - 2], 2));
     if (head_end < kHead + 12 + kHeadFields) return;
     const size_t ancillary_end = head_end + load(&file[kHead + 8 + kHeadFields - 4]);
     size_t at = head_end;
