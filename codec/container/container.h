@@ -4,7 +4,7 @@
 //
 //   8 bytes      signature: 8D 44 43 4E 0D 0A 1A 0A. As in PNG: not text, "DCN", and line ends that a transfer as text would
 //                damage
-//   u16          version: 2; 1 in files of decant before 0.5, whose dependent symbols have other tables (codec/entropy/scale_tables.h)
+//   u16          version: 2; 1 in files of decant before 0.5, whose dependent symbols have another trellis (codec/entropy/trellis.h) and other tables (codec/entropy/scale_tables.h)
 //   HEAD         the header section, see below
 //   sections     any number of others; together exactly as long as the header says
 //   tiles        as many as the header implies; the file ends right after the last one

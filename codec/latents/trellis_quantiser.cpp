@@ -114,7 +114,7 @@ void TrellisQuantiser::add_candidates(int scale_index, float deviation, float er
         // What lies next to it on either side, of magnitudes, one even and one odd; and 0, if it is none of these.
         const auto below = int32_t(offset ? size + 0.5f : size), even = below + (below & 1), odd = below | 1;
         const auto cost = [&](int32_t k) {
-            const float error = size - (offset && k != 0 ? float(k) - 0.5f : float(k));
+            const float error = size - 0.5f * float(half_steps(k, offset));
             return (bits != nullptr ? bits[k] : costs_.bits(scale_index, k, kind)) + error_bits * error * error;
         };
         const size_t at = 2 * size_t(offset);
