@@ -17,6 +17,7 @@
 #include "codec/container/metadata_section.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
+#include "codec/filter/filter_changes.h"
 #include "codec/image/metrics.h"
 #include "codec/image/reduction.h"
 #include "codec/latents/latent_weights.h"
@@ -287,7 +288,9 @@ struct Codec::State {
         if (options.filter && !part.contents.filters.empty()) header.flags |= uint16_t(part.contents.filters.back().check << kFilterShift);
         const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
-        container.sections = sections(container);
+        if (const FilterChanges& changes = tiles.filter_changes; !changes.empty())
+            container.sections.push_back({kSectionFilter, pack_changes(changes, filter_planes(part.channels()))});
+        for (Section& section : sections(container)) container.sections.push_back(std::move(section));
         EncodeResult result;
         result.bytes = write_container(container);
         result.model_bits = tiles.model_bits;

@@ -15,6 +15,7 @@
 #include "codec/network/model_file.h"
 #include "codec/network/safetensors.h"
 #include "codec/tensor/random.h"
+#include "tests/filter_samples.h"
 #include "tests/image_samples.h"
 #include "tests/row_pictures.h"
 #include "tests/tiny_model.h"
@@ -23,41 +24,6 @@ using namespace decant;
 using namespace decant::test;
 
 namespace {
-
-FilterStage random_stage(int stage, int channels, RandomStream& random, int largest_tap) {
-    FilterStage s;
-    int32_t least = 0;
-    for (int32_t& a : s.activity) a = least += 500 + random.below(20000);
-    for (size_t plane = 0; plane < size_t(filter_planes(channels)); plane++) s.clips[plane] = {int16_t(random.below(60)), int16_t(60 + random.below(600))};
-    s.taps.resize(kFilterClasses * filter_taps(stage, filter_planes(channels)));
-    for (int16_t& t : s.taps) t = int16_t(random.below(2 * largest_tap + 1) - largest_tap);
-    return s;
-}
-
-FilterPoint random_point(int channels, int quality_q8, RandomStream random, int largest_tap = 4000) {
-    FilterPoint p;
-    p.quality_q8 = quality_q8;
-    for (int stage = 0; stage < kFilterStages; stage++) p.stages[size_t(stage)] = random_stage(stage, channels, random, largest_tap);
-    return p;
-}
-
-FilterTables tables_of(std::vector<FilterPoint> points) {
-    const uint16_t check = filter_check(points);
-    return {std::move(points), check};
-}
-
-// What the synthesis could give: smooth, noisy and saturated parts, some beyond 0 … 255.
-std::vector<int32_t> random_sums(int h, int w, int channels, RandomStream random) {
-    std::vector<int32_t> sums(size_t(h) * size_t(w) * size_t(channels));
-    for (int y = 0; y < h; y++) {
-        for (int x = 0; x < w; x++) {
-            const int noise = x * 3 < w ? 200 : x * 3 < 2 * w ? 3000 : 30000;
-            for (int c = 0; c < channels; c++)
-                sums[size_t((y * w + x) * channels + c)] = int32_t(12000 * std::sin(0.1 * x + 0.23 * y + c)) + random.below(2 * noise + 1) - noise;
-        }
-    }
-    return sums;
-}
 
 // The planes of a picture, one value at a time.
 struct PlainPlanes {
@@ -152,35 +118,6 @@ std::pair<Image, Image> blurred_pair(uint32_t seed, int channels) {
     }
     return {original, decoded};
 }
-
-std::vector<int32_t> sums_of(const Image& deep) {
-    std::vector<int32_t> sums;
-    for (const uint16_t v : deep.samples<uint16_t>()) sums.push_back(v * 256 / 257 - 128 * 256);
-    return sums;
-}
-
-double squared_error(const Image& original, const std::vector<int32_t>& sums) {
-    double sum = 0;
-    for (size_t i = 0; i < sums.size(); i++) sum += std::pow(original.samples()[i] - 128 - sums[i] / 256.0, 2);
-    return sum;
-}
-
-// A tiny model of three rate points with a filter for the upper two, and the same without.
-struct FilteredModel {
-    TemporaryFolder folder;
-    std::shared_ptr<const Model> plain, filtered;
-    uint16_t check = 0;
-
-    explicit FilteredModel(int channels = 3) {
-        const Description d = tiny_description(channels);
-        save_model(folder / "plain.safetensors", d, tiny_parameters(d), {{"steps", "1"}});
-        const std::vector<FilterPoint> points{random_point(channels, 256, {1}), random_point(channels, 512, {2})};
-        check = filter_check(points);
-        save_filter(folder / "plain.safetensors", folder / "filtered.safetensors", points, "by chance");
-        plain = Model::load(folder / "plain.safetensors");
-        filtered = Model::load(folder / "filtered.safetensors");
-    }
-};
 
 }  // namespace
 

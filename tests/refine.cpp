@@ -12,6 +12,7 @@
 #include "codec/image/metrics.h"
 #include "codec/latents/fixed_point.h"
 #include "tests/encode_options.h"
+#include "tests/filter_samples.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_model.h"
 
@@ -96,6 +97,45 @@ TEST_CASE("the gradient of the squared error is that of its differences") {
         std::nth_element(ratios.begin(), ratios.begin() + M / 2, ratios.end());
         CHECK(ratios[size_t(M / 2)] > 0.6);
         CHECK(ratios[size_t(M / 2)] < 1.6);
+    }
+}
+
+TEST_CASE("the squared error is that of the filtered picture") {
+    for (const int channels : {3, 1}) {
+        const ModelContents model = smooth_contents(channels);
+        CodecWeights weights(model.description, model.parameters);
+        const int M = model.description.latent_channels, quality_q8 = 300;
+        const Image image = mixed_image(160, 96, channels);
+        const Area plane = latent_area(image.width, image.height);
+        RandomStream random{5};
+        std::vector<int32_t> latents(size_t(plane.h) * size_t(plane.w) * size_t(M));
+        for (int32_t& v : latents) v = 64 * (random.below(5) - 2);
+        const std::vector<float> around(latents.size());
+        const PostFilter filter(tables_of({random_point(channels, 0, {3})}), 0, channels);
+        const auto error_with = [&](const PostFilter* used) {
+            ErrorGradient error(model, weights);
+            error.start({image, plane, plane, around, used}, quality_q8);
+            return error.run(latents);
+        };
+
+        // As a decoder has it.
+        SharedMemory memory;
+        Transform transform(model.description, weights, memory);
+        const std::vector<float> step = gains_at(model.parameters["inverse_gain"], model.description.levels(), quality_q8 / 256.0f);
+        const auto read = [&](int y, int x, int count, int16_t* dst) {
+            for (size_t k = 0; k < size_t(count) * size_t(M); k++)
+                dst[k] = int16_t(std::lround(float(latents[(size_t(y) * size_t(plane.w) + size_t(x)) * size_t(M) + k]) / 64.0f * step[k % size_t(M)] * float(1 << kLatentExponent)));
+        };
+        Image decoded(image.width, image.height, channels, 16);
+        transform.synthesise(read, plane, plane, quality_q8 / 256.0f, nullptr, decoded);
+        const std::vector<int32_t> sums = sums_of(decoded);
+        std::vector<int32_t> filtered(sums.size());
+        PostFilter::Workspace workspace;
+        filter.apply(sums.data(), int(image.height), int(image.width), {0, 0, int(image.height), int(image.width)}, workspace, filtered.data());
+        const auto error_of = [&](const std::vector<int32_t>& values) { return squared_error(image, values) / double(1 << (2 * kPixelExponent)); };
+        CHECK(error_with(nullptr) == doctest::Approx(error_of(sums)).epsilon(0.03));
+        CHECK(error_with(&filter) == doctest::Approx(error_of(filtered)).epsilon(0.03));
+        CHECK(std::fabs(error_of(filtered) - error_of(sums)) > 0.06 * error_of(sums));
     }
 }
 

@@ -57,7 +57,7 @@ void check_fields(const Header& header, ErrorCode code) {
         throw Error(code, "header: depth is " + std::to_string(header.depth) + ", 8 or 16 is possible");
 }
 
-bool is_known_critical(const std::array<char, 4>& type) { return type == kSectionAlpha || type == kSectionAlphaLow || type == kSectionResidual; }
+bool is_known_critical(const std::array<char, 4>& type) { return type == kSectionAlpha || type == kSectionAlphaLow || type == kSectionResidual || type == kSectionFilter; }
 
 uint64_t ceil_divide(uint64_t value, uint64_t divisor) { return (value + divisor - 1) / divisor; }
 

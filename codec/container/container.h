@@ -29,6 +29,9 @@
 // "RESI" is a residual, at most once, critical: what the picture that is decoded from the tiles lacks, as codec/residual/residual_coder.h
 // says. With it no sample is farther from the original than a bound, which may be 0.
 //
+// "FILT" changes the filter that HEAD names, at most once, critical: as codec/filter/filter_changes.h says. It is not in a file that names none. Decoders before 0.6
+// do not know it.
+//
 // "meta" is metadata, at most once:
 //   one Zstandard frame (RFC 8878) that says the size of its content and has its checksum (XXH64). The content, at most 64 MiB, is
 //   a list of items:
@@ -118,6 +121,7 @@ struct Section {
 inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
 inline constexpr std::array<char, 4> kSectionAlphaLow{'A', 'L', 'P', 'L'};
 inline constexpr std::array<char, 4> kSectionResidual{'R', 'E', 'S', 'I'};
+inline constexpr std::array<char, 4> kSectionFilter{'F', 'I', 'L', 'T'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 inline constexpr std::array<char, 4> kSectionPreview{'p', 'r', 'e', 'v'};
 

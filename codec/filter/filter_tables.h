@@ -40,6 +40,9 @@ struct FilterPoint {
 };
 
 // For a range of qualities: points of rising quality, at least one; between two of them everything is interpolated, beyond the last it stays.
+// Added to the taps of each class of the last stage, cut to 16 bits: [filter_taps(kFilterStages - 1, planes)]. Empty: none.
+using FilterChanges = std::vector<int16_t>;
+
 struct FilterTables {
     std::vector<FilterPoint> points;
     // By which files name their filter among those of their model: 15 bits of a hash of the tables, not 0.

@@ -88,6 +88,14 @@ PostFilter::PostFilter(const FilterTables& tables, int quality_q8, int channels)
     }
 }
 
+PostFilter PostFilter::with(const FilterChanges& changes) const {
+    PostFilter result = *this;
+    if (changes.empty()) return result;
+    auto& taps = result.stages_.back().taps;
+    for (size_t t = 0; t < taps.size(); t++) taps[t].fill(int16_t(std::clamp(taps[t][0] + changes[t % changes.size()], -32768, 32767)));
+    return result;
+}
+
 template <class Use>
 void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
     const Stage& stage = stages_[size_t(number)];

@@ -23,13 +23,18 @@ public:
     // channels: of the pictures; taps as many as they need.
     PostFilter(const FilterTables& tables, int quality_q8, int channels);
 
-    // What it works with, from area to area.
+    // What it works with, from area to area; afterwards `between` is what the last stage was given.
     struct Workspace {
         FilterPlanes before, between;
     };
     // The area, in multiples of kFilterBlock, of a picture [h, w, channels] as the synthesis gives it, filtered: result, [area.h, area.w, channels]. Pixels are
     // cut to 0 … 255 before. It depends on kFilterMargin pixels around the area, and beyond the picture's edges on these.
     void apply(const int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace, int32_t* result) const;
+
+    // The same with what a picture's file changes (filter_changes.h), as many as the last stage has taps, or none.
+    PostFilter with(const FilterChanges& changes) const;
+    // Of the last stage, of a plane.
+    const std::array<int16_t, kFilterClips - 1>& clips(int plane) const { return stages_.back().clips[size_t(plane)]; }
 
 private:
     struct Stage {
@@ -41,7 +46,7 @@ private:
     template <class Use>
     void run(int stage, const FilterPlanes& planes, Use&& use) const;
 
-    const int channels_;
+    int channels_;
     std::array<Stage, kFilterStages> stages_;
 };
 

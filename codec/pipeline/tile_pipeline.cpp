@@ -176,9 +176,20 @@ TilePipeline::TilePipeline(const ModelContents& model, CodecWeights& weights, La
     : model_(model), weights_(weights), latent_weights_(latent_weights), pool_(std::move(pool)) {}
 TilePipeline::~TilePipeline() = default;
 
+FilterChanges TilePipeline::changes_of(const Container& container) const {
+    const Section* section = find_section(container, kSectionFilter);
+    return section == nullptr ? FilterChanges() : unpack_changes(section->payload, filter_planes(picture_channels(model_.description)));
+}
+
 bool TilePipeline::is_new(const char* what, int h, int w) {
     const std::lock_guard lock(mutex_);
     return met_.emplace(what, h, w).second;
+}
+
+std::optional<PostFilter> TilePipeline::filter_of(const Header& header, const FilterChanges& changes) const {
+    if (header.filter() == 0 && !changes.empty()) throw Error(ErrorCode::corrupt, "the file changes a filter, but names none");
+    if (header.filter() == 0) return std::nullopt;
+    return PostFilter(model_.filter(header.filter()), header.quality, picture_channels(model_.description)).with(changes);
 }
 
 class TilePipeline::Encoding {
@@ -191,6 +202,7 @@ public:
           predict_bits_(predict_bits),
           supervision_(supervision),
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
+          filter_(effort.rounds > 0 ? owner.filter_of(header, {}) : std::nullopt),
           tiles_(size_t(tile_grid(header).count())),
           lines_(tile_grid(header).rows) {
         const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
@@ -229,10 +241,14 @@ private:
     EncodedTiles run() {
         owner_.pool_->run([&] { return next(); });
         EncodedTiles result;
+        std::optional<ChangesFit> changes;
         for (Tile& tile : tiles_) {
+            if (changes && tile.changes) changes->add(*tile.changes);
+            if (!changes) changes = std::move(tile.changes);
             result.streams.push_back(std::move(tile.stream));
             result.model_bits += tile.model_bits;
         }
+        if (changes) result.filter_changes = changes->solve(bits_per_square(owner_.model_.description, header_.quality, header_.channels));
         return result;
     }
 
@@ -269,6 +285,7 @@ private:
         size_t windows_left = 0;
         std::vector<uint8_t> stream;
         double model_bits = 0;
+        std::optional<ChangesFit> changes;  // of the filter, where latents are refined
 
         float* row(int r, size_t channels) { return reinterpret_cast<float*>(y.data()) + size_t(r) * size_t(area.w) * channels; }
     };
@@ -349,7 +366,7 @@ private:
         Lease lease(owner_, tile.area);
         const std::span<float> y(tile.row(0, gain_.size()), count);
         LatentCoder& coder = lease->coder(tile.area);
-        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile.area, y) : effort_.settings;
+        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile, y) : effort_.settings;
         tile.stream = coder.encode(y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
@@ -358,16 +375,17 @@ private:
         while (first_line_ + 1 < lines_.size() && lines_[first_line_].tiles_left == 0) first_line_++;
     }
 
-    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, const Area& tile, std::span<float> y) {
+    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, Tile& tile, std::span<float> y) {
         // Its neighbours are analysed for it once more, so that it neither waits for other tiles nor depends on what was made of them.
-        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, ErrorGradient::margin(owner_.model_.description), whole);
+        const Area whole = latent_area(header_.width, header_.height), window = widened(tile.area, ErrorGradient::margin(owner_.model_.description), whole);
         std::vector<float> around(y.begin(), y.end());
-        if (window != tile) {
+        if (filter_) tile.changes.emplace(picture_channels(owner_.model_.description), picture_->channels() < picture_channels(owner_.model_.description));
+        if (window != tile.area) {
             around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
             analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
                     size_t(window.w) * gain_.size());
         }
-        return lease->refiner().refine(coder, {*picture_, tile, window, around}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
+        return lease->refiner().refine(coder, {*picture_, tile.area, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, y, tile.changes ? &*tile.changes : nullptr, [&] { stop_if_cancelled(supervision_); });
     }
 
     TilePipeline& owner_;
@@ -376,6 +394,7 @@ private:
     const bool predict_bits_;
     const Supervision& supervision_;
     const std::vector<float> gain_;
+    const std::optional<PostFilter> filter_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
     std::vector<Window> windows_;  // in the order of the tiles
@@ -405,11 +424,9 @@ public:
           channels_(size_t(owner.model_.description.latent_channels)),
           dequantise_(owner.model_.step, owner.model_.description.levels(), container.header.quality),
           whole_(latent_area(container.header.width, container.header.height)),
+          filter_(owner.filter_of(container.header, owner.changes_of(container))),
           tiles_(container.tiles.size()),
           rows_(rows) {
-        if (const uint16_t check = container.header.filter(); check != 0) {
-            filter_.emplace(owner.model_.filter(check), container.header.quality, picture_channels(owner.model_.description));
-        }
         for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
         plan_windows();
         const Area& seen = windows_[0].seen;
@@ -601,7 +618,7 @@ private:
     const size_t channels_;
     const Dequantiser dequantise_;
     const Area whole_;
-    std::optional<PostFilter> filter_;
+    const std::optional<PostFilter> filter_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
     std::vector<Window> windows_;

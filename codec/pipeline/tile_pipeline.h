@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -34,7 +35,8 @@ namespace decant {
 
 struct EncodedTiles {
     std::vector<std::vector<uint8_t>> streams;
-    double model_bits = 0;  // where it was asked for
+    FilterChanges filter_changes;  // for decoding; empty: none
+    double model_bits = 0;         // where it was asked for
 };
 
 // Any number of threads may use one at once.
@@ -61,6 +63,8 @@ private:
     class Encoding;
     class Decoding;
 
+    std::optional<PostFilter> filter_of(const Header& header, const FilterChanges& changes) const;  // that files ask for
+    FilterChanges changes_of(const Container& container) const;
     bool is_new(const char* what, int h, int w);
 
     const ModelContents& model_;

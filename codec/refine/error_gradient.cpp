@@ -75,9 +75,12 @@ Graph& ErrorGradient::graph(Shape input) {
 }
 
 void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
+    filter_ = surroundings.filter;
     const SampleView& picture = surroundings.picture;
     const Area area = area_ = surroundings.area;
     window_ = surroundings.window;
+    rows_ = std::min(area.h * kLatentStride, picture.height() - area.y * kLatentStride);
+    columns_ = std::min(area.w * kLatentStride, picture.width() - area.x * kLatentStride);
     quality_ = float(quality_q8) / 256.0f;
     channels_ = size_t(picture.channels());
     if (channels_ > colours_) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot encode one in colour");
@@ -125,6 +128,10 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     });
     current_->forward({&quality_, 1});
     const float* decoded = current_->output().as<float>();
+    if (filter_ != nullptr) {
+        filter();
+        decoded = filtered_.data();
+    }
     float* gradient = current_->output_gradient().as<float>();
     const size_t width = size_t(window_.w) * kLatentStride;
     std::vector<double> sums(size_t(window_.h) * kLatentStride);
@@ -138,6 +145,26 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     double sum = 0;
     for (const double v : sums) sum += v;
     return sum;
+}
+
+void ErrorGradient::filter() {
+    constexpr float kUnit = float(1 << kTransformExponent);
+    const int height = window_.h * kLatentStride, width = window_.w * kLatentStride;
+    const size_t values = size_t(height) * size_t(width) * colours_;
+    const float* decoded = current_->output().as<float>();
+    sums_.resize(values);
+    for (size_t i = 0; i < values; i++) sums_[i] = int32_t(std::lround(std::clamp(decoded[i], -64.0f, 64.0f) * kUnit));
+    filtered_.resize(values);
+    constexpr int kRows = kLatentStride;
+    parallel_for(size_t(window_.h), 1, [&](size_t begin, size_t end) {
+        PostFilter::Workspace workspace;
+        std::vector<int32_t> strip(size_t(kRows) * size_t(width) * colours_);
+        for (size_t r = begin; r < end; r++) {
+            filter_->apply(sums_.data(), height, width, {int(r) * kRows, 0, kRows, width}, workspace, strip.data());
+            float* to = filtered_.data() + r * strip.size();
+            for (size_t i = 0; i < strip.size(); i++) to[i] = float(strip[i]) * (1.0f / kUnit);
+        }
+    });
 }
 
 void ErrorGradient::backward(std::span<float> result) {
@@ -174,6 +201,18 @@ std::vector<float> ErrorGradient::curvature(int probes) {
     }
     for (size_t c = 0; c < M; c++) mean[c] = float(sums[c] / (double(positions) * probes));
     return mean;
+}
+
+void ErrorGradient::measure(ChangesFit& changes) {
+    if (filter_ == nullptr) return;
+    const int height = window_.h * kLatentStride, width = window_.w * kLatentStride;
+    const int top = (area_.y - window_.y) * kLatentStride, left = (area_.x - window_.x) * kLatentStride;
+    std::vector<int32_t> original(sums_.size());
+    for (size_t i = 0; i < original.size(); i++)
+        original[i] = int32_t(std::lround(original_[channels_ < colours_ ? i / colours_ : i] * float(1 << kTransformExponent)));
+    PostFilter::Workspace workspace;
+    for (int y = 0; y < rows_; y += kLatentStride)
+        changes.add(*filter_, sums_.data(), original.data(), height, width, {top + y, left, kLatentStride, area_.w * kLatentStride}, rows_ - y, columns_, workspace);
 }
 
 }  // namespace decant

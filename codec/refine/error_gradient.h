@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
+#include "codec/filter/filter_changes.h"
+#include "codec/filter/post_filter.h"
 #include "codec/image/sample_view.h"
 #include "codec/network/model_file.h"
 #include "codec/transform/transform.h"
@@ -18,6 +20,7 @@ struct Surroundings {
     SampleView picture;
     Area area, window;               // window: with margin() more positions on each side, as far as the picture has them
     std::span<const float> latents;  // [window.h, window.w, M] in quantisation steps
+    const PostFilter* filter = nullptr;  // behind the synthesis, if there is one
 };
 
 class ErrorGradient {
@@ -30,7 +33,7 @@ public:
 
     void start(const Surroundings& surroundings, int quality_q8);
 
-    // latents: [h, w, M] of the area, in multiples of 1/64 step. Σ (x̂ - x)² over the pixels that count, values as
+    // latents: [h, w, M] of the area, in multiples of 1/64 step. Σ (x̂ - x)² over the pixels that count, x̂ as the decoder gives them, values as
     // pixel_value gives them.
     double run(std::span<const int32_t> latents);
     // After run: its gradient, [h, w, M], a step.
@@ -38,10 +41,13 @@ public:
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
     // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
     std::vector<float> curvature(int probes);
+    // After run: adds the area to what changes of the filter are found by, if there is one.
+    void measure(ChangesFit& changes);
 
 private:
     Graph& graph(Shape input);
     void backward(std::span<float> result);
+    void filter();  // the graph's output, into sums_ and filtered_
 
     const ModelContents& model_;
     CodecWeights& weights_;
@@ -54,6 +60,10 @@ private:
     Graph* current_ = nullptr;
     Area area_, window_;
     float quality_ = 0;
+    const PostFilter* filter_ = nullptr;
+    std::vector<int32_t> sums_;    // the graph's output as the decoder's integers
+    std::vector<float> filtered_;  // what becomes of it
+    int rows_ = 0, columns_ = 0;   // pixels of the area that the picture has
     std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
 };
 

@@ -26,11 +26,14 @@ constexpr int kProbes = 2;
 
 }  // namespace
 
+double bits_per_square(const Description& description, int quality_q8, int channels) { return lambda_at(description, quality_q8 / 256.0) / channels; }
+
 LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
-                                      const std::function<void()>& check) {
+                                      ChangesFit* changes, const std::function<void()>& check) {
     const Area& area = surroundings.area;
     const size_t M = size_t(model_.description.latent_channels), positions = size_t(area.h) * size_t(area.w);
-    const double bits_per_square = kErrorWeight * lambda_at(model_.description, quality_q8 / 256.0) * 255.0 * 255.0 / (kPixelPeak2 * surroundings.picture.channels());
+    constexpr double kStep = 1 << kPixelExponent;  // of 8 bits, as many in one of the network's values
+    const double bits_per_square = kErrorWeight * kStep * kStep * decant::bits_per_square(model_.description, quality_q8, surroundings.picture.channels());
     error_.start(surroundings, quality_q8);
     LatentCoder::Settings settings;
     coder.quantise(y, quality_q8, settings);
@@ -80,6 +83,11 @@ LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& su
         });
     }
     std::copy(best.begin(), best.end(), y.begin());
+    if (changes != nullptr) {
+        coder.quantise(y, quality_q8, settings);
+        error_.run(coder.latents());
+        error_.measure(*changes);
+    }
     return settings;
 }
 

@@ -21,15 +21,18 @@
 
 namespace decant {
 
+// What a squared error of a sample, in steps of 8 bits, is worth in bits of the file.
+double bits_per_square(const Description& description, int quality_q8, int channels);
+
 class Refiner {
 public:
     // Everything must outlive the refiner.
     Refiner(const ModelContents& model, CodecWeights& weights) : model_(model), error_(model, weights) {}
 
     // y: [h, w, M] of the area, in quantisation steps: replaced. Returns the settings with which the coder turns y into the symbols that
-    // were found; both are valid until the next call. check is called in each round, and may throw.
+    // were found; both are valid until the next call. changes: is given the result, or null. check is called in each round, and may throw.
     LatentCoder::Settings refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
-                                 const std::function<void()>& check);
+                                 ChangesFit* changes, const std::function<void()>& check);
 
 private:
     const ModelContents& model_;

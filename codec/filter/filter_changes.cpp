@@ -1,0 +1,289 @@
+#include "codec/filter/filter_changes.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "codec/error.h"
+
+namespace decant {
+namespace {
+
+constexpr int kStage = kFilterStages - 1;
+constexpr int kLargestOrder = 5, kFirstShift = 5, kLastShift = 10;  // that are tried
+constexpr double kSectionBits = 8 * 12;                           // its frame in the container
+constexpr double kBitsOfTap = 8.0;                                // about, where it is to be decided which are worth any
+
+size_t features_of(int plane) { return size_t(filter_pairs(kStage, plane)) * kFilterClips; }
+
+class BitWriter {
+public:
+    void put(uint32_t value, int count) {
+        for (int i = count; i-- > 0;) {
+            if (used_ == 0) bytes_.push_back(0);
+            bytes_.back() = uint8_t(bytes_.back() | (((value >> i) & 1) << (7 - used_)));
+            used_ = (used_ + 1) % 8;
+        }
+    }
+    std::vector<uint8_t> finish() { return std::move(bytes_); }
+
+private:
+    std::vector<uint8_t> bytes_;
+    int used_ = 0;  // of the last byte
+};
+
+class BitReader {
+public:
+    explicit BitReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+    uint32_t get(int count) {
+        uint32_t value = 0;
+        for (int i = 0; i < count; i++, at_++) {
+            if (at_ / 8 >= bytes_.size()) throw Error(ErrorCode::corrupt, "changes of the filter: truncated");
+            value = value << 1 | ((bytes_[at_ / 8] >> (7 - at_ % 8)) & 1);
+        }
+        return value;
+    }
+    bool is_at_end() const {
+        if ((at_ + 7) / 8 != bytes_.size()) return false;
+        return at_ % 8 == 0 || (bytes_[at_ / 8] & (0xff >> (at_ % 8))) == 0;
+    }
+
+private:
+    std::span<const uint8_t> bytes_;
+    size_t at_ = 0;  // in bits
+};
+
+// Bits of value + 2^order beyond those of 2^order.
+int extra_bits(uint32_t value, int order) { return std::bit_width(value + (uint32_t{1} << order)) - 1 - order; }
+
+int bits_of(int32_t value, int order) {
+    if (value == 0) return 1;
+    return 3 + order + 2 * extra_bits(uint32_t(std::abs(value)) - 1, order);
+}
+
+void put_value(BitWriter& out, int32_t value, int order) {
+    out.put(value != 0, 1);
+    if (value == 0) return;
+    out.put(value < 0, 1);
+    const uint32_t magnitude = uint32_t(std::abs(value)) - 1;
+    const int extra = extra_bits(magnitude, order);
+    for (int i = 0; i < extra; i++) out.put(1, 1);
+    out.put(0, 1);
+    out.put(magnitude + (uint32_t{1} << order) - (uint32_t{1} << (order + extra)), order + extra);
+}
+
+int32_t get_value(BitReader& in, int order) {
+    if (in.get(1) == 0) return 0;
+    const bool is_negative = in.get(1) != 0;
+    int extra = 0;
+    while (in.get(1) != 0)
+        if (++extra + order > 15) throw Error(ErrorCode::corrupt, "changes of the filter: a value beyond 16 bits");
+    const auto magnitude = int32_t(in.get(order + extra) + (uint32_t{1} << (order + extra)) - (uint32_t{1} << order) + 1);
+    return is_negative ? -magnitude : magnitude;
+}
+
+// Of one plane.
+struct Values {
+    std::vector<int32_t> values;
+    double cost = 0;  // bits, and squared errors as bits, less than without
+    bool has_any() const { return std::ranges::any_of(values, [](int32_t v) { return v != 0; }); }
+};
+
+// products, with_error: for one unit of the values, in bits.
+Values quantised(const Eigen::MatrixXd& products, const Eigen::VectorXd& with_error, const Eigen::VectorXd& start, int order, double limit) {
+    const auto n = start.size();
+    Eigen::VectorXd v = start.array().max(-limit).min(limit).round();
+    Eigen::VectorXd slope = products * v - with_error;  // half of it
+    for (int pass = 0, changed = 1; pass < 20 && changed > 0; pass++) {
+        changed = 0;
+        for (Eigen::Index i = 0; i < n; i++) {
+            if (products(i, i) <= 0) continue;
+            const double best = v[i] - slope[i] / products(i, i);
+            double least = std::numeric_limits<double>::infinity(), chosen = v[i];
+            for (const double c : {0.0, v[i], std::floor(best), std::floor(best) + 1}) {
+                if (std::abs(c) > limit) continue;
+                const double d = c - v[i], cost = d * (2 * slope[i] + d * products(i, i)) + bits_of(int32_t(c), order);
+                if (cost < least - 1e-9) {
+                    least = cost;
+                    chosen = c;
+                }
+            }
+            if (chosen == v[i]) continue;
+            slope += products.col(i) * (chosen - v[i]);
+            v[i] = chosen;
+            changed++;
+        }
+    }
+    Values result;
+    result.cost = v.dot(products * v) - 2 * v.dot(with_error);
+    for (Eigen::Index i = 0; i < n; i++) {
+        result.values.push_back(int32_t(v[i]));
+        result.cost += bits_of(int32_t(v[i]), order);
+    }
+    return result;
+}
+
+// The best real numbers of those that are worth their bits: from all on, the one that is missed least goes first.
+Eigen::VectorXd worthwhile(const Eigen::MatrixXd& products, const Eigen::VectorXd& with_error) {
+    const auto n = with_error.size();
+    std::vector<Eigen::Index> kept;
+    for (Eigen::Index i = 0; i < n; i++)
+        if (products(i, i) > 0) kept.push_back(i);
+    Eigen::VectorXd result = Eigen::VectorXd::Zero(n);
+    const double ridge = 1e-7 * products.trace() / double(n);
+    while (!kept.empty()) {
+        const auto m = Eigen::Index(kept.size());
+        const Eigen::MatrixXd part = products(kept, kept) + ridge * Eigen::MatrixXd::Identity(m, m);
+        const Eigen::MatrixXd inverse = part.llt().solve(Eigen::MatrixXd::Identity(m, m));
+        const Eigen::VectorXd best = inverse * with_error(kept);
+        Eigen::Index weakest = 0;
+        const double loss = (best.array().square() / inverse.diagonal().array()).minCoeff(&weakest);
+        if (loss >= kBitsOfTap || !std::isfinite(loss)) {
+            if (std::isfinite(loss)) result(kept) = best;
+            break;
+        }
+        kept.erase(kept.begin() + weakest);
+    }
+    return result;
+}
+
+}  // namespace
+
+std::vector<uint8_t> pack_changes(const FilterChanges& changes, int planes) {
+    if (changes.size() != filter_taps(kStage, planes)) throw Error(ErrorCode::internal, "changes of a filter: " + std::to_string(changes.size()) + " of them");
+    int shift = 15;
+    for (const int16_t c : changes)
+        if (c != 0) shift = std::min(shift, std::countr_zero(uint16_t(c)));
+    std::vector<uint8_t> best;
+    for (int order = 0; order <= 15; order++) {
+        BitWriter out;
+        out.put(uint32_t(shift), 4);
+        out.put(uint32_t(order), 4);
+        for (size_t first = 0, plane = 0; plane < size_t(planes); first += features_of(int(plane)), plane++) {
+            const std::span<const int16_t> own = std::span(changes).subspan(first, features_of(int(plane)));
+            const bool has_any = std::ranges::any_of(own, [](int16_t c) { return c != 0; });
+            out.put(has_any, 1);
+            if (!has_any) continue;
+            for (const int16_t c : own) put_value(out, c >> shift, order);
+        }
+        std::vector<uint8_t> bytes = out.finish();
+        if (best.empty() || bytes.size() < best.size()) best = std::move(bytes);
+    }
+    return best;
+}
+
+FilterChanges unpack_changes(std::span<const uint8_t> bytes, int planes) {
+    BitReader in(bytes);
+    const auto shift = int(in.get(4)), order = int(in.get(4));
+    FilterChanges changes(filter_taps(kStage, planes));
+    for (size_t first = 0, plane = 0; plane < size_t(planes); first += features_of(int(plane)), plane++) {
+        if (in.get(1) == 0) continue;
+        for (size_t i = 0; i < features_of(int(plane)); i++) {
+            const int64_t value = int64_t{get_value(in, order)} * (int64_t{1} << shift);
+            if (value < std::numeric_limits<int16_t>::min() || value > std::numeric_limits<int16_t>::max())
+                throw Error(ErrorCode::corrupt, "changes of the filter: a value beyond 16 bits");
+            changes[first + i] = int16_t(value);
+        }
+    }
+    if (!in.is_at_end()) throw Error(ErrorCode::corrupt, "changes of the filter: there is something behind the last one");
+    return changes;
+}
+
+ChangesFit::ChangesFit(int channels, bool is_mean) : channels_(channels), is_mean_(is_mean) {
+    for (int p = 0; p < filter_planes(channels); p++) {
+        products_.resize(products_.size() + features_of(p) * features_of(p));
+        with_error_.resize(with_error_.size() + features_of(p));
+    }
+}
+
+void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns,
+                     PostFilter::Workspace& workspace) {
+    filtered_.resize(size_t(area.h) * size_t(area.w) * size_t(channels_));
+    filter.apply(decoded, h, w, area, workspace, filtered_.data());
+    const FilterPlanes& planes = workspace.between;
+    constexpr float kScale = float(kFilterUnit) / float(kStepSum);
+    const int last_row = std::min(rows, area.h), last_column = std::min(columns, area.w), stop = planes.planes() == 1 || is_mean_ ? 1 : planes.planes();
+    size_t products_at = 0, with_error_at = 0;
+    for (int plane = 0; plane < stop; plane++) {
+        const auto n = ptrdiff_t(features_of(plane));
+        const std::array<int16_t, kFilterClips - 1>& clips = filter.clips(plane);
+        Eigen::MatrixXf features(n, last_column);
+        Eigen::VectorXf errors(last_column);
+        Eigen::Map<Eigen::MatrixXd> products(&products_[products_at], n, n);
+        Eigen::Map<Eigen::VectorXd> with_error(&with_error_[with_error_at], n);
+        const ptrdiff_t stride = planes.stride();
+        for (int y = 0; y < last_row; y++) {
+            const int32_t* got = filtered_.data() + size_t(y) * size_t(area.w) * size_t(channels_);
+            const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
+            for (int x = 0; x < last_column; x++) {
+                float* feature = features.col(x).data();
+                const int16_t* at = planes.at(plane, y, x);
+                for (ptrdiff_t pair = 0; pair < filter_pairs(kStage, plane); pair++) {
+                    const FilterOffset& o = kFilterOffsets[size_t(pair)];
+                    const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
+                    for (size_t k = 0; k < clips.size(); k++)
+                        *feature++ = float(std::clamp<int>(u, -clips[k], clips[k]) + std::clamp<int>(v, -clips[k], clips[k]));
+                    *feature++ = float(u + v);
+                }
+                const auto error = [&](int c) { return float(wanted[x * channels_ + c] - std::clamp(got[x * channels_ + c], kLowestSum, kHighestSum)); };
+                if (channels_ == 1) {
+                    errors[x] = kScale * error(0);
+                } else if (is_mean_) {
+                    errors[x] = kScale * (error(0) + error(1) + error(2)) / 3.0f;
+                } else {
+                    const float r = error(0), g = error(1), b = error(2);
+                    errors[x] = kScale * (plane == 0 ? (r + 2 * g + b) / 4 : plane == 1 ? r - b : g - (r + b) / 2);
+                }
+            }
+            products += (features * features.transpose()).cast<double>();
+            with_error += (features * errors).cast<double>();
+        }
+        products_at += size_t(n) * size_t(n);
+        with_error_at += size_t(n);
+    }
+}
+
+void ChangesFit::add(const ChangesFit& other) {
+    for (size_t i = 0; i < products_.size(); i++) products_[i] += other.products_[i];
+    for (size_t i = 0; i < with_error_.size(); i++) with_error_[i] += other.with_error_[i];
+}
+
+FilterChanges ChangesFit::solve(double bits_per_square) const {
+    const int planes = filter_planes(channels_);
+    // What a squared error of a plane is worth in those of red, green and blue (post_filter.h), but for what luma and green have in common.
+    const std::array<double, 3> weights = channels_ == 1 || is_mean_ ? std::array{1.0, 0.0, 0.0} : std::array{3.0, 0.5, 0.75};
+    double least = 0;
+    FilterChanges best;
+    std::vector<Eigen::VectorXd> wishes;
+    for (int shift = kFirstShift; shift <= kLastShift; shift++) {
+        const double unit = std::ldexp(1.0, shift - kTapExponent), limit = std::ldexp(1.0, 15 - shift) - 1;
+        for (int order = 0; order <= kLargestOrder; order++) {
+            double cost = kSectionBits + 8 + planes;
+            FilterChanges changes(filter_taps(kStage, planes));
+            size_t products_at = 0, first = 0;
+            for (int plane = 0; plane < planes; plane++) {
+                const auto n = ptrdiff_t(features_of(plane));
+                const double worth = bits_per_square * weights[size_t(plane)] / (kFilterUnit * kFilterUnit);
+                const Eigen::MatrixXd products = worth * Eigen::Map<const Eigen::MatrixXd>(&products_[products_at], n, n);
+                const Eigen::VectorXd with_error = worth * Eigen::Map<const Eigen::VectorXd>(&with_error_[first], n);
+                if (wishes.size() == size_t(plane)) wishes.push_back(worthwhile(products, with_error));
+                const Values values = quantised(unit * unit * products, unit * with_error, wishes[size_t(plane)] / unit, order, limit);
+                if (values.has_any() && values.cost < 0) {
+                    cost += values.cost;
+                    for (size_t i = 0; i < values.values.size(); i++) changes[first + i] = int16_t(values.values[i] * (1 << shift));
+                }
+                products_at += size_t(n) * size_t(n);
+                first += size_t(n);
+            }
+            if (cost < least) {
+                least = cost;
+                best = changes;
+            }
+        }
+    }
+    return best;
+}
+
+}  // namespace decant

@@ -1,0 +1,208 @@
+// What a file changes of its model's filter: as bytes, found by least squares, and in files.
+#include "codec/filter/filter_changes.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codec/container/container.h"
+#include "codec/error.h"
+#include "codec/image/metrics.h"
+#include "tests/encode_options.h"
+#include "tests/filter_samples.h"
+#include "tests/image_samples.h"
+#include "tests/row_pictures.h"
+
+using namespace decant;
+using namespace decant::test;
+
+namespace {
+
+FilterChanges random_changes(int planes, RandomStream random, int share, int largest, int shift) {
+    FilterChanges changes(filter_taps(kFilterStages - 1, planes));
+    for (int16_t& c : changes)
+        if (random.below(100) < share) c = int16_t((random.below(2 * largest + 1) - largest) * (1 << shift));
+    return changes;
+}
+
+void check_refused(std::span<const uint8_t> bytes, int planes) {
+    try {
+        unpack_changes(bytes, planes);
+        FAIL("no error");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::corrupt);
+    }
+}
+
+std::vector<int32_t> apply(const PostFilter& filter, const std::vector<int32_t>& sums, int h, int w) {
+    PostFilter::Workspace workspace;
+    std::vector<int32_t> result(sums.size());
+    filter.apply(sums.data(), h, w, {0, 0, h, w}, workspace, result.data());
+    return result;
+}
+
+double squared_difference(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); i++) sum += double(std::clamp(a[i], kLowestSum, kHighestSum) - std::clamp(b[i], kLowestSum, kHighestSum)) * (std::clamp(a[i], kLowestSum, kHighestSum) - std::clamp(b[i], kLowestSum, kHighestSum));
+    return sum;
+}
+
+// A picture of gentle waves, which no plane's range cuts off.
+std::vector<int32_t> waves(int h, int w, int channels, RandomStream random) {
+    std::vector<int32_t> sums;
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            for (int c = 0; c < channels; c++) sums.push_back(int32_t(9000 * std::sin(0.2 * x + 0.13 * y * (c + 1))) + random.below(4001) - 2000);
+    return sums;
+}
+
+}  // namespace
+
+TEST_CASE("changes of a filter are the same after bytes, and few when they are few") {
+    for (const int planes : {1, 3}) {
+        for (const auto& [share, largest, shift] : {std::tuple{0, 1, 0}, {10, 3, 8}, {50, 20, 6}, {100, 32767, 0}, {100, 1, 14}}) {
+            const FilterChanges changes = random_changes(planes, {uint32_t(share + planes)}, share, largest, shift);
+            const std::vector<uint8_t> bytes = pack_changes(changes, planes);
+            CHECK(unpack_changes(bytes, planes) == changes);
+            CHECK(bytes.size() <= 1 + (1 + 18 * changes.size()) / 8 + 1);
+        }
+        CHECK(pack_changes(FilterChanges(filter_taps(1, planes)), planes).size() == 2);
+        FilterChanges extremes(filter_taps(1, planes));
+        extremes[0] = -32768;
+        CHECK(unpack_changes(pack_changes(extremes, planes), planes) == extremes);
+        extremes[1] = 32767;
+        CHECK(unpack_changes(pack_changes(extremes, planes), planes) == extremes);
+        CHECK_THROWS_AS(pack_changes(FilterChanges(5), planes), Error);
+    }
+}
+
+TEST_CASE("bytes that are no changes of a filter are refused") {
+    const FilterChanges changes = random_changes(3, {4}, 70, 200, 5);
+    const std::vector<uint8_t> bytes = pack_changes(changes, 3);
+    for (size_t length = 0; length < bytes.size(); length++) check_refused(std::span(bytes).first(length), 3);
+    std::vector<uint8_t> longer = bytes;
+    longer.push_back(0);
+    check_refused(longer, 3);
+    check_refused(bytes, 1);
+    check_refused(std::vector<uint8_t>{0x00, 0x01}, 3);  // bits behind the end
+    std::vector<uint8_t> ones(40, 0xff);                 // a code without an end
+    check_refused(ones, 3);
+    ones[0] = 0x0f;
+    check_refused(ones, 3);
+    check_refused(std::vector<uint8_t>{0xf0, 0xd0, 0, 0, 0, 0, 0, 0}, 1);  // 2 · 2^15
+}
+
+TEST_CASE("changes are found where there are any, and they are worth their bits") {
+    for (const int channels : {3, 1}) {
+        const int h = 64, w = 96, planes = filter_planes(channels);
+        const PostFilter filter(tables_of({random_point(channels, 0, {3}, 300)}), 0, channels);
+        FilterChanges wanted(filter_taps(1, planes));
+        wanted[2] = 3000;    // the nearest pair
+        wanted[5] = -2000;
+        wanted[14] = 1200;
+        const std::vector<int32_t> decoded = waves(h, w, channels, {9}), original = apply(filter.with(wanted), decoded, h, w);
+        PostFilter::Workspace workspace;
+        ChangesFit fit(channels, false);
+        fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, workspace);
+        const FilterChanges found = fit.solve(1.0);
+        REQUIRE(found.size() == wanted.size());
+        const double before = squared_difference(original, apply(filter, decoded, h, w)), after = squared_difference(original, apply(filter.with(found), decoded, h, w));
+        CHECK(after < 0.02 * before);
+
+        // In parts, the lower ones of which have rows that do not count.
+        ChangesFit parts(channels, false), lower(channels, false);
+        for (int y = 0; y < h; y += 16) (y < 32 ? parts : lower).add(filter, decoded.data(), original.data(), h, w, {y, 0, 16, w}, h - y, w, workspace);
+        parts.add(lower);
+        CHECK(parts.solve(1.0) == found);
+
+        // Errors that are worth little are not worth a section, nor are none.
+        CHECK(fit.solve(1e-9).empty());
+        ChangesFit none(channels, false);
+        const std::vector<int32_t> as_it_is = apply(filter, decoded, h, w);
+        none.add(filter, decoded.data(), as_it_is.data(), h, w, {0, 0, h, w}, h, w, workspace);
+        CHECK(none.solve(1.0).empty());
+        CHECK(ChangesFit(channels, false).solve(1.0).empty());
+    }
+}
+
+TEST_CASE("a gray picture changes luma alone, by the mean of the colours") {
+    const int h = 48, w = 64;
+    const PostFilter filter(tables_of({random_point(3, 0, {3}, 200)}), 0, 3);
+    FilterChanges wanted(filter_taps(1, 3));
+    wanted[2] = 2500;
+    const std::vector<int32_t> decoded = waves(h, w, 3, {2});
+    std::vector<int32_t> original = apply(filter.with(wanted), decoded, h, w);
+    for (size_t i = 0; i < original.size(); i += 3) original[i] = original[i + 1] = original[i + 2] = (original[i] + original[i + 1] + original[i + 2]) / 3;
+    PostFilter::Workspace workspace;
+    ChangesFit fit(3, true);
+    fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, workspace);
+    const FilterChanges found = fit.solve(1.0);
+    REQUIRE(found.size() == wanted.size());
+    CHECK(std::abs(found[2] - wanted[2]) < 1000);
+    CHECK(std::all_of(found.begin() + filter_pairs(1, 0) * kFilterClips, found.end(), [](int16_t c) { return c == 0; }));
+}
+
+TEST_CASE("files that are refined change their filter, and decode alike in parts, by rows, with any number of threads") {
+    for (const int channels : {3, 1}) {
+        FilteredModel models;
+        const Image image = mixed_image(1100, 90, channels);
+        Codec one(models.filtered, 1), three(models.filtered, 3);
+        const auto bytes = one.encode(image, at(60, 4)).bytes;
+        CHECK(three.encode(image, at(60, 4)).bytes == bytes);
+        const Container container = parse_container(bytes);
+        REQUIRE(find_section(container, kSectionFilter) != nullptr);
+        const Image decoded = one.decode(bytes);
+        CHECK(three.decode(bytes) == decoded);
+        const Region region{1019, 33, 41, 20};
+        DecodeOptions part;
+        part.region = region;
+        CHECK(three.decode(bytes, part) == cropped(decoded, region));
+        RowImage rows;
+        three.decode(bytes, rows);
+        CHECK(rows.image == decoded);
+
+        // Without the section the same symbols are other pixels, and farther from the picture.
+        Container plain = container;
+        plain.sections.clear();
+        const Image other = one.decode(write_container(plain));
+        CHECK(one.symbol_hash(write_container(plain)) == one.symbol_hash(bytes));
+        CHECK(psnr(image, decoded) > psnr(image, other));
+
+        EncodeOptions without = at(60, 4);
+        without.filter = false;
+        CHECK(find_section(parse_container(one.encode(image, without).bytes), kSectionFilter) == nullptr);
+        CHECK(find_section(parse_container(one.encode(image, at(60, 2)).bytes), kSectionFilter) == nullptr);
+
+        // What is lossless is so behind it.
+        EncodeOptions lossless = at(60, 3);
+        lossless.max_error = 0;
+        const Image small = cropped(image, {3, 4, 130, 61});
+        CHECK(one.decode(three.encode(small, lossless).bytes) == small);
+    }
+}
+
+TEST_CASE("changes of a filter that is not there, twice, or cut short are corrupt") {
+    FilteredModel models;
+    Codec codec(models.filtered, 1);
+    const auto bytes = codec.encode(mixed_image(80, 60, 3), at(60, 2)).bytes;
+    const auto refuses = [&](const std::vector<uint8_t>& payload, bool twice, bool unnamed) {
+        Container container = parse_container(bytes);
+        container.sections.push_back({kSectionFilter, payload});
+        if (twice) container.sections.push_back(container.sections.back());
+        if (unnamed) container.header.flags &= kFlagDependent;
+        try {
+            codec.decode(write_container(container));
+            FAIL("no error");
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::corrupt);
+        }
+    };
+    const std::vector<uint8_t> good = pack_changes(random_changes(3, {1}, 50, 100, 4), 3);
+    refuses(good, true, false);
+    refuses(good, false, true);
+    refuses({}, false, false);
+    refuses({0xff, 0xff, 0xff}, false, false);
+    refuses(std::vector(good.begin(), good.end() - 3), false, false);
+}
