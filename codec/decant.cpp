@@ -133,6 +133,7 @@ const std::string& Model::name() const { return state_->networks.description.nam
 uint64_t Model::identity() const { return state_->networks.identity; }
 const Description& Model::description() const { return state_->networks.description; }
 const Parameters& Model::parameters() const { return state_->networks.parameters; }
+const std::vector<FilterTables>& Model::filters() const { return state_->networks.filters; }
 const std::vector<std::pair<std::string, std::string>>& Model::metadata() const { return state_->networks.metadata; }
 
 std::shared_ptr<const Model> Model::companion() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "codec/container/container.h"
+#include "codec/filter/filter_tables.h"
 #include "codec/image/image.h"
 #include "codec/image/rows.h"
 #include "codec/image/sample_view.h"
@@ -36,6 +37,7 @@ public:
     uint64_t identity() const;              // hash of everything that decoding depends on; stored in each .dcn
     const Description& description() const;
     const Parameters& parameters() const;
+    const std::vector<FilterTables>& filters() const;  // behind its network (codec/filter/filter_tables.h); the last one is in use
     // Training recipe and results as written by the trainer: "steps", "seconds", "data", "results", ...
     const std::vector<std::pair<std::string, std::string>>& metadata() const;
 

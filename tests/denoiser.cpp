@@ -11,7 +11,9 @@
 #include "codec/denoise/network_input.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
+#include "codec/filter/post_filter.h"
 #include "codec/network/model_file.h"
+#include "tests/filter_samples.h"
 #include "tests/image_samples.h"
 #include "tests/tiny_denoiser.h"
 #include "tests/tiny_model.h"
@@ -203,6 +205,49 @@ TEST_CASE("what does not fit is refused") {
     save_model(folder / "codec.safetensors", tiny_contents().description, tiny_contents().parameters, {});
     CHECK(refusal([&] { Denoiser{Model::load(folder / "codec.safetensors")}; }) == ErrorCode::model_mismatch);
     CHECK(refusal([&] { Codec{tiny(3)}; }) == ErrorCode::model_mismatch);
+}
+
+TEST_CASE("a filter behind the network is that of the level, across tiles as in one") {
+    for (const int colours : {3, 1}) {
+        const TemporaryFolder folder;
+        const Description d = tiny_denoiser(colours);
+        save_model(folder / "plain.safetensors", d, random_parameters(d, 0.6f), {});
+        const std::vector<FilterPoint> points{random_point(colours, 10 * 256, {1}, 1000), random_point(colours, 30 * 256, {2}, 1000)};
+        save_filter(folder / "plain.safetensors", folder / "filtered.safetensors", points, "by chance");
+        const auto plain = Model::load(folder / "plain.safetensors"), filtered = Model::load(folder / "filtered.safetensors");
+        CHECK(filtered->identity() == plain->identity());
+        REQUIRE(filtered->filters().size() == 1);
+        CHECK(filtered->filters()[0].points == points);
+        Denoiser without(plain, 1), with(filtered, 1), two(filtered, 2);
+        // Several tiles both ways; whole blocks, so that the filter's last ones are the same below.
+        const Image image = smooth_image(1304, 640, colours);
+        DenoiseOptions o = known(20);
+        o.depth = 16;
+        const Image before = without.denoise(image, o).image, after = with.denoise(image, o).image;
+        CHECK(two.denoise(image, o).image == after);
+        o.filter = false;
+        CHECK(with.denoise(image, o).image == before);
+        const std::vector<int32_t> sums = sums_of(before);
+        std::vector<int32_t> expected(sums.size());
+        PostFilter::Workspace workspace;
+        PostFilter(filtered->filters()[0], 20 * 256, colours).apply(sums.data(), int(image.height), int(image.width), {0, 0, int(image.height), int(image.width)}, workspace, expected.data());
+        // `before` was rounded, which now and then tells a block another class.
+        double changed = 0, wrong = 0;
+        for (size_t i = 0; i < sums.size(); i++) {
+            const double got = after.samples<uint16_t>()[i] / 257.0, is = before.samples<uint16_t>()[i] / 257.0;
+            changed += std::fabs(got - is);
+            wrong += std::fabs(std::clamp(expected[i] / 256.0 + 128, 0.0, 255.0) - got);
+        }
+        CHECK(changed / double(sums.size()) > 0.05);
+        CHECK(wrong < 0.05 * changed);
+        CHECK(with.denoise(image, known(20, 0)).image == image);
+        for (const auto& [width, height] : {std::pair(1u, 1u), {5u, 1u}, {65u, 33u}, {520u, 7u}}) {
+            for (const int channels : {1, 3}) {
+                const Image small = smooth_image(width, height, channels);
+                CHECK(describe_shape(two.denoise(small).image) == describe_shape(small));
+            }
+        }
+    }
 }
 
 TEST_CASE("a denoising model keeps its description and weights in its file") {

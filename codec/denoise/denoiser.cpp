@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codec/denoise/network_input.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
+#include "codec/filter/post_filter.h"
 #include "codec/image/reflection.h"
 #include "codec/transform/transform.h"
 
@@ -33,12 +36,18 @@ struct Denoiser::State {
     const Network& network;
     CodecWeights weights;
     const int colours;  // of the network
+    const FilterTables* const filter;  // null if there is none
     int block, margin;  // pixels of its coarsest position, a side; and in such positions how far it sees
 
     // What a task needs; kept for the next ones.
     struct Station {
         std::unique_ptr<Graph> graph;
         std::vector<float> pixels, level;
+        // Where there is a filter: what the network reads and gives, [h, w, colours], and what the filter makes of the window.
+        std::vector<float> picture, filtered;
+        std::vector<int32_t> sums, filtered_sums;
+        PostFilter::Workspace workspace;
+        double mean_level = 0;
     };
     std::mutex mutex;
     std::vector<std::unique_ptr<Station>> free_stations;
@@ -48,10 +57,11 @@ struct Denoiser::State {
           pool(std::move(p)),
           network(checked(*model).network(kDenoiseNetwork)),
           weights(model->description(), model->parameters()),
-          colours(network.channels_in - 1) {
+          colours(network.channels_in - 1),
+          filter(model->filters().empty() ? nullptr : &model->filters().back()) {
         const Reach reach = reach_of(network, 1);
-        block = reach.coarsest;
-        margin = (reach.margin + block - 1) / block;
+        block = filter == nullptr ? reach.coarsest : std::lcm(reach.coarsest, kFilterBlock);
+        margin = (reach.margin + (filter == nullptr ? 0 : kFilterMargin) + block - 1) / block;
         static_cast<void>(weights[kDenoiseNetwork]);  // before threads ask for it
     }
 
@@ -83,8 +93,8 @@ struct Denoiser::State {
         return *station.graph;
     }
 
-    // first: the picture's channel that a network for gray reads.
-    void fill(Station& station, const SampleView& src, const NoiseLevel& level, const Area& seen, int first) {
+    // first: the picture's channel that a network for gray reads. filters: keeps what a filter needs.
+    void fill(Station& station, const SampleView& src, const NoiseLevel& level, const Area& seen, int first, bool filters) {
         const int h = seen.h * block, w = seen.w * block, y0 = seen.y * block, x0 = seen.x * block;
         const int channels = src.channels();
         // Beyond the right edge by less than a block, so what is reflected is not far; in narrow pictures it is all there is.
@@ -92,6 +102,9 @@ struct Denoiser::State {
         station.pixels.resize(size_t(end - from) * size_t(channels));
         station.level.resize(size_t(w));
         float* dst = graph(station, {1, h, w, colours + 1}).input().as<float>();
+        if (filters) station.picture.resize(size_t(h) * size_t(w) * size_t(colours));
+        float* kept = station.picture.data();
+        double sum = 0;
         for (int y = 0; y < h; y++) {
             const int row = reflect(y0 + y, src.height());
             src.read(row, from, end - from, station.pixels.data());
@@ -100,26 +113,51 @@ struct Denoiser::State {
                 const int at = x0 + x < end ? x0 + x : reflect(x0 + x, src.width());
                 const float* pixel = station.pixels.data() + size_t(at - from) * size_t(channels) + size_t(first);
                 for (int c = 0; c < colours; c++) dst[c] = pixel_value(pixel[channels == 3 && colours == 3 ? c : 0]);
-                dst[colours] = level_value(std::min(station.level[size_t(x)], kMaxLevel));
+                const float sigma = std::min(station.level[size_t(x)], kMaxLevel);
+                dst[colours] = level_value(sigma);
+                if (!filters) continue;
+                kept = std::copy_n(dst, colours, kept);
+                sum += double(sigma);
             }
+        }
+        station.mean_level = sum / (double(h) * w);
+    }
+
+    // What the network gives for the window through the filter: station.filtered, [window, colours].
+    void apply_filter(Station& station, const Area& window, const Area& seen) {
+        constexpr float kUnit = float(1 << kTransformExponent);
+        const int h = seen.h * block, w = seen.w * block;
+        const FilterArea area{(window.y - seen.y) * block, (window.x - seen.x) * block, window.h * block, window.w * block};
+        const float* residual = station.graph->output().as<float>();
+        station.sums.resize(station.picture.size());
+        for (size_t i = 0; i < station.sums.size(); i++) station.sums[i] = int32_t(std::nearbyint(std::clamp(station.picture[i] + residual[i], -8.0f, 8.0f) * kUnit));
+        const size_t values = size_t(area.h) * size_t(area.w) * size_t(colours);
+        station.filtered_sums.resize(values);
+        station.filtered.resize(values);
+        PostFilter(*filter, int(std::lround(station.mean_level * 256)), colours).apply(station.sums.data(), h, w, area, station.workspace, station.filtered_sums.data());
+        const size_t row = size_t(area.w) * size_t(colours);
+        for (size_t y = 0, i = 0; y < size_t(area.h); y++) {
+            const float* picture = station.picture.data() + (size_t(area.y) + y) * size_t(w) * size_t(colours) + size_t(area.x) * size_t(colours);
+            for (size_t k = 0; k < row; k++, i++) station.filtered[i] = float(station.filtered_sums[i]) * (1.0f / kUnit) - picture[k];
         }
     }
 
     // The part of the result that `window` holds, channel `first` alone for a network for gray.
     template <class T>
     void write(Station& station, const SampleView& src, std::span<T> dst, const Area& window, const Area& seen, float strength,
-               int first) {
-        const int channels = src.channels(), width = seen.w * block;
+               int first, bool filters) {
+        const int channels = src.channels(), width = (filters ? window : seen).w * block;
+        const int top = (filters ? window : seen).y * block, left = (filters ? window : seen).x * block;
         const int x0 = window.x * block, count = std::min(window.right() * block, src.width()) - x0;
         const int bottom = std::min(window.bottom() * block, src.height());
-        const float* residual = station.graph->output().as<float>();
+        const float* residual = filters ? station.filtered.data() : station.graph->output().as<float>();
         const float scale = strength * float(1 << kPixelExponent);
         station.pixels.resize(std::max(station.pixels.size(), size_t(count) * size_t(channels)));
         float* row = station.pixels.data();
         for (int y = window.y * block; y < bottom; y++) {
             src.read(y, x0, count, row);
             const float* r =
-                residual + (size_t(y - seen.y * block) * size_t(width) + size_t(x0 - seen.x * block)) * size_t(colours);
+                residual + (size_t(y - top) * size_t(width) + size_t(x0 - left)) * size_t(colours);
             T* d = dst.data() + (size_t(y) * size_t(src.width()) + size_t(x0)) * size_t(channels);
             if (colours == channels) {
                 for (size_t i = 0; i < size_t(count) * size_t(channels); i++) row[i] += scale * r[i];
@@ -151,6 +189,7 @@ struct Denoiser::State {
 
         const Area whole{0, 0, (src.height() + block - 1) / block, (src.width() + block - 1) / block};
         const int side = std::max(1, kTile / block), down = (whole.h + side - 1) / side, across = (whole.w + side - 1) / side;
+        const bool filters = o.filter && filter != nullptr;
         const int passes = src.channels() == 3 && colours == 1 ? 3 : 1;
         int next = 0;
         pool->run([&]() -> WorkerPool::Task {
@@ -165,9 +204,10 @@ struct Denoiser::State {
                 const Area seen = widened_to(window, margin, whole, side + 2 * margin, side + 2 * margin);
                 auto station = take_station();
                 for (int first = 0; first < passes; first++) {
-                    fill(*station, src, level, seen, first);
+                    fill(*station, src, level, seen, first, filters);
                     station->graph->forward();
-                    write(*station, src, dst, window, seen, float(o.strength / 100), first);
+                    if (filters) apply_filter(*station, window, seen);
+                    write(*station, src, dst, window, seen, float(o.strength / 100), first, filters);
                 }
                 give_station(std::move(station));
             };

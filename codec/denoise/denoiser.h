@@ -1,7 +1,9 @@
 // Takes the noise out of pictures with a trained network.
 //
 //   picture ─ estimate_noise_level ─ σ map ┐
-//      ├──────────────────────── pixels, σ ┴─ denoise ─ r          result = picture + strength · r
+//      ├──────────────────────── pixels, σ ┴─ denoise ─ filter ─ r          result = picture + strength · r
+//
+// A model may have a filter behind its network, for each level (codec/filter/post_filter.h); a tile's is that of its mean level.
 //
 // The picture is cut into tiles, one a task of one thread; each is computed with as much of its surroundings as the network can
 // see, so that tiles and the picture as a whole give the same.
@@ -23,6 +25,7 @@ struct DenoiseOptions {
     double strength = 100;         // 0 … 100: how much of what the network calls noise is taken away
     Supervision supervision = {};  // to cancel
     int depth = 0;                 // bits a sample of the resulting Image, 8 or 16; 0: those of the picture
+    bool filter = true;            // use the model's filter, if it has one
 };
 
 struct DenoiseResult {

@@ -198,7 +198,9 @@ std::string filter_name(size_t number, const std::string& part) { return kFilter
 
 std::string taps_name(size_t stage) { return "taps." + std::to_string(stage + 1); }
 
-int filter_planes_of(const Description& d) { return filter_planes(picture_channels(d)); }
+int filter_planes_of(const Description& d) { return filter_planes(d.task == Task::denoise ? d.network(kDenoiseNetwork).channels_in - 1 : picture_channels(d)); }
+
+int last_quality_of(const Description& d) { return 256 * (d.task == Task::denoise ? 255 : d.levels() - 1); }
 
 std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::string& path, const Description& d) {
     std::vector<FilterTables> filters;
@@ -210,7 +212,7 @@ std::vector<FilterTables> read_filters(const SafetensorsFile& file, const std::s
         const auto activity = file.get(filter_name(number, "activity"), {Dtype::I32}, {points, kFilterStages, kFilterActivities - 1}).values<int32_t>();
         const auto clips = file.get(filter_name(number, "clips"), {Dtype::I16}, {points, kFilterStages, int64_t(planes), kFilterClips - 1}).values<int16_t>();
         const bool is_good = points > 0 && std::ranges::is_sorted(quality) && std::ranges::adjacent_find(quality) == quality.end() && quality.front() >= 0 &&
-                             quality.back() <= 256 * (d.levels() - 1) && std::ranges::all_of(clips, [](int16_t c) { return c >= 0; }) &&
+                             quality.back() <= last_quality_of(d) && std::ranges::all_of(clips, [](int16_t c) { return c >= 0; }) &&
                              std::ranges::all_of(activity, [](int32_t a) { return a >= 0; });
         if (!is_good) throw Error(ErrorCode::corrupt, path + ": filter " + std::to_string(number) + ": a value is out of range");
         FilterTables tables;
@@ -301,10 +303,11 @@ NetworkModel read_networks(const SafetensorsFile& file, const std::string& path)
             throw Error(ErrorCode::corrupt, path + ": tensor " + p.name + " holds values that are not finite");
         }
     }
-    NetworkModel model{std::move(d), std::move(parameters), {}, identity_of(file, description->second)};
+    NetworkModel model{std::move(d), std::move(parameters), {}, identity_of(file, description->second), {}};
     for (const auto& [key, value] : file.metadata()) {
         if (key != "description") model.metadata.emplace_back(key, value);
     }
+    if (model.description.task != Task::autoencoder) model.filters = read_filters(file, path, model.description);
     return model;
 }
 
@@ -314,8 +317,7 @@ ModelContents read_codec(NetworkModel networks, const SafetensorsFile& file, con
     const auto scales = file.get("entropy.scales", {Dtype::U16}).values<uint16_t>();
     const auto hyper = file.get("entropy.hyper", {Dtype::U16}).values<uint16_t>();
     auto prediction = file.get("prediction", {Dtype::I16}).values<int16_t>();
-    ModelContents contents{std::move(networks), std::move(unit), std::move(step), std::move(prediction), ScaleTables(scales), FactorizedTables(hyper), {}};
-    contents.filters = read_filters(file, path, contents.description);
+    ModelContents contents{std::move(networks), std::move(unit), std::move(step), std::move(prediction), ScaleTables(scales), FactorizedTables(hyper)};
     if (contents.hyper.channel_count() != size_t(contents.description.hyper_channels)) {
         throw Error(ErrorCode::model_mismatch, path + ": tensor entropy.hyper has " + std::to_string(contents.hyper.channel_count()) + " tables, the network " +
                                                    std::to_string(contents.description.hyper_channels) + " hyper-latent channels");
@@ -332,7 +334,8 @@ const FilterTables& ModelContents::filter(uint16_t check) const {
 }
 
 void save_filter(const std::string& model, const std::string& path, const std::vector<FilterPoint>& points, const std::string& how) {
-    const ModelContents contents = load_model(model);
+    const AnyModel any = load_any_model(model);
+    const NetworkModel& contents = std::visit([](const NetworkModel& m) -> const NetworkModel& { return m; }, any);
     const SafetensorsFile file = SafetensorsFile::load(model);
     const size_t number = contents.filters.size() + 1;
     const auto planes = size_t(filter_planes_of(contents.description)), count = points.size();

@@ -9,8 +9,8 @@
 //   step                        I16 [levels, M]: log2 of the quantisation step of y, in 1/1024
 //   entropy.scales              U16: the tables of codec/entropy/scale_tables.h for y
 //   entropy.hyper               U16: a table for each channel of z
-//   filter.N.*                  filters behind the synthesis (codec/filter/filter_tables.h), N from 1 on, that files of this model may ask for; the last one is
-//                               for new files: quality I32 [points], activity I32 [points, kFilterStages, kFilterActivities - 1], clips I16 [points, kFilterStages, planes,
+//   filter.N.*                  filters behind the synthesis of a codec (codec/filter/filter_tables.h), N from 1 on, that files of this model may ask for; the last one is
+//                               for new files; or behind the network of a denoiser, where the last one counts, and quality is σ, in 1/256 of a step of 8 bits: quality I32 [points], activity I32 [points, kFilterStages, kFilterActivities - 1], clips I16 [points, kFilterStages, planes,
 //                               kFilterClips - 1], taps.1 and taps.2 of the stages I16 [points, kFilterClasses, filter_taps]. They are no part of the model's identity: files name them by themselves
 // Of a codec, unit, step and entropy are what the decoder uses in the place of gain, inverse_gain, latent_std, hyper_mean and hyper_log2_scale, which are there for
 // the encoder and for further training.
@@ -40,6 +40,7 @@ struct NetworkModel {
     Parameters parameters;
     std::vector<std::pair<std::string, std::string>> metadata;  // without the description
     uint64_t identity = 0;  // hash of all tensors, but for filters, and of the description
+    std::vector<FilterTables> filters;  // of a codec or a denoiser
 };
 
 // A codec.
@@ -48,7 +49,6 @@ struct ModelContents : NetworkModel {
     std::vector<int16_t> prediction;  // [kPredictionTaps, M]
     ScaleTables scales;
     FactorizedTables hyper;
-    std::vector<FilterTables> filters;
 
     const FilterTables& filter(uint16_t check) const;  // Error model_mismatch if it has none of that name
 };

@@ -31,5 +31,23 @@ expect_no_file refused.png
 
 expect_exit 2 "$DECANT" train --fit-filter 3 --data data --out x.safetensors
 expect_exit 2 "$DECANT" train --fit-filter 0 --from photo-gray --data data --out x.safetensors
-expect_exit 1,4 "$DECANT" train --fit-filter 3 --from denoise-gray --data data --out x.safetensors
+
+# Behind a denoiser likewise, for each level of noise.
+expect_exit 0 "$DECANT" train --fit-filter 2 --from denoise-gray --data data --out denoise-gray.safetensors
+[[ $(grep -c '^sigma [0-9]*: -\?[0-9.]* dB more on 1 held-out picture$' "$ERR") == 6 ]] || fail "not what each level gains"
+expect_exit 0 "$DECANT" info denoise-gray.safetensors
+expect_matches "$OUT" '^  filter [0-9] +2 crops of 384x384 pixels of 1 picture$'
+make_png noisy.png 120 90 8 1
+expect_exit 0 "$DECANT" denoise --sigma 20 -m denoise-gray noisy.png -o plain.png
+expect_exit 0 "$DECANT" denoise --sigma 20 -m ./denoise-gray.safetensors noisy.png -o filtered.png
+cmp -s plain.png filtered.png && fail "the filter did nothing"
+
+cat >code.json <<'JSON'
+{"name": "code", "task": "autoencoder", "networks": {
+  "encoder": {"channels_in": 3, "layers": [{"name": "in", "channels": 4, "kernel": 3, "stride": 2}]},
+  "decoder": {"channels_in": 4, "layers": [{"name": "out", "channels": 12}, {"name": "up", "op": "shuffle", "factor": 2}]}}}
+JSON
+expect_exit 0 "$DECANT" train --config code.json --data data --batch 2 --crop 64 --steps 2 --out code.safetensors
+expect_exit 1,4 "$DECANT" train --fit-filter 3 --from ./code.safetensors --data data --out x.safetensors
+expect_contains "$ERR" 'no network that a filter could be behind'
 expect_no_file x.safetensors
