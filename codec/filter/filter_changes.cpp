@@ -200,8 +200,8 @@ ChangesFit::ChangesFit(int channels, bool is_mean) : channels_(channels), is_mea
 
 void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns,
                      PostFilter::Workspace& workspace) {
-    filtered_.resize(size_t(area.h) * size_t(area.w) * size_t(channels_));
-    filter.apply(decoded, h, w, area, workspace, filtered_.data());
+    std::vector<int32_t> filtered(size_t(area.h) * size_t(area.w) * size_t(channels_));
+    filter.apply(decoded, h, w, area, workspace, filtered.data());
     const FilterPlanes& planes = workspace.between;
     constexpr float kScale = float(kFilterUnit) / float(kStepSum);
     const int last_row = std::min(rows, area.h), last_column = std::min(columns, area.w), stop = planes.planes() == 1 || is_mean_ ? 1 : planes.planes();
@@ -215,7 +215,7 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
         Eigen::Map<Eigen::VectorXd> with_error(&with_error_[with_error_at], n);
         const ptrdiff_t stride = planes.stride();
         for (int y = 0; y < last_row; y++) {
-            const int32_t* got = filtered_.data() + size_t(y) * size_t(area.w) * size_t(channels_);
+            const int32_t* got = filtered.data() + size_t(y) * size_t(area.w) * size_t(channels_);
             const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
             for (int x = 0; x < last_column; x++) {
                 float* feature = features.col(x).data();

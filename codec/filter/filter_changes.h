@@ -43,7 +43,6 @@ private:
     int channels_;
     bool is_mean_;
     std::vector<double> products_, with_error_;  // of each plane [features, features] and [features]
-    std::vector<int32_t> filtered_;
 };
 
 }  // namespace decant

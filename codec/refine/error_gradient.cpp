@@ -16,6 +16,7 @@ namespace {
 // Networks may see further, but next to nothing comes from there.
 constexpr int kLargestMargin = 4;
 constexpr size_t kGraphLimit = 9;
+constexpr float kUnit = float(1 << kTransformExponent), kFarthest = 64.0f;  // of the synthesis' integers; far beyond what is a picture
 constexpr float kDarkest = -float(kPixelZero) / float(1 << kPixelExponent), kBrightest = float(255 - kPixelZero) / float(1 << kPixelExponent);
 
 template <size_t Channels>
@@ -129,7 +130,9 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     current_->forward({&quality_, 1});
     const float* decoded = current_->output().as<float>();
     if (filter_ != nullptr) {
-        filter();
+        sums_.resize(current_->output().shape.elements());
+        for (size_t i = 0; i < sums_.size(); i++) sums_[i] = int32_t(std::nearbyint(std::clamp(decoded[i], -kFarthest, kFarthest) * kUnit));
+        filter(sums_, filtered_);
         decoded = filtered_.data();
     }
     float* gradient = current_->output_gradient().as<float>();
@@ -144,27 +147,43 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     });
     double sum = 0;
     for (const double v : sums) sum += v;
+    if (filter_ != nullptr) through_filter(gradient);
     return sum;
 }
 
-void ErrorGradient::filter() {
-    constexpr float kUnit = float(1 << kTransformExponent);
+void ErrorGradient::filter(const std::vector<int32_t>& sums, std::vector<float>& result) {
     const int height = window_.h * kLatentStride, width = window_.w * kLatentStride;
-    const size_t values = size_t(height) * size_t(width) * colours_;
-    const float* decoded = current_->output().as<float>();
-    sums_.resize(values);
-    for (size_t i = 0; i < values; i++) sums_[i] = int32_t(std::lround(std::clamp(decoded[i], -64.0f, 64.0f) * kUnit));
-    filtered_.resize(values);
-    constexpr int kRows = kLatentStride;
+    result.resize(sums.size());
     parallel_for(size_t(window_.h), 1, [&](size_t begin, size_t end) {
         PostFilter::Workspace workspace;
-        std::vector<int32_t> strip(size_t(kRows) * size_t(width) * colours_);
+        std::vector<int32_t> strip(size_t(kLatentStride) * size_t(width) * colours_);
         for (size_t r = begin; r < end; r++) {
-            filter_->apply(sums_.data(), height, width, {int(r) * kRows, 0, kRows, width}, workspace, strip.data());
-            float* to = filtered_.data() + r * strip.size();
+            filter_->apply(sums.data(), height, width, {int(r) * kLatentStride, 0, kLatentStride, width}, workspace, strip.data());
+            float* to = result.data() + r * strip.size();
             for (size_t i = 0; i < strip.size(); i++) to[i] = float(strip[i]) * (1.0f / kUnit);
         }
     });
+}
+
+void ErrorGradient::through_filter(float* gradient) {
+    const size_t values = filtered_.size();
+    const auto squares = [&](const float* v) {
+        double sum = 0;
+        for (size_t i = 0; i < values; i++) sum += double(v[i]) * double(v[i]);
+        return sum;
+    };
+    const double size = squares(gradient);
+    if (size == 0) return;
+    // Neighbours share taps, so slopes are nearly the same in both directions: what changes if the picture moves along the error is what the error is worth before the
+    // filter. It moves by a step of 8 bits, root mean square; smaller ones would get lost in the filter's integers.
+    const float step = 1.0f / float(1 << kPixelExponent) / float(std::sqrt(size / double(values)));
+    moved_.resize(values);
+    for (size_t i = 0; i < values; i++) moved_[i] = sums_[i] + int32_t(std::nearbyint(step * gradient[i] * kUnit));
+    filter(moved_, response_);
+    for (size_t i = 0; i < values; i++) response_[i] = weight_[i / colours_] * (response_[i] - filtered_[i]);
+    const double response = squares(response_.data());
+    const float factor = response > 0 ? 0.5f * float(std::sqrt(size / response)) : 0.0f;
+    for (size_t i = 0; i < values; i++) gradient[i] = 0.5f * gradient[i] + factor * response_[i];
 }
 
 void ErrorGradient::backward(std::span<float> result) {
@@ -209,7 +228,7 @@ void ErrorGradient::measure(ChangesFit& changes) {
     const int top = (area_.y - window_.y) * kLatentStride, left = (area_.x - window_.x) * kLatentStride;
     std::vector<int32_t> original(sums_.size());
     for (size_t i = 0; i < original.size(); i++)
-        original[i] = int32_t(std::lround(original_[channels_ < colours_ ? i / colours_ : i] * float(1 << kTransformExponent)));
+        original[i] = int32_t(std::nearbyint(original_[channels_ < colours_ ? i / colours_ : i] * kUnit));
     PostFilter::Workspace workspace;
     for (int y = 0; y < rows_; y += kLatentStride)
         changes.add(*filter_, sums_.data(), original.data(), height, width, {top + y, left, kLatentStride, area_.w * kLatentStride}, rows_ - y, columns_, workspace);

@@ -36,7 +36,8 @@ public:
     // latents: [h, w, M] of the area, in multiples of 1/64 step. Σ (x̂ - x)² over the pixels that count, x̂ as the decoder gives them, values as
     // pixel_value gives them.
     double run(std::span<const int32_t> latents);
-    // After run: its gradient, [h, w, M], a step.
+    // After run: its gradient, [h, w, M], a step. Through a filter it is half of it: the error itself and the error through the filter's slopes, of the same size,
+    // are halved and added. Alone the latter, what the gradient is, hardly mends what the filter smooths, and the former mends what the filter does not let through.
     void gradient(std::span<float> result);
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
     // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
@@ -47,7 +48,8 @@ public:
 private:
     Graph& graph(Shape input);
     void backward(std::span<float> result);
-    void filter();  // the graph's output, into sums_ and filtered_
+    void filter(const std::vector<int32_t>& sums, std::vector<float>& result);
+    void through_filter(float* gradient);  // half of it
 
     const ModelContents& model_;
     CodecWeights& weights_;
@@ -61,8 +63,8 @@ private:
     Area area_, window_;
     float quality_ = 0;
     const PostFilter* filter_ = nullptr;
-    std::vector<int32_t> sums_;    // the graph's output as the decoder's integers
-    std::vector<float> filtered_;  // what becomes of it
+    std::vector<int32_t> sums_, moved_;        // the graph's output as the decoder's integers; the same, a little against the error
+    std::vector<float> filtered_, response_;  // what the filter makes of it, and what becomes of the error in it
     int rows_ = 0, columns_ = 0;   // pixels of the area that the picture has
     std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
 };
