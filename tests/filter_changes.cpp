@@ -97,6 +97,7 @@ TEST_CASE("bytes that are no changes of a filter are refused") {
 TEST_CASE("changes are found where there are any, and they are worth their bits") {
     for (const int channels : {3, 1}) {
         const int h = 64, w = 96, planes = filter_planes(channels);
+        const uint64_t pixels = h * w;
         const PostFilter filter(tables_of({random_point(channels, 0, {3}, 300)}), 0, channels);
         FilterChanges wanted(filter_taps(1, planes));
         wanted[2] = 3000;    // the nearest pair
@@ -105,30 +106,31 @@ TEST_CASE("changes are found where there are any, and they are worth their bits"
         const std::vector<int32_t> decoded = waves(h, w, channels, {9}), original = apply(filter.with(wanted), decoded, h, w);
         PostFilter::Workspace workspace;
         ChangesFit fit(channels, false);
-        fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, workspace);
-        const FilterChanges found = fit.solve(1.0);
+        fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
+        const FilterChanges found = fit.solve(1.0, pixels);
         REQUIRE(found.size() == wanted.size());
         const double before = squared_difference(original, apply(filter, decoded, h, w)), after = squared_difference(original, apply(filter.with(found), decoded, h, w));
         CHECK(after < 0.02 * before);
 
         // In parts, the lower ones of which have rows that do not count.
         ChangesFit parts(channels, false), lower(channels, false);
-        for (int y = 0; y < h; y += 16) (y < 32 ? parts : lower).add(filter, decoded.data(), original.data(), h, w, {y, 0, 16, w}, h - y, w, workspace);
+        for (int y = 0; y < h; y += 16) (y < 32 ? parts : lower).add(filter, decoded.data(), original.data(), h, w, {y, 0, 16, w}, h - y, w, 1, workspace);
         parts.add(lower);
-        CHECK(parts.solve(1.0) == found);
+        CHECK(parts.solve(1.0, pixels) == found);
 
         // Errors that are worth little are not worth a section, nor are none.
-        CHECK(fit.solve(1e-9).empty());
+        CHECK(fit.solve(1e-9, pixels).empty());
         ChangesFit none(channels, false);
         const std::vector<int32_t> as_it_is = apply(filter, decoded, h, w);
-        none.add(filter, decoded.data(), as_it_is.data(), h, w, {0, 0, h, w}, h, w, workspace);
-        CHECK(none.solve(1.0).empty());
-        CHECK(ChangesFit(channels, false).solve(1.0).empty());
+        none.add(filter, decoded.data(), as_it_is.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
+        CHECK(none.solve(1.0, pixels).empty());
+        CHECK(ChangesFit(channels, false).solve(1.0, pixels).empty());
     }
 }
 
 TEST_CASE("a gray picture changes luma alone, by the mean of the colours") {
     const int h = 48, w = 64;
+    const uint64_t pixels = h * w;
     const PostFilter filter(tables_of({random_point(3, 0, {3}, 200)}), 0, 3);
     FilterChanges wanted(filter_taps(1, 3));
     wanted[2] = 2500;
@@ -137,8 +139,8 @@ TEST_CASE("a gray picture changes luma alone, by the mean of the colours") {
     for (size_t i = 0; i < original.size(); i += 3) original[i] = original[i + 1] = original[i + 2] = (original[i] + original[i + 1] + original[i + 2]) / 3;
     PostFilter::Workspace workspace;
     ChangesFit fit(3, true);
-    fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, workspace);
-    const FilterChanges found = fit.solve(1.0);
+    fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
+    const FilterChanges found = fit.solve(1.0, pixels);
     REQUIRE(found.size() == wanted.size());
     CHECK(std::abs(found[2] - wanted[2]) < 1000);
     CHECK(std::all_of(found.begin() + filter_pairs(1, 0) * kFilterClips, found.end(), [](int16_t c) { return c == 0; }));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codec/decant.h"
+#include "codec/filter/filter_fit.h"
 #include "codec/filter/filter_planes.h"
 #include "codec/filter/filter_tables.h"
 #include "codec/image/image.h"
@@ -50,13 +51,6 @@ inline std::vector<int32_t> random_sums(int h, int w, int channels, RandomStream
                 sums[size_t((y * w + x) * channels + c)] = int32_t(12000 * std::sin(0.1 * x + 0.23 * y + c)) + random.below(2 * noise + 1) - noise;
         }
     }
-    return sums;
-}
-
-// Of a picture of 16 bits, as the synthesis gives it.
-inline std::vector<int32_t> sums_of(const Image& deep) {
-    std::vector<int32_t> sums;
-    for (const uint16_t v : deep.samples<uint16_t>()) sums.push_back(v * 256 / 257 - 128 * 256);
     return sums;
 }
 

@@ -198,13 +198,14 @@ ChangesFit::ChangesFit(int channels, bool is_mean) : channels_(channels), is_mea
     }
 }
 
-void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns,
+void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns, int step,
                      PostFilter::Workspace& workspace) {
     std::vector<int32_t> filtered(size_t(area.h) * size_t(area.w) * size_t(channels_));
     filter.apply(decoded, h, w, area, workspace, filtered.data());
     const FilterPlanes& planes = workspace.between;
     constexpr float kScale = float(kFilterUnit) / float(kStepSum);
     const int last_row = std::min(rows, area.h), last_column = std::min(columns, area.w), stop = planes.planes() == 1 || is_mean_ ? 1 : planes.planes();
+    pixels_ += uint64_t((last_row + step - 1) / step) * uint64_t(last_column);
     size_t products_at = 0, with_error_at = 0;
     for (int plane = 0; plane < stop; plane++) {
         const auto n = ptrdiff_t(features_of(plane));
@@ -214,7 +215,7 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
         Eigen::Map<Eigen::MatrixXd> products(&products_[products_at], n, n);
         Eigen::Map<Eigen::VectorXd> with_error(&with_error_[with_error_at], n);
         const ptrdiff_t stride = planes.stride();
-        for (int y = 0; y < last_row; y++) {
+        for (int y = 0; y < last_row; y += step) {
             const int32_t* got = filtered.data() + size_t(y) * size_t(area.w) * size_t(channels_);
             const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
             for (int x = 0; x < last_column; x++) {
@@ -246,11 +247,14 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
 }
 
 void ChangesFit::add(const ChangesFit& other) {
+    pixels_ += other.pixels_;
     for (size_t i = 0; i < products_.size(); i++) products_[i] += other.products_[i];
     for (size_t i = 0; i < with_error_.size(); i++) with_error_[i] += other.with_error_[i];
 }
 
-FilterChanges ChangesFit::solve(double bits_per_square) const {
+FilterChanges ChangesFit::solve(double bits_per_square, uint64_t pixels) const {
+    if (pixels_ == 0) return {};
+    const double share = double(pixels_) / double(pixels);
     const int planes = filter_planes(channels_);
     // What a squared error of a plane is worth in those of red, green and blue (post_filter.h), but for what luma and green have in common.
     const std::array<double, 3> weights = channels_ == 1 || is_mean_ ? std::array{1.0, 0.0, 0.0} : std::array{3.0, 0.5, 0.75};
@@ -265,7 +269,7 @@ FilterChanges ChangesFit::solve(double bits_per_square) const {
             size_t products_at = 0, first = 0;
             for (int plane = 0; plane < planes; plane++) {
                 const auto n = ptrdiff_t(features_of(plane));
-                const double worth = bits_per_square * weights[size_t(plane)] / (kFilterUnit * kFilterUnit);
+                const double worth = bits_per_square / share * weights[size_t(plane)] / (kFilterUnit * kFilterUnit);
                 const Eigen::MatrixXd products = worth * Eigen::Map<const Eigen::MatrixXd>(&products_[products_at], n, n);
                 const Eigen::VectorXd with_error = worth * Eigen::Map<const Eigen::VectorXd>(&with_error_[first], n);
                 if (wishes.size() == size_t(plane)) wishes.push_back(worthwhile(products, with_error));

@@ -31,17 +31,20 @@ public:
     // channels: that the filter has. is_mean: the picture is gray, and the mean of three channels will be taken.
     ChangesFit(int channels, bool is_mean);
 
-    // decoded: [h, w, channels] as the synthesis gives it, original likewise. Of an area, in multiples of kFilterBlock, its first rows and columns count.
-    void add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns,
+    // decoded: [h, w, channels] as the synthesis gives it, original likewise. Of an area, in multiples of kFilterBlock, its first rows and columns count, and of these
+    // rows each `step`-th.
+    void add(const PostFilter& filter, const int32_t* decoded, const int32_t* original, int h, int w, const FilterArea& area, int rows, int columns, int step,
              PostFilter::Workspace& workspace);
     void add(const ChangesFit& other);
 
-    // Those with which squared errors, in steps of 8 bits, times bits_per_square, and their own bits and those of a section, are least; empty if none are.
-    FilterChanges solve(double bits_per_square) const;
+    // Those with which squared errors, in steps of 8 bits, times bits_per_square, and their own bits and those of a section, are least; empty if none are. pixels: of the
+    // picture, of which what was added is a sample.
+    FilterChanges solve(double bits_per_square, uint64_t pixels) const;
 
 private:
     int channels_;
     bool is_mean_;
+    uint64_t pixels_ = 0;
     std::vector<double> products_, with_error_;  // of each plane [features, features] and [features]
 };
 

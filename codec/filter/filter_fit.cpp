@@ -14,6 +14,8 @@ namespace {
 constexpr std::array<double, kFilterClips - 1> kClips{0.8, 4.0};
 constexpr double kRidge = 1e-4;  // of the mean square of the features: what is not seen in a class stays as it is
 
+}  // namespace
+
 std::vector<int32_t> sums_of(const Image& image) {
     std::vector<int32_t> sums(image.row_size() * image.height);
     image.visit([&]<class T>(const std::vector<T>& samples) {
@@ -21,8 +23,6 @@ std::vector<int32_t> sums_of(const Image& image) {
     });
     return sums;
 }
-
-}  // namespace
 
 struct FilterFit::Pictures {
     FilterPlanes original, decoded;

@@ -39,6 +39,9 @@ private:
     std::vector<double> products_, with_error_;  // of each plane: [classes, features, features] and [classes, features]
 };
 
+// A picture of 8 or 16 bits as the synthesis would give it.
+std::vector<int32_t> sums_of(const Image& image);
+
 // What the first stage makes of a picture of 16 bits, whose sides are multiples of kFilterBlock: what the second one is fitted on.
 Image filtered(const Image& decoded, const FilterStage& stage);
 

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "codec/error.h"
+#include "codec/filter/filter_changes.h"
+#include "codec/filter/filter_fit.h"
 #include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
 #include "codec/refine/refiner.h"
@@ -25,6 +27,7 @@ LatentCoding coding_of(const Header& header) {
 
 constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
+constexpr int kFitStep = 2;         // a filter is fitted to each so many rows
 constexpr int kRowsAtOnce = 64;     // that a task reads
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
@@ -202,7 +205,8 @@ public:
           predict_bits_(predict_bits),
           supervision_(supervision),
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
-          filter_(effort.rounds > 0 ? owner.filter_of(header, {}) : std::nullopt),
+          filter_(effort.fits_filter ? owner.filter_of(header, {}) : std::nullopt),
+          dequantise_(owner.model_.step, owner.model_.description.levels(), header.quality),
           tiles_(size_t(tile_grid(header).count())),
           lines_(tile_grid(header).rows) {
         const int threads = owner.pool_->threads(), parts = int((size_t(threads) + tiles_.size() - 1) / tiles_.size());
@@ -248,7 +252,7 @@ private:
             result.streams.push_back(std::move(tile.stream));
             result.model_bits += tile.model_bits;
         }
-        if (changes) result.filter_changes = changes->solve(bits_per_square(owner_.model_.description, header_.quality, header_.channels));
+        if (changes) result.filter_changes = changes->solve(bits_per_square(owner_.model_.description, header_.quality, header_.channels), uint64_t{header_.width} * header_.height);
         return result;
     }
 
@@ -366,8 +370,9 @@ private:
         Lease lease(owner_, tile.area);
         const std::span<float> y(tile.row(0, gain_.size()), count);
         LatentCoder& coder = lease->coder(tile.area);
-        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile, y) : effort_.settings;
+        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile.area, y) : effort_.settings;
         tile.stream = coder.encode(y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
+        if (filter_) fit_filter(lease, tile, coder.latents());
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
         if (rows_ == nullptr) return;
@@ -375,17 +380,68 @@ private:
         while (first_line_ + 1 < lines_.size() && lines_[first_line_].tiles_left == 0) first_line_++;
     }
 
-    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, Tile& tile, std::span<float> y) {
+    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, const Area& tile, std::span<float> y) {
         // Its neighbours are analysed for it once more, so that it neither waits for other tiles nor depends on what was made of them.
-        const Area whole = latent_area(header_.width, header_.height), window = widened(tile.area, ErrorGradient::margin(owner_.model_.description), whole);
+        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, ErrorGradient::margin(owner_.model_.description), whole);
         std::vector<float> around(y.begin(), y.end());
-        if (filter_) tile.changes.emplace(picture_channels(owner_.model_.description), picture_->channels() < picture_channels(owner_.model_.description));
-        if (window != tile.area) {
+        if (window != tile) {
             around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
             analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
                     size_t(window.w) * gain_.size());
         }
-        return lease->refiner().refine(coder, {*picture_, tile.area, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, y, tile.changes ? &*tile.changes : nullptr, [&] { stop_if_cancelled(supervision_); });
+        return lease->refiner().refine(coder, {*picture_, tile, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
+    }
+
+    // Looks at a tile as a decoder will have it, as far as that takes no other tile.
+    void fit_filter(Lease& lease, Tile& tile, std::span<const int32_t> latents) {
+        const Description& d = owner_.model_.description;
+        const Area whole = latent_area(header_.width, header_.height);
+        const int margin = Transform::synthesis_margin(d), edge = margin + 1;  // the filter looks at pixels around
+        const auto inside = [&](int begin, int size, int end) {
+            const int first = begin == 0 ? begin : begin + edge, last = begin + size == end ? end : begin + size - edge;
+            return std::pair(first, last - first);
+        };
+        const auto [top, rows] = inside(tile.area.y, tile.area.h, whole.h);
+        const auto [left, columns] = inside(tile.area.x, tile.area.w, whole.w);
+        if (rows <= 0 || columns <= 0) return;
+        const Area area{top, left, rows, columns}, window = widened(area, 1, whole), seen = widened(window, margin, whole);
+
+        const size_t M = gain_.size();
+        std::vector<int16_t> dequantised(size_t(seen.h) * size_t(seen.w) * M);
+        for (int y = 0; y < seen.h; y++) {
+            const size_t from = (size_t(seen.y - tile.area.y + y) * size_t(tile.area.w) + size_t(seen.x - tile.area.x)) * M;
+            dequantise_(latents.data() + from, dequantised.data() + size_t(y) * size_t(seen.w) * M, size_t(seen.w));
+        }
+        const auto read = [&](int y, int x, int count, int16_t* dst) {
+            std::copy_n(dequantised.data() + (size_t(y - seen.y) * size_t(seen.w) + size_t(x - seen.x)) * M, size_t(count) * M, dst);
+        };
+        const int channels = picture_channels(d), h = window.h * kLatentStride, w = window.w * kLatentStride;
+        Image decoded(uint32_t(w), uint32_t(h), channels, 16);
+        const Region region{uint32_t(window.x) * kLatentStride, uint32_t(window.y) * kLatentStride, uint32_t(w), uint32_t(h)};
+        lease->transform().synthesise(read, window, seen, rate_point(header_), nullptr, SampleTarget(decoded, region));
+        const int known_rows = std::min(rows * kLatentStride, int(header_.height) - top * kLatentStride);
+        const int known_columns = std::min(columns * kLatentStride, int(header_.width) - left * kLatentStride);
+        const int y0 = (top - window.y) * kLatentStride, x0 = (left - window.x) * kLatentStride;
+        const std::vector<int32_t> sums = sums_of(decoded), original = original_sums(window, channels);
+        PostFilter::Workspace workspace;
+        tile.changes.emplace(channels, header_.channels < channels);
+        for (int y = 0; y < known_rows; y += kLatentStride)
+            tile.changes->add(*filter_, sums.data(), original.data(), h, w, {y0 + y, x0, kLatentStride, columns * kLatentStride}, known_rows - y, known_columns, kFitStep, workspace);
+    }
+
+    // The pixels of a window as the synthesis would give them, [h, w, channels]; 0 beyond the picture.
+    std::vector<int32_t> original_sums(const Area& window, int channels) const {
+        const int top = window.y * kLatentStride, left = window.x * kLatentStride, w = window.w * kLatentStride;
+        const int rows = std::min(window.h * kLatentStride, int(header_.height) - top), columns = std::min(w, int(header_.width) - left);
+        std::vector<int32_t> sums(size_t(window.h) * kLatentStride * size_t(w) * size_t(channels));
+        std::vector<float> row(size_t(columns) * header_.channels);
+        for (int y = 0; y < rows; y++) {
+            picture_->read(top + y, left, columns, row.data());
+            int32_t* to = sums.data() + size_t(y) * size_t(w) * size_t(channels);
+            for (size_t i = 0; i < size_t(columns) * size_t(channels); i++)
+                to[i] = int32_t(std::lround((row[header_.channels < channels ? i / size_t(channels) : i] - float(kPixelZero)) * float(kStepSum)));
+        }
+        return sums;
     }
 
     TilePipeline& owner_;
@@ -394,7 +450,8 @@ private:
     const bool predict_bits_;
     const Supervision& supervision_;
     const std::vector<float> gain_;
-    const std::optional<PostFilter> filter_;
+    const std::optional<PostFilter> filter_;  // for efforts that look at it
+    const Dequantiser dequantise_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
     std::vector<Window> windows_;  // in the order of the tiles

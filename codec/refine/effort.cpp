@@ -5,7 +5,8 @@ namespace decant {
 Effort effort_of(int effort) {
     Effort result;
     if (effort == 1) result.settings.quantiser = Quantiser::scalar;
-    if (effort > 2) result.rounds = 2 << (effort - 3);  // twice the work with each
+    result.fits_filter = effort > 2;
+    if (effort > 3) result.rounds = 2 << (effort - 3);  // twice the work with each
     return result;
 }
 

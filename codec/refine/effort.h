@@ -8,6 +8,7 @@ namespace decant {
 struct Effort {
     LatentCoder::Settings settings = {};
     int rounds = 0;  // of refinement
+    bool fits_filter = false;  // the file may change the filter behind the synthesis
 };
 
 // effort: 1 … 9.

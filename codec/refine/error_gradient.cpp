@@ -80,8 +80,6 @@ void ErrorGradient::start(const Surroundings& surroundings, int quality_q8) {
     const SampleView& picture = surroundings.picture;
     const Area area = area_ = surroundings.area;
     window_ = surroundings.window;
-    rows_ = std::min(area.h * kLatentStride, picture.height() - area.y * kLatentStride);
-    columns_ = std::min(area.w * kLatentStride, picture.width() - area.x * kLatentStride);
     quality_ = float(quality_q8) / 256.0f;
     channels_ = size_t(picture.channels());
     if (channels_ > colours_) throw Error(ErrorCode::invalid_argument, "a model for gray pictures cannot encode one in colour");
@@ -220,18 +218,6 @@ std::vector<float> ErrorGradient::curvature(int probes) {
     }
     for (size_t c = 0; c < M; c++) mean[c] = float(sums[c] / (double(positions) * probes));
     return mean;
-}
-
-void ErrorGradient::measure(ChangesFit& changes) {
-    if (filter_ == nullptr) return;
-    const int height = window_.h * kLatentStride, width = window_.w * kLatentStride;
-    const int top = (area_.y - window_.y) * kLatentStride, left = (area_.x - window_.x) * kLatentStride;
-    std::vector<int32_t> original(sums_.size());
-    for (size_t i = 0; i < original.size(); i++)
-        original[i] = int32_t(std::nearbyint(original_[channels_ < colours_ ? i / colours_ : i] * kUnit));
-    PostFilter::Workspace workspace;
-    for (int y = 0; y < rows_; y += kLatentStride)
-        changes.add(*filter_, sums_.data(), original.data(), height, width, {top + y, left, kLatentStride, area_.w * kLatentStride}, rows_ - y, columns_, workspace);
 }
 
 }  // namespace decant

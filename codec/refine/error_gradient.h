@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
-#include "codec/filter/filter_changes.h"
 #include "codec/filter/post_filter.h"
 #include "codec/image/sample_view.h"
 #include "codec/network/model_file.h"
@@ -42,8 +41,6 @@ public:
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
     // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
     std::vector<float> curvature(int probes);
-    // After run: adds the area to what changes of the filter are found by, if there is one.
-    void measure(ChangesFit& changes);
 
 private:
     Graph& graph(Shape input);
@@ -65,7 +62,6 @@ private:
     const PostFilter* filter_ = nullptr;
     std::vector<int32_t> sums_, moved_;        // the graph's output as the decoder's integers; the same, a little against the error
     std::vector<float> filtered_, response_;  // what the filter makes of it, and what becomes of the error in it
-    int rows_ = 0, columns_ = 0;   // pixels of the area that the picture has
     std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
 };
 

@@ -29,7 +29,7 @@ constexpr int kProbes = 2;
 double bits_per_square(const Description& description, int quality_q8, int channels) { return lambda_at(description, quality_q8 / 256.0) / channels; }
 
 LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
-                                      ChangesFit* changes, const std::function<void()>& check) {
+                                      const std::function<void()>& check) {
     const Area& area = surroundings.area;
     const size_t M = size_t(model_.description.latent_channels), positions = size_t(area.h) * size_t(area.w);
     constexpr double kStep = 1 << kPixelExponent;  // of 8 bits, as many in one of the network's values
@@ -83,11 +83,6 @@ LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& su
         });
     }
     std::copy(best.begin(), best.end(), y.begin());
-    if (changes != nullptr) {
-        coder.quantise(y, quality_q8, settings);
-        error_.run(coder.latents());
-        error_.measure(*changes);
-    }
     return settings;
 }
 

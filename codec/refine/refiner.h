@@ -30,9 +30,9 @@ public:
     Refiner(const ModelContents& model, CodecWeights& weights) : model_(model), error_(model, weights) {}
 
     // y: [h, w, M] of the area, in quantisation steps: replaced. Returns the settings with which the coder turns y into the symbols that
-    // were found; both are valid until the next call. changes: is given the result, or null. check is called in each round, and may throw.
+    // were found; both are valid until the next call. check is called in each round, and may throw.
     LatentCoder::Settings refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
-                                 ChangesFit* changes, const std::function<void()>& check);
+                                 const std::function<void()>& check);
 
 private:
     const ModelContents& model_;
