@@ -28,11 +28,11 @@ struct OneThread {
 constexpr double kEpsilon = 3.0 / 255.0;
 
 struct Problem {
-    explicit Problem(int colours, DataType type = DataType::f32)
+    explicit Problem(int colours, DataType type = DataType::f32, bool logarithmic = false)
         : description(tiny_denoiser(colours)),
           parameters(random_parameters(description, 0.5f)),
           weights(description, parameters),
-          step(description, weights, {2, 16, 12, type, float(255.0 * kEpsilon)}) {
+          step(description, weights, {2, 16, 12, type, float(255.0 * kEpsilon), logarithmic}) {
         std::mt19937 random(3);
         for (int i = 0; i < 2 * 16 * 12 * colours; i++) {
             clean.push_back(uint8_t(random() % 256));
@@ -85,10 +85,20 @@ TEST_CASE("the loss is Charbonnier's, and the error that of picture plus residua
     }
 }
 
-TEST_CASE("gradients agree with finite differences") {
+TEST_CASE("the logarithmic loss is that of each crop's mean squared error") {
     const OneThread one_thread;
     for (int colours : {1, 3}) {
-        Problem p(colours);
+        const DenoiseStepResult r = Problem(colours, DataType::f32, true).run();
+        double loss = 0;
+        for (const double mse : r.mse) loss += 0.5 * kEpsilon * std::log1p(mse / (kEpsilon * kEpsilon)) / 2;
+        CHECK(r.loss == doctest::Approx(loss).epsilon(1e-4));
+    }
+}
+
+TEST_CASE("gradients agree with finite differences") {
+    const OneThread one_thread;
+    for (const auto& [colours, logarithmic] : {std::pair{1, false}, {3, false}, {1, true}, {3, true}}) {
+        Problem p(colours, DataType::f32, logarithmic);
         std::vector<float> gradients(p.parameters.values().size(), 1e9f);
         p.run(gradients);
         constexpr float kStep = 1.0f / 512;

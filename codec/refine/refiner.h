@@ -1,5 +1,5 @@
-// Fits the latents of a picture to it, through the synthesis transform as it is (the idea: Campos 2019, "Content adaptive optimization
-// for neural image compression"); the decoder knows nothing of it.
+// Fits the latents of a picture to it, through the synthesis transform as it is and the filter behind it (the idea: Campos 2019, "Content adaptive
+// optimization for neural image compression"); the decoder knows nothing of it.
 //
 // Each round takes the latents as they would be coded and the gradient of the squared error there. A step against it, as long as the
 // error's curvature says, gives real numbers that the quantiser decides on anew, each against its own bits: a proximal gradient

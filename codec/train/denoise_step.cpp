@@ -25,6 +25,17 @@ DECANT_VECTORISED float charbonnier(const float* residual, const uint8_t* noisy,
     return sum;
 }
 
+// d itself, and Σ d².
+DECANT_VECTORISED float differences(const float* residual, const uint8_t* noisy, const uint8_t* clean, float* gradient, size_t count) {
+    float square = 0.0f;
+    for (size_t i = 0; i < count; i++) {
+        const float d = residual[i] + (float(noisy[i]) - float(clean[i])) * (1.0f / float(1 << kPixelExponent));
+        gradient[i] = d;
+        square += d * d;
+    }
+    return square;
+}
+
 }  // namespace
 
 struct DenoiseStep::State {
@@ -72,10 +83,22 @@ struct DenoiseStep::State {
             for (size_t i = 0; i < values; i += kRun) {
                 const size_t at = n * values + i;
                 float run_squares = 0;
+                if (options.logarithmic) {
+                    squares += differences(graph.output().as<float>() + at, batch.noisy.data() + at, batch.clean.data() + at, graph.output_gradient().as<float>() + at,
+                                           std::min(kRun, values - i));
+                    continue;
+                }
                 sum += charbonnier(graph.output().as<float>() + at, batch.noisy.data() + at, batch.clean.data() + at,
                                    graph.output_gradient().as<float>() + at, std::min(kRun, values - i), factor, epsilon,
                                    run_squares);
                 squares += run_squares;
+            }
+            if (options.logarithmic) {
+                const double least = double(epsilon) * epsilon, mean = squares / double(values);
+                result.loss += 0.5 * epsilon / scale * std::log1p(mean / least) / double(samples);
+                float* gradient = graph.output_gradient().as<float>() + n * values;
+                const float slope = float(epsilon / (mean + least)) * factor;
+                for (size_t i = 0; i < values; i++) gradient[i] *= slope;
             }
             result.loss += sum * factor;
             result.mse.push_back(squares / (double(values) * kPixelPeak2));

@@ -4,6 +4,9 @@
 //
 // Near |x̂ - clean| = ε it turns from squares to magnitudes: a small one keeps crops of much noise from outweighing those of little, a large
 // one asks for means, which is what PSNR measures, where a small one asks for medians.
+//
+// Or, `logarithmic`, L = mean of ε/2 · ln(1 + m / ε²) over the crops, m being a crop's mean of squares: what PSNR is made of, but for crops that are nearer than ε
+// already. Means again, and each crop counts alike, whatever its noise (the loss of Chen 2021, "HINet").
 #pragma once
 
 #include <cstdint>
@@ -19,7 +22,8 @@ namespace decant {
 struct DenoiseStepOptions {
     int samples = 1, height = 64, width = 64;  // multiples of what the network divides by
     DataType compute = DataType::f32;
-    float epsilon = 0.5f;  // Charbonnier's, in steps of 8 bits
+    float epsilon = 0.5f;  // in steps of 8 bits
+    bool logarithmic = false;
 };
 
 struct DenoiseStepResult {

@@ -25,7 +25,7 @@ public:
           dataset_(dataset),
           shard_(shard),
           samples_(o.batch / o.shards),
-          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), float(o.charbonnier)}) {}
+          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), float(o.charbonnier), o.psnr_loss}) {}
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();

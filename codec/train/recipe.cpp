@@ -74,6 +74,7 @@ constexpr TrainingField kFields[] = {
     {"hyper_warm_up", "of a codec: steps until the bits of the hyper-latents count in full", 0, 0x1p53, field<&TrainOptions::hyper_warm_up>},
     {"quantiser", "of a codec: how the latents are rounded that its networks read: as the encoder does it, or to the nearest integers", 0, 0, field<&TrainOptions::quantiser>},
     {"charbonnier", "of a denoiser: errors below so many steps of 8 bits count by their squares, larger ones by their size", 1e-3, 1e6, field<&TrainOptions::charbonnier>},
+    {"psnr_loss", "of a denoiser: what counts is each crop's PSNR, and charbonnier the root mean squared error below which it hardly does", 0, 0, field<&TrainOptions::psnr_loss>},
     {"seed", "start of the random numbers", 0, 0x1p53, field<&TrainOptions::seed>},
     {"compute", "arithmetic; auto: bf16 if the CPU has it in hardware, else f32", 0, 0, field<&TrainOptions::compute>},
     {"validate_every", "steps between validations", 1, 0x1p53, field<&TrainOptions::validate_every>},

@@ -47,6 +47,7 @@ struct TrainOptions {
     double average = 0.999;           // what the exponential average of the weights keeps a step
     double balance = 0.45;            // codec: samples' losses are multiplied by λ^-balance, so that all rates count alike
     double charbonnier = 0.5;         // denoiser: ε of its loss, in steps of 8 bits
+    bool psnr_loss = false;           // denoiser: the logarithmic loss
     int64_t hyper_warm_up = 2000;     // codec: steps until z's bits count in full
     Quantiser quantiser = Quantiser::trellis;  // codec: of the latents that networks read
     uint64_t seed = 1;
