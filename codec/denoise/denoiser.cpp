@@ -4,7 +4,6 @@
 #include <cmath>
 #include <mutex>
 #include <numeric>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,7 +56,7 @@ struct Denoiser::State {
           pool(std::move(p)),
           network(checked(*model).network(kDenoiseNetwork)),
           weights(model->description(), model->parameters()),
-          colours(network.channels_in - 1),
+          colours(picture_channels(model->description())),
           filter(model->filters().empty() ? nullptr : &model->filters().back()) {
         const Reach reach = reach_of(network, 1);
         block = filter == nullptr ? reach.coarsest : std::lcm(reach.coarsest, kFilterBlock);

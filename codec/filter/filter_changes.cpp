@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "codec/error.h"
+#include "codec/filter/filter_fit.h"
 
 namespace decant {
 namespace {
@@ -16,7 +17,7 @@ constexpr int kLargestOrder = 5, kFirstShift = 5, kLastShift = 10;  // that are 
 constexpr double kSectionBits = 8 * 12;                           // its frame in the container
 constexpr double kBitsOfTap = 8.0;                                // about, where it is to be decided which are worth any
 
-size_t features_of(int plane) { return size_t(filter_pairs(kStage, plane)) * kFilterClips; }
+size_t features_of(int plane) { return filter_features(kStage, plane); }
 
 class BitWriter {
 public:
@@ -219,15 +220,7 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
             const int32_t* got = filtered.data() + size_t(y) * size_t(area.w) * size_t(channels_);
             const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
             for (int x = 0; x < last_column; x++) {
-                float* feature = features.col(x).data();
-                const int16_t* at = planes.at(plane, y, x);
-                for (ptrdiff_t pair = 0; pair < filter_pairs(kStage, plane); pair++) {
-                    const FilterOffset& o = kFilterOffsets[size_t(pair)];
-                    const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
-                    for (size_t k = 0; k < clips.size(); k++)
-                        *feature++ = float(std::clamp<int>(u, -clips[k], clips[k]) + std::clamp<int>(v, -clips[k], clips[k]));
-                    *feature++ = float(u + v);
-                }
+                filter_features_of(planes.at(plane, y, x), stride, filter_pairs(kStage, plane), clips, features.col(x).data());
                 const auto error = [&](int c) { return float(wanted[x * channels_ + c] - std::clamp(got[x * channels_ + c], kLowestSum, kHighestSum)); };
                 if (channels_ == 1) {
                     errors[x] = kScale * error(0);

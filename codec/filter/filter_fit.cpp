@@ -16,6 +16,15 @@ constexpr double kRidge = 1e-4;  // of the mean square of the features: what is 
 
 }  // namespace
 
+void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, float* result) {
+    for (int pair = 0; pair < pairs; pair++) {
+        const FilterOffset& o = kFilterOffsets[size_t(pair)];
+        const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
+        for (const int16_t clip : clips) *result++ = float(std::clamp<int>(u, -clip, clip) + std::clamp<int>(v, -clip, clip));
+        *result++ = float(u + v);
+    }
+}
+
 std::vector<int32_t> sums_of(const Image& image) {
     std::vector<int32_t> sums(image.row_size() * image.height);
     image.visit([&]<class T>(const std::vector<T>& samples) {
@@ -30,8 +39,8 @@ struct FilterFit::Pictures {
 
 FilterFit::FilterFit(int stage, int channels) : number_(stage), channels_(channels) {
     for (int p = 0; p < filter_planes(channels); p++) {
-        products_.resize(products_.size() + kFilterClasses * features_of(p) * features_of(p));
-        with_error_.resize(with_error_.size() + kFilterClasses * features_of(p));
+        products_.resize(products_.size() + kFilterClasses * filter_features(number_, p) * filter_features(number_, p));
+        with_error_.resize(with_error_.size() + kFilterClasses * filter_features(number_, p));
     }
 }
 
@@ -90,7 +99,7 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
     std::vector<double> products(products_.size()), with_error(with_error_.size());
     size_t products_at = 0, with_error_at = 0;
     for (int plane = 0; plane < p.decoded.planes(); plane++) {
-        const size_t count = features_of(plane);
+        const size_t count = filter_features(number_, plane);
         const ptrdiff_t stride = p.decoded.stride();
         const auto& clips = stage_.clips[size_t(plane)];
         for (const auto& members : blocks) {
@@ -102,13 +111,7 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
                     const int y = block.y * kFilterBlock + i / kFilterBlock, x = block.x * kFilterBlock + i % kFilterBlock;
                     const int16_t* at = p.decoded.at(plane, y, x);
                     errors[column] = float(*p.original.at(plane, y, x) - *at);
-                    for (ptrdiff_t pair = 0; pair < filter_pairs(number_, plane); pair++) {
-                        const FilterOffset& o = kFilterOffsets[size_t(pair)];
-                        const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
-                        for (size_t k = 0; k < clips.size(); k++)
-                            features(pair * kFilterClips + ptrdiff_t(k), column) = float(std::clamp<int>(u, -clips[k], clips[k]) + std::clamp<int>(v, -clips[k], clips[k]));
-                        features(pair * kFilterClips + kFilterClips - 1, column) = float(u + v);
-                    }
+                    filter_features_of(at, stride, filter_pairs(number_, plane), clips, features.col(column).data());
                 }
             }
             if (column > 0) {
@@ -131,7 +134,7 @@ FilterStage FilterFit::solve() const {
     result.taps.resize(kFilterClasses * taps);
     size_t products_at = 0, with_error_at = 0, first = 0;
     for (int plane = 0; plane < planes; plane++) {
-        const size_t count = features_of(plane);
+        const size_t count = filter_features(number_, plane);
         for (size_t c = 0; c < kFilterClasses; c++) {
             const auto n = ptrdiff_t(count);
             const Eigen::Map<const Eigen::MatrixXd> products(&products_[products_at], n, n);

@@ -27,8 +27,6 @@ private:
     Pictures prepared(const Image& original, const Image& decoded) const;
     void decide();  // thresholds and clips, of what was surveyed
 
-    size_t features_of(int plane) const { return size_t(filter_pairs(number_, plane)) * kFilterClips; }
-
     const int number_, channels_;
     std::mutex mutex_;
     std::array<double, 3> squared_errors_{};
@@ -38,6 +36,11 @@ private:
     FilterStage stage_;                          // without taps
     std::vector<double> products_, with_error_;  // of each plane: [classes, features, features] and [classes, features]
 };
+
+// What the taps of a plane of a stage are multiplied with.
+inline size_t filter_features(int stage, int plane) { return size_t(filter_pairs(stage, plane)) * kFilterClips; }
+// These of the pixel `at` of planes with that stride, to result.
+void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, float* result);
 
 // A picture of 8 or 16 bits as the synthesis would give it.
 std::vector<int32_t> sums_of(const Image& image);

@@ -474,7 +474,10 @@ Shape latent_shape(const Description& d, Shape picture) {
     return code;
 }
 
-int picture_channels(const Description& d) { return d.network(kAnalysisNetwork).channels_in; }
+int picture_channels(const Description& d) {
+    if (d.task == Task::denoise) return d.network(kDenoiseNetwork).channels_in - 1;  // the last one is the level
+    return d.network(kAnalysisNetwork).channels_in;
+}
 
 int code_stride(const Description& d) { return 64 / latent_shape(d, {1, 64, 64, d.network(kEncoderNetwork).channels_in}).h; }
 

@@ -228,7 +228,7 @@ struct PlannedLayer {
 std::vector<PlannedLayer> plan(const Network& network, Shape input);
 // What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
 Shape latent_shape(const Description& description, Shape picture);
-// Of the pictures that a codec is for: 3, or 1 for gray ones only.
+// Of the pictures that a codec or a denoiser is for: 3, or 1 for gray ones only.
 int picture_channels(const Description& description);
 int code_stride(const Description& description);  // pixels a position of an autoencoder's code, each way
 // The convolution that a network ends in, but for (un)shuffles; null if it has none.

@@ -198,7 +198,7 @@ std::string filter_name(size_t number, const std::string& part) { return kFilter
 
 std::string taps_name(size_t stage) { return "taps." + std::to_string(stage + 1); }
 
-int filter_planes_of(const Description& d) { return filter_planes(d.task == Task::denoise ? d.network(kDenoiseNetwork).channels_in - 1 : picture_channels(d)); }
+int filter_planes_of(const Description& d) { return filter_planes(picture_channels(d)); }
 
 int last_quality_of(const Description& d) { return 256 * (d.task == Task::denoise ? 255 : d.levels() - 1); }
 

@@ -289,7 +289,7 @@ private:
         size_t windows_left = 0;
         std::vector<uint8_t> stream;
         double model_bits = 0;
-        std::optional<ChangesFit> changes;  // of the filter, where latents are refined
+        std::optional<ChangesFit> changes;  // of the filter, where it is fitted
 
         float* row(int r, size_t channels) { return reinterpret_cast<float*>(y.data()) + size_t(r) * size_t(area.w) * channels; }
     };

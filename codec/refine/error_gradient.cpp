@@ -145,7 +145,6 @@ double ErrorGradient::run(std::span<const int32_t> latents) {
     });
     double sum = 0;
     for (const double v : sums) sum += v;
-    if (filter_ != nullptr) through_filter(gradient);
     return sum;
 }
 
@@ -197,7 +196,10 @@ void ErrorGradient::backward(std::span<float> result) {
     }
 }
 
-void ErrorGradient::gradient(std::span<float> result) { backward(result); }
+void ErrorGradient::gradient(std::span<float> result) {
+    if (filter_ != nullptr) through_filter(current_->output_gradient().as<float>());
+    backward(result);
+}
 
 std::vector<float> ErrorGradient::curvature(int probes) {
     const size_t M = step_.size(), positions = size_t(area_.h) * size_t(area_.w);

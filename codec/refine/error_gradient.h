@@ -35,7 +35,7 @@ public:
     // latents: [h, w, M] of the area, in multiples of 1/64 step. Σ (x̂ - x)² over the pixels that count, x̂ as the decoder gives them, values as
     // pixel_value gives them.
     double run(std::span<const int32_t> latents);
-    // After run: its gradient, [h, w, M], a step. Through a filter it is half of it: the error itself and the error through the filter's slopes, of the same size,
+    // After run, once: its gradient, [h, w, M], a step. Through a filter it is half of it: the error itself and the error through the filter's slopes, of the same size,
     // are halved and added. Alone the latter, what the gradient is, hardly mends what the filter smooths, and the former mends what the filter does not let through.
     void gradient(std::span<float> result);
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random

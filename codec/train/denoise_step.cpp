@@ -46,7 +46,7 @@ struct DenoiseStep::State {
 
     State(const Description& d, CodecWeights& weights, const DenoiseStepOptions& o)
         : options(o),
-          channels(d.network(kDenoiseNetwork).channels_in - 1),
+          channels(picture_channels(d)),
           graph(weights[kDenoiseNetwork], {o.samples, o.height, o.width, channels + 1}, graph_options(o)) {}
 
     static GraphOptions graph_options(const DenoiseStepOptions& o) {

@@ -155,7 +155,7 @@ Noisy with_white_noise(const Image& clean, double sigma, uint32_t key) {
 // Half of the crops that a filter is fitted on have white noise of its level; the others what the network was trained on, each at the nearest level.
 void fit_denoiser(const std::shared_ptr<const Model>& model, const TrainOptions& options, const Settings& settings) {
     const Description& d = model->description();
-    const Crops crops(options, size_t(settings.filter_crops), d.network(kDenoiseNetwork).channels_in - 1);
+    const Crops crops(options, size_t(settings.filter_crops), picture_channels(d));
     const auto pool = std::make_shared<WorkerPool>(settings.threads);
     Denoiser denoiser(model, pool);
     const auto denoised = [](Denoiser& by, const Noisy& noisy, bool filter, int depth) {
