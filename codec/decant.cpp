@@ -69,7 +69,7 @@ void check_region(const Region& region, const Header& header) {
 
 // The sections alone: tiles are neither read nor checked.
 Container parse_sections(std::span<const uint8_t> bytes, const DecodeOptions& options) {
-    return parse_container(bytes, {options.max_pixels, options.fetch, [](const Header&, size_t) { return false; }});
+    return parse_container(bytes, {options.max_pixels, options.fetch, [](const Container&, size_t) { return false; }});
 }
 
 }  // namespace
@@ -289,8 +289,10 @@ struct Codec::State {
         if (options.filter && !part.contents.filters.empty()) header.flags |= uint16_t(part.contents.filters.back().check << kFilterShift);
         const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
-        if (const FilterChanges& changes = tiles.filter_changes; !changes.empty())
-            container.sections.push_back({kSectionFilter, pack_changes(changes, filter_planes(part.channels()))});
+        if (!tiles.turn.is_none()) container.sections.push_back({kSectionTurn, {uint8_t(tiles.turn.code())}});
+        const int planes = filter_planes(part.channels());
+        if (const auto& taps = tiles.filter_changes.taps; !taps.empty()) container.sections.push_back({kSectionFilter, pack_changes(taps, counts_of_changes(planes))});
+        if (const auto& cross = tiles.filter_changes.cross; !cross.empty()) container.sections.push_back({kSectionFilterCross, pack_changes(cross, counts_of_cross(planes))});
         for (Section& section : sections(container)) container.sections.push_back(std::move(section));
         EncodeResult result;
         result.bytes = write_container(container);
@@ -345,10 +347,10 @@ struct Codec::State {
     Container parse(std::span<const uint8_t> bytes, const DecodeOptions& options) {
         ParseOptions parse_options{options.max_pixels, options.fetch, {}};
         if (options.region) {
-            parse_options.is_wanted = [&](const Header& header, size_t tile) {
-                check_header(header);
-                check_region(*options.region, header);
-                return maker(header.model).pipeline.is_needed(header, *options.region, tile);
+            parse_options.is_wanted = [&](const Container& container, size_t tile) {
+                check_header(container.header);
+                check_region(*options.region, container.header);
+                return maker(container.header.model).pipeline.is_needed(container, *options.region, tile);
             };
         }
         Container c = parse_container(bytes, parse_options);

@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "codec/container/container.h"
@@ -20,15 +22,15 @@ using namespace decant::test;
 
 namespace {
 
-FilterChanges random_changes(int planes, RandomStream random, int share, int largest, int shift) {
-    FilterChanges changes(filter_taps(kFilterStages - 1, planes));
-    for (int16_t& c : changes)
-        if (random.below(100) < share) c = int16_t((random.below(2 * largest + 1) - largest) * (1 << shift));
-    return changes;
+std::vector<int16_t> random_values(std::span<const size_t> counts, RandomStream random, int share, int largest, int shift) {
+    std::vector<int16_t> values(std::accumulate(counts.begin(), counts.end(), size_t{0}));
+    for (int16_t& v : values)
+        if (random.below(100) < share) v = int16_t((random.below(2 * largest + 1) - largest) * (1 << shift));
+    return values;
 }
 
-void check_refused(std::span<const uint8_t> bytes, int planes) {
-    const auto failure = failure_of([&] { unpack_changes(bytes, planes); });
+void check_refused(std::span<const uint8_t> bytes, std::span<const size_t> counts) {
+    const auto failure = failure_of([&] { unpack_changes(bytes, counts); });
     REQUIRE(failure.failed);
     CHECK(failure.code == ErrorCode::corrupt);
 }
@@ -58,37 +60,40 @@ std::vector<int32_t> waves(int h, int w, int channels, RandomStream random) {
 }  // namespace
 
 TEST_CASE("changes of a filter are the same after bytes, and few when they are few") {
-    for (const int planes : {1, 3}) {
+    CHECK(counts_of_changes(3) == std::vector<size_t>{36, 18, 18});
+    CHECK(counts_of_cross(3) == std::vector<size_t>{18, 18});
+    CHECK(counts_of_cross(1).empty());
+    for (const auto& counts : {counts_of_changes(1), counts_of_changes(3), counts_of_cross(3)}) {
         for (const auto& [share, largest, shift] : {std::tuple{0, 1, 0}, {10, 3, 8}, {50, 20, 6}, {100, 32767, 0}, {100, 1, 14}}) {
-            const FilterChanges changes = random_changes(planes, {uint32_t(share + planes)}, share, largest, shift);
-            const std::vector<uint8_t> bytes = pack_changes(changes, planes);
-            CHECK(unpack_changes(bytes, planes) == changes);
-            CHECK(bytes.size() <= 1 + (1 + 18 * changes.size()) / 8 + 1);
+            const std::vector<int16_t> values = random_values(counts, {uint32_t(share) + uint32_t(counts.size())}, share, largest, shift);
+            const std::vector<uint8_t> bytes = pack_changes(values, counts);
+            CHECK(unpack_changes(bytes, counts) == values);
+            CHECK(bytes.size() <= 1 + (1 + 18 * values.size()) / 8 + 1);
         }
-        CHECK(pack_changes(FilterChanges(filter_taps(1, planes)), planes).size() == 2);
-        FilterChanges extremes(filter_taps(1, planes));
+        std::vector<int16_t> extremes = random_values(counts, {1}, 0, 1, 0);
+        CHECK(pack_changes(extremes, counts).size() == 2);
         extremes[0] = -32768;
-        CHECK(unpack_changes(pack_changes(extremes, planes), planes) == extremes);
+        CHECK(unpack_changes(pack_changes(extremes, counts), counts) == extremes);
         extremes[1] = 32767;
-        CHECK(unpack_changes(pack_changes(extremes, planes), planes) == extremes);
-        CHECK_THROWS_AS(pack_changes(FilterChanges(5), planes), Error);
+        CHECK(unpack_changes(pack_changes(extremes, counts), counts) == extremes);
+        CHECK_THROWS_AS(pack_changes(std::vector<int16_t>(5), counts), Error);
     }
 }
 
 TEST_CASE("bytes that are no changes of a filter are refused") {
-    const FilterChanges changes = random_changes(3, {4}, 70, 200, 5);
-    const std::vector<uint8_t> bytes = pack_changes(changes, 3);
-    for (size_t length = 0; length < bytes.size(); length++) check_refused(std::span(bytes).first(length), 3);
+    const std::vector<size_t> colours = counts_of_changes(3), gray = counts_of_changes(1);
+    const std::vector<uint8_t> bytes = pack_changes(random_values(colours, {4}, 70, 200, 5), colours);
+    for (size_t length = 0; length < bytes.size(); length++) check_refused(std::span(bytes).first(length), colours);
     std::vector<uint8_t> longer = bytes;
     longer.push_back(0);
-    check_refused(longer, 3);
-    check_refused(bytes, 1);
-    check_refused(std::vector<uint8_t>{0x00, 0x01}, 3);  // bits behind the end
-    std::vector<uint8_t> ones(40, 0xff);                 // a code without an end
-    check_refused(ones, 3);
+    check_refused(longer, colours);
+    check_refused(bytes, gray);
+    check_refused(std::vector<uint8_t>{0x00, 0x01}, colours);  // bits behind the end
+    std::vector<uint8_t> ones(40, 0xff);                       // a code without an end
+    check_refused(ones, colours);
     ones[0] = 0x0f;
-    check_refused(ones, 3);
-    check_refused(std::vector<uint8_t>{0xf0, 0xd0, 0, 0, 0, 0, 0, 0}, 1);  // 2 · 2^15
+    check_refused(ones, colours);
+    check_refused(std::vector<uint8_t>{0xf0, 0xd0, 0, 0, 0, 0, 0, 0}, gray);  // 2 · 2^15
 }
 
 TEST_CASE("changes are found where there are any, and they are worth their bits") {
@@ -96,16 +101,17 @@ TEST_CASE("changes are found where there are any, and they are worth their bits"
         const int h = 64, w = 96, planes = filter_planes(channels);
         const uint64_t pixels = h * w;
         const PostFilter filter(tables_of({random_point(channels, 0, {3}, 300)}), 0, channels);
-        FilterChanges wanted(filter_taps(1, planes));
-        wanted[2] = 3000;    // the nearest pair
-        wanted[5] = -2000;
-        wanted[14] = 1200;
+        FilterChanges wanted{std::vector<int16_t>(filter_taps(1, planes)), {}};
+        wanted.taps[2] = 3000;    // the nearest pair
+        wanted.taps[5] = -2000;
+        wanted.taps[14] = 1200;
         const std::vector<int32_t> decoded = waves(h, w, channels, {9}), original = apply(filter.with(wanted), decoded, h, w);
         PostFilter::Workspace workspace;
         ChangesFit fit(channels, false);
         fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
         const FilterChanges found = fit.solve(1.0, pixels);
-        REQUIRE(found.size() == wanted.size());
+        CHECK(found.taps.size() == wanted.taps.size());
+        CHECK(found.cross.empty());
         const double before = squared_difference(original, apply(filter, decoded, h, w)), after = squared_difference(original, apply(filter.with(found), decoded, h, w));
         CHECK(after < 0.02 * before);
 
@@ -125,12 +131,29 @@ TEST_CASE("changes are found where there are any, and they are worth their bits"
     }
 }
 
+TEST_CASE("colours follow luma where they do in the picture") {
+    const int h = 64, w = 96;
+    const uint64_t pixels = h * w;
+    const PostFilter filter(tables_of({random_point(3, 0, {5}, 300)}), 0, 3);
+    FilterChanges wanted{{}, std::vector<int16_t>(cross_taps(3))};
+    wanted.cross[2] = 5000;
+    wanted.cross[18 + 5] = -4000;
+    const std::vector<int32_t> decoded = waves(h, w, 3, {3}), original = apply(filter.with(wanted), decoded, h, w);
+    PostFilter::Workspace workspace;
+    ChangesFit fit(3, false);
+    fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
+    const FilterChanges found = fit.solve(1.0, pixels);
+    CHECK(found.cross.size() == wanted.cross.size());
+    const double before = squared_difference(original, apply(filter, decoded, h, w)), after = squared_difference(original, apply(filter.with(found), decoded, h, w));
+    CHECK(after < 0.02 * before);
+}
+
 TEST_CASE("a gray picture changes luma alone, by the mean of the colours") {
     const int h = 48, w = 64;
     const uint64_t pixels = h * w;
     const PostFilter filter(tables_of({random_point(3, 0, {3}, 200)}), 0, 3);
-    FilterChanges wanted(filter_taps(1, 3));
-    wanted[2] = 2500;
+    FilterChanges wanted{std::vector<int16_t>(filter_taps(1, 3)), {}};
+    wanted.taps[2] = 2500;
     const std::vector<int32_t> decoded = waves(h, w, 3, {2});
     std::vector<int32_t> original = apply(filter.with(wanted), decoded, h, w);
     for (size_t i = 0; i < original.size(); i += 3) original[i] = original[i + 1] = original[i + 2] = (original[i] + original[i + 1] + original[i + 2]) / 3;
@@ -138,9 +161,10 @@ TEST_CASE("a gray picture changes luma alone, by the mean of the colours") {
     ChangesFit fit(3, true);
     fit.add(filter, decoded.data(), original.data(), h, w, {0, 0, h, w}, h, w, 1, workspace);
     const FilterChanges found = fit.solve(1.0, pixels);
-    REQUIRE(found.size() == wanted.size());
-    CHECK(std::abs(found[2] - wanted[2]) < 1000);
-    CHECK(std::all_of(found.begin() + filter_pairs(1, 0) * kFilterClips, found.end(), [](int16_t c) { return c == 0; }));
+    REQUIRE(found.taps.size() == wanted.taps.size());
+    CHECK(std::abs(found.taps[2] - wanted.taps[2]) < 1000);
+    CHECK(std::all_of(found.taps.begin() + filter_pairs(1, 0) * kFilterClips, found.taps.end(), [](int16_t c) { return c == 0; }));
+    CHECK(found.cross.empty());
 }
 
 TEST_CASE("files that are refined change their filter, and decode alike in parts, by rows, with any number of threads") {
@@ -186,19 +210,21 @@ TEST_CASE("changes of a filter that is not there, twice, or cut short are corrup
     FilteredModel models;
     Codec codec(models.filtered, 1);
     const auto bytes = codec.encode(mixed_image(80, 60, 3), at(60, 2)).bytes;
-    const auto refuses = [&](const std::vector<uint8_t>& payload, bool twice, bool unnamed) {
+    const auto refuses = [&](const std::array<char, 4>& type, const std::vector<uint8_t>& payload, bool twice, bool unnamed) {
         Container container = parse_container(bytes);
-        container.sections.push_back({kSectionFilter, payload});
+        container.sections.push_back({type, payload});
         if (twice) container.sections.push_back(container.sections.back());
         if (unnamed) container.header.flags &= kFlagDependent;
         const auto failure = failure_of([&] { codec.decode(write_container(container)); });
         REQUIRE(failure.failed);
         CHECK(failure.code == ErrorCode::corrupt);
     };
-    const std::vector<uint8_t> good = pack_changes(random_changes(3, {1}, 50, 100, 4), 3);
-    refuses(good, true, false);
-    refuses(good, false, true);
-    refuses({}, false, false);
-    refuses({0xff, 0xff, 0xff}, false, false);
-    refuses(std::vector(good.begin(), good.end() - 3), false, false);
+    for (const auto& [type, counts] : {std::pair(kSectionFilter, counts_of_changes(3)), {kSectionFilterCross, counts_of_cross(3)}}) {
+        const std::vector<uint8_t> good = pack_changes(random_values(counts, {1}, 50, 100, 4), counts);
+        refuses(type, good, true, false);
+        refuses(type, good, false, true);
+        refuses(type, {}, false, false);
+        refuses(type, {0xff, 0xff, 0xff}, false, false);
+        refuses(type, std::vector(good.begin(), good.end() - 3), false, false);
+    }
 }

@@ -50,7 +50,7 @@ PlainPlanes plain_planes(const std::vector<int32_t>& sums, int h, int w, int cha
 }
 
 // A stage as its description says it, a pixel at a time.
-PlainPlanes reference_stage(int number, const FilterStage& stage, const PlainPlanes& from) {
+PlainPlanes reference_stage(int number, const FilterStage& stage, const PlainPlanes& from, const FilterChanges& changes = {}) {
     const auto class_at = [&](int y, int x) {
         FilterPlanes::Laplacians l{};
         for (int j = y / 4 * 4 - 2; j < y / 4 * 4 + 6; j++) {
@@ -67,19 +67,26 @@ PlainPlanes reference_stage(int number, const FilterStage& stage, const PlainPla
     PlainPlanes result = from;
     for (int y = 0; y < from.h; y++) {
         for (int x = 0; x < from.w; x++) {
-            const int16_t* taps = &stage.taps[size_t(class_at(y, x)) * filter_taps(number, from.planes)];
+            const auto first = stage.taps.begin() + ptrdiff_t(size_t(class_at(y, x)) * filter_taps(number, from.planes));
+            std::vector<int16_t> taps(first, first + ptrdiff_t(filter_taps(number, from.planes)));
+            for (size_t t = 0; t < changes.taps.size(); t++) taps[t] = int16_t(std::clamp(taps[t] + changes.taps[t], -32768, 32767));
+            const int16_t *next = taps.data(), *next_cross = changes.cross.data();
             for (int plane = 0; plane < from.planes; plane++) {
                 const int centre = from.at(plane, y, x);
                 int correction = 0;
-                for (int i = 0; i < filter_pairs(number, plane); i++) {
-                    const FilterOffset o = kFilterOffsets[size_t(i)];
-                    const int u = from.at(plane, y + o.y, x + o.x) - centre, v = from.at(plane, y - o.y, x - o.x) - centre;
-                    for (int k = 0; k < kFilterClips; k++) {
-                        const int limit = k + 1 < kFilterClips ? stage.clips[size_t(plane)][size_t(k)] : 100000;
-                        const double sum = std::clamp(u, -limit, limit) + std::clamp(v, -limit, limit);
-                        correction += int(std::floor(sum * *taps++ / 32768 + 0.5));
+                const auto add = [&](int of, int pairs, const int16_t*& tap) {
+                    for (int i = 0; i < pairs; i++) {
+                        const FilterOffset o = kFilterOffsets[size_t(i)];
+                        const int p = from.at(of, y, x), u = from.at(of, y + o.y, x + o.x) - p, v = from.at(of, y - o.y, x - o.x) - p;
+                        for (int k = 0; k < kFilterClips; k++) {
+                            const int limit = k + 1 < kFilterClips ? stage.clips[size_t(of)][size_t(k)] : 100000;
+                            const double sum = std::clamp(u, -limit, limit) + std::clamp(v, -limit, limit);
+                            correction += int(std::floor(sum * *tap++ / 32768 + 0.5));
+                        }
                     }
-                }
+                };
+                add(plane, filter_pairs(number, plane), next);
+                if (plane > 0 && !changes.cross.empty()) add(0, kCrossPairs, next_cross);
                 result.values[size_t((y * from.w + x) * from.planes + plane)] = int16_t(std::clamp(centre + correction, number > 0 ? -32768 : plane == 0 ? 0 : -8160, number > 0 ? 32767 : 8160));
             }
         }
@@ -87,9 +94,9 @@ PlainPlanes reference_stage(int number, const FilterStage& stage, const PlainPla
     return result;
 }
 
-std::vector<int32_t> reference(const FilterPoint& point, const std::vector<int32_t>& sums, int h, int w, int channels) {
+std::vector<int32_t> reference(const FilterPoint& point, const std::vector<int32_t>& sums, int h, int w, int channels, const FilterChanges& changes = {}) {
     const PlainPlanes before = plain_planes(sums, h, w, channels);
-    const PlainPlanes after = reference_stage(1, point.stages[1], reference_stage(0, point.stages[0], before));
+    const PlainPlanes after = reference_stage(1, point.stages[1], reference_stage(0, point.stages[0], before), changes);
     std::vector<int32_t> result;
     for (size_t i = 0; i < sums.size(); i += size_t(channels)) {
         const auto change = [&](size_t plane) { return after.values[i + plane] - before.values[i + plane]; };
@@ -131,6 +138,24 @@ TEST_CASE("the filter is what it is said to be, exactly, at every place and size
             std::vector<int32_t> result(sums.size());
             PostFilter(tables_of({point}), 0, channels).apply(sums.data(), h, w, {0, 0, h, w}, workspace, result.data());
             CHECK(result == expected);
+        }
+    }
+}
+
+TEST_CASE("what a file changes of the last stage is what it is said to be, too") {
+    PostFilter::Workspace workspace;
+    for (const int channels : {3, 1}) {
+        const int h = 32, w = 144, planes = filter_planes(channels);
+        const FilterPoint point = random_point(channels, 0, {11});
+        const auto sums = random_sums(h, w, channels, {12});
+        RandomStream random{13};
+        FilterChanges changes{std::vector<int16_t>(filter_taps(1, planes)), std::vector<int16_t>(cross_taps(planes))};
+        for (auto* values : {&changes.taps, &changes.cross})
+            for (int16_t& v : *values) v = int16_t(random.below(8001) - 4000);
+        std::vector<int32_t> result(sums.size());
+        for (const FilterChanges& some : {FilterChanges(), FilterChanges{changes.taps, {}}, FilterChanges{{}, changes.cross}, changes}) {
+            PostFilter(tables_of({point}), 0, channels).with(some).apply(sums.data(), h, w, {0, 0, h, w}, workspace, result.data());
+            CHECK(result == reference(point, sums, h, w, channels, some));
         }
     }
 }

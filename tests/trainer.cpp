@@ -297,18 +297,19 @@ TEST_CASE("early stopping ends with the best weights, interrupted or not") {
     o.steps = 40;
     o.validate_every = 2;
     o.early_stop = 2;
-    o.improvement = 1e-6;
+    o.improvement = 3;  // more than there is to gain in so few steps, whatever the kernels that this machine's arithmetic chooses
     o.average = 0;
     o.warm_up = 1;
-    o.rate = 0.3;  // far too much: it gets worse soon
-    o.quantiser = Quantiser::scalar;  // with which that is so
+    o.rate = 0.3;  // far too much: it may well get worse
     std::vector<std::pair<int64_t, double>> losses;
     const TrainResult whole = train_model(tiny(), o, &start(), [&](const TrainProgress& p) {
         if (!p.validation.empty()) losses.emplace_back(p.step, p.validation_loss);
         return true;
     });
     REQUIRE(whole.steps < 40);
-    const auto best = std::ranges::min_element(losses, {}, [](const auto& p) { return std::isfinite(p.second) ? p.second : 1e9; });
+    auto best = losses.begin();
+    for (auto later = best + 1; later != losses.end(); ++later)
+        if (later->second < best->second - o.improvement) best = later;
     CHECK(whole.best_step == best->first);
     CHECK(whole.validation_loss == best->second);
     CHECK(whole.steps == best->first + 4);

@@ -57,7 +57,10 @@ void check_fields(const Header& header, ErrorCode code) {
         throw Error(code, "header: depth is " + std::to_string(header.depth) + ", 8 or 16 is possible");
 }
 
-bool is_known_critical(const std::array<char, 4>& type) { return type == kSectionAlpha || type == kSectionAlphaLow || type == kSectionResidual || type == kSectionFilter; }
+bool is_known_critical(const std::array<char, 4>& type) {
+    constexpr std::array kKnown{kSectionAlpha, kSectionAlphaLow, kSectionResidual, kSectionFilter, kSectionFilterCross, kSectionTurn};
+    return std::ranges::find(kKnown, type) != kKnown.end();
+}
 
 uint64_t ceil_divide(uint64_t value, uint64_t divisor) { return (value + divisor - 1) / divisor; }
 
@@ -269,7 +272,7 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     container.tiles.reserve(tile_count);
     for (std::size_t number = 0; number < tile_count; ++number) {
         const std::size_t length = load<uint32_t>(head.payload, kHeaderFieldBytes + 4 * number);
-        if (options.is_wanted && !options.is_wanted(header, number)) {
+        if (options.is_wanted && !options.is_wanted(container, number)) {
             container.tiles.emplace_back();
             bytes = bytes.subspan(length + 4);
             continue;

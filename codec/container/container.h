@@ -30,7 +30,11 @@
 // says. With it no sample is farther from the original than a bound, which may be 0.
 //
 // "FILT" changes the filter that HEAD names, at most once, critical: as codec/filter/filter_changes.h says. It is not in a file that names none. Decoders before 0.6
-// do not know it.
+// do not know it. "FILX" adds to what the filter does to colours, with differences of luma, likewise: decoders before 0.7 do not know it.
+//
+// "TURN" says that the picture was turned before it was coded, at most once, critical: a byte, 1 … 7, the sum of 4 if its rows and columns were exchanged, then
+// 2 if it was put upside down, and 1 if it was mirrored. Tiles are then those of the turned picture; everything else in the file, width, height and other sections, is of
+// the picture as it is. Decoders before 0.7 do not know it.
 //
 // "meta" is metadata, at most once:
 //   one Zstandard frame (RFC 8878) that says the size of its content and has its checksum (XXH64). The content, at most 64 MiB, is
@@ -122,6 +126,8 @@ inline constexpr std::array<char, 4> kSectionAlpha{'A', 'L', 'P', 'H'};
 inline constexpr std::array<char, 4> kSectionAlphaLow{'A', 'L', 'P', 'L'};
 inline constexpr std::array<char, 4> kSectionResidual{'R', 'E', 'S', 'I'};
 inline constexpr std::array<char, 4> kSectionFilter{'F', 'I', 'L', 'T'};
+inline constexpr std::array<char, 4> kSectionFilterCross{'F', 'I', 'L', 'X'};
+inline constexpr std::array<char, 4> kSectionTurn{'T', 'U', 'R', 'N'};
 inline constexpr std::array<char, 4> kSectionMetadata{'m', 'e', 't', 'a'};
 inline constexpr std::array<char, 4> kSectionPreview{'p', 'r', 'e', 'v'};
 
@@ -137,8 +143,8 @@ struct ParseOptions {
     // For bytes that are still to come, of a file of which only a part is read: called with offset and length of each part before it
     // is looked at.
     std::function<void(std::size_t offset, std::size_t length)> fetch = {};
-    // Tiles for which it gives false are neither fetched nor checked, and stay empty; by default all are wanted.
-    std::function<bool(const Header&, std::size_t tile)> is_wanted = {};
+    // Tiles for which it gives false are neither fetched nor checked, and stay empty; by default all are wanted. It is asked when header and sections are known.
+    std::function<bool(const Container&, std::size_t tile)> is_wanted = {};
 };
 
 // Whether the bytes begin with the signature; for telling file formats apart.

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "codec/error.h"
 #include "codec/filter/filter_fit.h"
@@ -14,10 +15,12 @@ namespace {
 
 constexpr int kStage = kFilterStages - 1;
 constexpr int kLargestOrder = 5, kFirstShift = 5, kLastShift = 10;  // that are tried
-constexpr double kSectionBits = 8 * 12;                           // its frame in the container
+constexpr double kSectionBits = 8 * 12 + 11;                      // its frame in the container, and what stands before the values
 constexpr double kBitsOfTap = 8.0;                                // about, where it is to be decided which are worth any
 
-size_t features_of(int plane) { return filter_features(kStage, plane); }
+size_t own_features(int plane) { return filter_features(kStage, plane); }
+size_t cross_features(int plane) { return plane == 0 ? 0 : size_t(kCrossPairs) * kFilterClips; }
+size_t features_of(int plane) { return own_features(plane) + cross_features(plane); }
 
 class BitWriter {
 public:
@@ -85,11 +88,14 @@ int32_t get_value(BitReader& in, int order) {
     return is_negative ? -magnitude : magnitude;
 }
 
+bool has_any(std::span<const int16_t> values) {
+    return std::ranges::any_of(values, [](int16_t v) { return v != 0; });
+}
+
 // Of one plane.
 struct Values {
-    std::vector<int32_t> values;
+    std::vector<int16_t> values;
     double cost = 0;  // bits, and squared errors as bits, less than without
-    bool has_any() const { return std::ranges::any_of(values, [](int32_t v) { return v != 0; }); }
 };
 
 // products, with_error: for one unit of the values, in bits.
@@ -120,7 +126,7 @@ Values quantised(const Eigen::MatrixXd& products, const Eigen::VectorXd& with_er
     Values result;
     result.cost = v.dot(products * v) - 2 * v.dot(with_error);
     for (Eigen::Index i = 0; i < n; i++) {
-        result.values.push_back(int32_t(v[i]));
+        result.values.push_back(int16_t(v[i]));
         result.cost += bits_of(int32_t(v[i]), order);
     }
     return result;
@@ -152,22 +158,35 @@ Eigen::VectorXd worthwhile(const Eigen::MatrixXd& products, const Eigen::VectorX
 
 }  // namespace
 
-std::vector<uint8_t> pack_changes(const FilterChanges& changes, int planes) {
-    if (changes.size() != filter_taps(kStage, planes)) throw Error(ErrorCode::internal, "changes of a filter: " + std::to_string(changes.size()) + " of them");
+std::vector<size_t> counts_of_changes(int planes) {
+    std::vector<size_t> counts;
+    for (int plane = 0; plane < planes; plane++) counts.push_back(own_features(plane));
+    return counts;
+}
+
+std::vector<size_t> counts_of_cross(int planes) {
+    std::vector<size_t> counts;
+    for (int plane = 1; plane < planes; plane++) counts.push_back(cross_features(plane));
+    return counts;
+}
+
+std::vector<uint8_t> pack_changes(std::span<const int16_t> values, std::span<const size_t> counts) {
+    if (values.size() != std::accumulate(counts.begin(), counts.end(), size_t{0}))
+        throw Error(ErrorCode::internal, "changes of a filter: " + std::to_string(values.size()) + " of them");
     int shift = 15;
-    for (const int16_t c : changes)
+    for (const int16_t c : values)
         if (c != 0) shift = std::min(shift, std::countr_zero(uint16_t(c)));
     std::vector<uint8_t> best;
     for (int order = 0; order <= 15; order++) {
         BitWriter out;
         out.put(uint32_t(shift), 4);
         out.put(uint32_t(order), 4);
-        for (size_t first = 0, plane = 0; plane < size_t(planes); first += features_of(int(plane)), plane++) {
-            const std::span<const int16_t> own = std::span(changes).subspan(first, features_of(int(plane)));
-            const bool has_any = std::ranges::any_of(own, [](int16_t c) { return c != 0; });
-            out.put(has_any, 1);
-            if (!has_any) continue;
-            for (const int16_t c : own) put_value(out, c >> shift, order);
+        for (std::span<const int16_t> left = values; const size_t count : counts) {
+            const std::span<const int16_t> group = left.first(count);
+            left = left.subspan(count);
+            out.put(has_any(group), 1);
+            if (!has_any(group)) continue;
+            for (const int16_t c : group) put_value(out, c >> shift, order);
         }
         std::vector<uint8_t> bytes = out.finish();
         if (best.empty() || bytes.size() < best.size()) best = std::move(bytes);
@@ -175,21 +194,21 @@ std::vector<uint8_t> pack_changes(const FilterChanges& changes, int planes) {
     return best;
 }
 
-FilterChanges unpack_changes(std::span<const uint8_t> bytes, int planes) {
+std::vector<int16_t> unpack_changes(std::span<const uint8_t> bytes, std::span<const size_t> counts) {
     BitReader in(bytes);
     const auto shift = int(in.get(4)), order = int(in.get(4));
-    FilterChanges changes(filter_taps(kStage, planes));
-    for (size_t first = 0, plane = 0; plane < size_t(planes); first += features_of(int(plane)), plane++) {
-        if (in.get(1) == 0) continue;
-        for (size_t i = 0; i < features_of(int(plane)); i++) {
-            const int64_t value = int64_t{get_value(in, order)} * (int64_t{1} << shift);
+    std::vector<int16_t> values;
+    for (const size_t count : counts) {
+        const bool is_given = in.get(1) != 0;
+        for (size_t i = 0; i < count; i++) {
+            const int64_t value = is_given ? int64_t{get_value(in, order)} * (int64_t{1} << shift) : 0;
             if (value < std::numeric_limits<int16_t>::min() || value > std::numeric_limits<int16_t>::max())
                 throw Error(ErrorCode::corrupt, "changes of the filter: a value beyond 16 bits");
-            changes[first + i] = int16_t(value);
+            values.push_back(int16_t(value));
         }
     }
     if (!in.is_at_end()) throw Error(ErrorCode::corrupt, "changes of the filter: there is something behind the last one");
-    return changes;
+    return values;
 }
 
 ChangesFit::ChangesFit(int channels, bool is_mean) : channels_(channels), is_mean_(is_mean) {
@@ -220,7 +239,9 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
             const int32_t* got = filtered.data() + size_t(y) * size_t(area.w) * size_t(channels_);
             const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
             for (int x = 0; x < last_column; x++) {
-                filter_features_of(planes.at(plane, y, x), stride, filter_pairs(kStage, plane), clips, features.col(x).data());
+                float* column = features.col(x).data();
+                filter_features_of(planes.at(plane, y, x), stride, filter_pairs(kStage, plane), clips, column);
+                if (plane > 0) filter_features_of(planes.at(0, y, x), stride, kCrossPairs, filter.clips(0), column + own_features(plane));
                 const auto error = [&](int c) { return float(wanted[x * channels_ + c] - std::clamp(got[x * channels_ + c], kLowestSum, kHighestSum)); };
                 if (channels_ == 1) {
                     errors[x] = kScale * error(0);
@@ -253,30 +274,48 @@ FilterChanges ChangesFit::solve(double bits_per_square, uint64_t pixels) const {
     const std::array<double, 3> weights = channels_ == 1 || is_mean_ ? std::array{1.0, 0.0, 0.0} : std::array{3.0, 0.5, 0.75};
     double least = 0;
     FilterChanges best;
-    std::vector<Eigen::VectorXd> wishes;
-    for (int shift = kFirstShift; shift <= kLastShift; shift++) {
-        const double unit = std::ldexp(1.0, shift - kTapExponent), limit = std::ldexp(1.0, 15 - shift) - 1;
-        for (int order = 0; order <= kLargestOrder; order++) {
-            double cost = kSectionBits + 8 + planes;
-            FilterChanges changes(filter_taps(kStage, planes));
-            size_t products_at = 0, first = 0;
-            for (int plane = 0; plane < planes; plane++) {
-                const auto n = ptrdiff_t(features_of(plane));
-                const double worth = bits_per_square / share * weights[size_t(plane)] / (kFilterUnit * kFilterUnit);
-                const Eigen::MatrixXd products = worth * Eigen::Map<const Eigen::MatrixXd>(&products_[products_at], n, n);
-                const Eigen::VectorXd with_error = worth * Eigen::Map<const Eigen::VectorXd>(&with_error_[first], n);
-                if (wishes.size() == size_t(plane)) wishes.push_back(worthwhile(products, with_error));
-                const Values values = quantised(unit * unit * products, unit * with_error, wishes[size_t(plane)] / unit, order, limit);
-                if (values.has_any() && values.cost < 0) {
-                    cost += values.cost;
-                    for (size_t i = 0; i < values.values.size(); i++) changes[first + i] = int16_t(values.values[i] * (1 << shift));
+    for (const bool is_crossing : {false, true}) {
+        if (is_crossing && planes == 1) break;
+        struct Equations {
+            Eigen::MatrixXd products;
+            Eigen::VectorXd with_error, wish;
+        };
+        std::vector<Equations> equations;
+        for (size_t products_at = 0, first = 0, plane = 0; plane < size_t(planes); plane++) {
+            const auto all = ptrdiff_t(features_of(int(plane))), n = is_crossing ? all : ptrdiff_t(own_features(int(plane)));
+            const double worth = bits_per_square / share * weights[plane] / (kFilterUnit * kFilterUnit);
+            const Eigen::MatrixXd products = worth * Eigen::Map<const Eigen::MatrixXd>(&products_[products_at], all, all).topLeftCorner(n, n);
+            const Eigen::VectorXd with_error = worth * Eigen::Map<const Eigen::VectorXd>(&with_error_[first], n);
+            equations.push_back({products, with_error, worthwhile(products, with_error)});
+            products_at += size_t(all) * size_t(all);
+            first += size_t(all);
+        }
+        for (int shift = kFirstShift; shift <= kLastShift; shift++) {
+            const double unit = std::ldexp(1.0, shift - kTapExponent), limit = std::ldexp(1.0, 15 - shift) - 1;
+            for (int order = 0; order <= kLargestOrder; order++) {
+                double cost = 0;
+                FilterChanges changes;
+                for (size_t plane = 0; plane < equations.size(); plane++) {
+                    const Equations& e = equations[plane];
+                    Values values = quantised(unit * unit * e.products, unit * e.with_error, e.wish / unit, order, limit);
+                    if (values.cost >= 0) std::ranges::fill(values.values, int16_t(0));
+                    cost += std::min(values.cost, 0.0);
+                    const auto own = values.values.begin() + ptrdiff_t(own_features(int(plane)));
+                    for (int16_t& v : values.values) v = int16_t(v * (1 << shift));
+                    changes.taps.insert(changes.taps.end(), values.values.begin(), own);
+                    changes.cross.insert(changes.cross.end(), own, values.values.end());
                 }
-                products_at += size_t(n) * size_t(n);
-                first += size_t(n);
-            }
-            if (cost < least) {
-                least = cost;
-                best = changes;
+                for (std::vector<int16_t>* section : {&changes.taps, &changes.cross}) {
+                    if (has_any(*section)) {
+                        cost += kSectionBits;
+                    } else {
+                        section->clear();
+                    }
+                }
+                if (cost < least) {
+                    least = cost;
+                    best = changes;
+                }
             }
         }
     }

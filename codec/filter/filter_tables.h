@@ -22,6 +22,10 @@ inline constexpr size_t filter_taps(int stage, int planes) {
     return size_t(kFilterClips) * size_t(planes == 1 ? filter_pairs(stage, 0) : filter_pairs(stage, 0) + 2 * filter_pairs(stage, 1));
 }
 
+// What a file may add for each colour to the last stage, with differences of luma (filter_changes.h): so many pairs, with luma's clips.
+inline constexpr int kCrossPairs = 6;
+inline constexpr size_t cross_taps(int planes) { return planes == 1 ? 0 : 2 * size_t(kCrossPairs) * kFilterClips; }
+
 // One of the filters that stand one behind the other.
 struct FilterStage {
     std::array<int32_t, kFilterActivities - 1> activity{};  // the least of the second class, of the third …: a block's sum (filter_planes.h), rising
@@ -39,10 +43,16 @@ struct FilterPoint {
     bool operator==(const FilterPoint&) const = default;
 };
 
-// For a range of qualities: points of rising quality, at least one; between two of them everything is interpolated, beyond the last it stays.
-// Added to the taps of each class of the last stage, cut to 16 bits: [filter_taps(kFilterStages - 1, planes)]. Empty: none.
-using FilterChanges = std::vector<int16_t>;
+// What a file changes of the last stage, of all classes alike.
+struct FilterChanges {
+    std::vector<int16_t> taps;   // that are added, the sums cut to 16 bits: [filter_taps(kFilterStages - 1, planes)]; empty: none
+    std::vector<int16_t> cross;  // of Co and Cg, for pairs of luma: [2, kCrossPairs, kFilterClips]; empty: none
 
+    bool empty() const { return taps.empty() && cross.empty(); }
+    bool operator==(const FilterChanges&) const = default;
+};
+
+// For a range of qualities: points of rising quality, at least one; between two of them everything is interpolated, beyond the last it stays.
 struct FilterTables {
     std::vector<FilterPoint> points;
     // By which files name their filter among those of their model: 15 bits of a hash of the tables, not 0.

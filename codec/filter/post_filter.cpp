@@ -43,8 +43,7 @@ DECANT_VECTORISED void add_pairs(const int16_t* __restrict p, const int16_t* __r
 }
 
 // taps: [pairs, kFilterClips, kChunk], an even number of pairs; sum: [kFilterBlock, kChunk].
-void correct(const int16_t* p, ptrdiff_t stride, int pairs, const std::array<int16_t, 2>& clips, const int16_t* taps, int16_t* sum) {
-    std::fill_n(sum, kFilterBlock * kChunk, int16_t(0));
+void add_corrections(const int16_t* p, ptrdiff_t stride, int pairs, const std::array<int16_t, 2>& clips, const int16_t* taps, int16_t* sum) {
     const auto offset = [&](int i) { return kFilterOffsets[size_t(i)].y * stride + kFilterOffsets[size_t(i)].x; };
     for (int i = 0; i < pairs; i += 2) {
         add_pairs(p, p + offset(i), p - offset(i), p + offset(i + 1), p - offset(i + 1), stride, taps + size_t(i) * kFilterClips * kChunk, clips[0], clips[1], sum);
@@ -90,9 +89,12 @@ PostFilter::PostFilter(const FilterTables& tables, int quality_q8, int channels)
 
 PostFilter PostFilter::with(const FilterChanges& changes) const {
     PostFilter result = *this;
-    if (changes.empty()) return result;
-    auto& taps = result.stages_.back().taps;
-    for (size_t t = 0; t < taps.size(); t++) taps[t].fill(int16_t(std::clamp(taps[t][0] + changes[t % changes.size()], -32768, 32767)));
+    if (!changes.taps.empty()) {
+        auto& taps = result.stages_.back().taps;
+        for (size_t t = 0; t < taps.size(); t++) taps[t].fill(int16_t(std::clamp(taps[t][0] + changes.taps[t % changes.taps.size()], -32768, 32767)));
+    }
+    result.cross_.clear();
+    for (const int16_t tap : changes.cross) result.cross_.insert(result.cross_.end(), kChunk, tap);
     return result;
 }
 
@@ -100,6 +102,7 @@ template <class Use>
 void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
     const Stage& stage = stages_[size_t(number)];
     const size_t taps = filter_taps(number, planes.planes());
+    const bool is_crossing = number == kFilterStages - 1 && !cross_.empty();
     alignas(64) std::array<int16_t, kFilterBlock> spread[filter_taps(0, 3)][kBlocks];  // taps of each pixel
     alignas(64) int16_t corrections[3][kFilterBlock][kChunk];
     for (int y = 0; y < planes.area().h; y += kFilterBlock) {
@@ -114,8 +117,13 @@ void PostFilter::run(int number, const FilterPlanes& planes, Use&& use) const {
             size_t first = 0;
             for (int p = 0; p < planes.planes(); p++) {
                 const int pairs = filter_pairs(number, p);
-                correct(planes.at(p, y, x), planes.stride(), pairs, stage.clips[size_t(p)], spread[first][0].data(), corrections[p][0]);
+                std::fill_n(corrections[p][0], kFilterBlock * kChunk, int16_t(0));
+                add_corrections(planes.at(p, y, x), planes.stride(), pairs, stage.clips[size_t(p)], spread[first][0].data(), corrections[p][0]);
                 first += size_t(pairs) * kFilterClips;
+            }
+            for (int p = 1; is_crossing && p < planes.planes(); p++) {
+                const int16_t* taps_of_plane = cross_.data() + size_t(p - 1) * kCrossPairs * kFilterClips * kChunk;
+                add_corrections(planes.at(0, y, x), planes.stride(), kCrossPairs, stage.clips[0], taps_of_plane, corrections[p][0]);
             }
             for (int row = 0; row < kFilterBlock; row++) use(y + row, x, count, std::array{corrections[0][row], corrections[1][row], corrections[2][row]});
         }

@@ -5,7 +5,7 @@
 //   p + Σ over pairs i and clips k of tap[class, i, k] · (clip_k(a_i - p) + clip_k(b_i - p))
 // where a_i and b_i are neighbours opposite each other, and clip_k cuts to ± that, the last one not at all: smoothing among what is alike, sharpening
 // across what is not. The class of a block of 4×4 pixels is how much luma changes around it, and in which direction. A second such filter, with taps of its
-// own, works on what the first one gives, cut to the range of the plane.
+// own, works on what the first one gives, cut to the range of the plane; a picture's file may add to its taps, and to colours the same with pairs of luma.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ public:
     // cut to 0 … 255 before. It depends on kFilterMargin pixels around the area, and beyond the picture's edges on these.
     void apply(const int32_t* sums, int h, int w, const FilterArea& area, Workspace& workspace, int32_t* result) const;
 
-    // The same with what a picture's file changes (filter_changes.h), as many as the last stage has taps, or none.
+    // The same with what a picture's file changes (filter_changes.h).
     PostFilter with(const FilterChanges& changes) const;
     // Of the last stage, of a plane.
     const std::array<int16_t, kFilterClips - 1>& clips(int plane) const { return stages_.back().clips[size_t(plane)]; }
@@ -48,6 +48,7 @@ private:
 
     int channels_;
     std::array<Stage, kFilterStages> stages_;
+    std::vector<int16_t> cross_;  // [2, kCrossPairs, kFilterClips, kFilterRun], each for all pixels of a run
 };
 
 }  // namespace decant

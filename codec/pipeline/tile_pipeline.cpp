@@ -13,6 +13,7 @@
 #include "codec/error.h"
 #include "codec/filter/filter_changes.h"
 #include "codec/filter/filter_fit.h"
+#include "codec/image/metrics.h"
 #include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
 #include "codec/refine/refiner.h"
@@ -30,6 +31,12 @@ constexpr int kSmallestSplit = 32;  // sides below this are not split: margins w
 constexpr int kFitStep = 2;         // a filter is fitted to each so many rows
 constexpr int kRowsAtOnce = 64;     // that a task reads
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
+
+// Of large pictures each place is better off turned otherwise, so that there is little to gain, and they are not held in memory.
+constexpr uint64_t kTurnedPixels = uint64_t{1} << 22;
+constexpr int kTurnEffort = 2;         // with which turns are tried
+constexpr double kTurnBits = 8 * 13;   // of the section
+constexpr uint32_t kTurnedRows = 1024;  // that are decoded at once of a turned picture
 
 float rate_point(const Header& header) { return float(header.quality) / 256.0f; }
 
@@ -85,6 +92,27 @@ Area latents_of(const Region& region) {
 
 void stop_if_cancelled(const Supervision& supervision) {
     if (supervision.is_cancelled && supervision.is_cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
+}
+
+Turn turn_of(const Container& container) {
+    const Section* section = find_section(container, kSectionTurn);
+    if (section == nullptr) return {};
+    if (section->payload.size() != 1 || section->payload[0] == 0 || section->payload[0] > 7) throw Error(ErrorCode::corrupt, "how the picture is turned is not among what there is");
+    return Turn::from_code(section->payload[0]);
+}
+
+// Of the picture as it is coded.
+Header turned(Header header, Turn turn) {
+    if (turn.transposed) std::swap(header.width, header.height);
+    return header;
+}
+
+Image copied(const SampleView& view) {
+    Image image(uint32_t(view.width()), uint32_t(view.height()), view.channels(), view.depth());
+    image.visit([&]<class T>(std::vector<T>& samples) {
+        for (uint32_t y = 0; y < image.height; y++) std::copy_n(view.row<T>(y), image.row_size(), samples.data() + y * image.row_size());
+    });
+    return image;
 }
 
 // Buffers of one size that go from one tile to the next: new memory costs time, page by page.
@@ -180,8 +208,12 @@ TilePipeline::TilePipeline(const ModelContents& model, CodecWeights& weights, La
 TilePipeline::~TilePipeline() = default;
 
 FilterChanges TilePipeline::changes_of(const Container& container) const {
-    const Section* section = find_section(container, kSectionFilter);
-    return section == nullptr ? FilterChanges() : unpack_changes(section->payload, filter_planes(picture_channels(model_.description)));
+    const int planes = filter_planes(picture_channels(model_.description));
+    const auto unpacked = [&](const std::array<char, 4>& type, std::span<const size_t> counts) {
+        const Section* section = find_section(container, type);
+        return section == nullptr ? std::vector<int16_t>() : unpack_changes(section->payload, counts);
+    };
+    return {unpacked(kSectionFilter, counts_of_changes(planes)), unpacked(kSectionFilterCross, counts_of_cross(planes))};
 }
 
 bool TilePipeline::is_new(const char* what, int h, int w) {
@@ -472,19 +504,20 @@ private:
 
 class TilePipeline::Decoding {
 public:
-    // rows: null for a picture in memory.
-    Decoding(TilePipeline& owner, const Container& container, const Region& region, RowWriter* rows, const Supervision& supervision)
+    // header, region: of the picture as it is coded. rows: null for a picture in memory.
+    Decoding(TilePipeline& owner, const Header& header, const Container& container, const Region& region, RowWriter* rows, const Supervision& supervision)
         : owner_(owner),
+          header_(header),
           container_(container),
           region_(region),
           supervision_(supervision),
           channels_(size_t(owner.model_.description.latent_channels)),
-          dequantise_(owner.model_.step, owner.model_.description.levels(), container.header.quality),
-          whole_(latent_area(container.header.width, container.header.height)),
-          filter_(owner.filter_of(container.header, owner.changes_of(container))),
+          dequantise_(owner.model_.step, owner.model_.description.levels(), header.quality),
+          whole_(latent_area(header.width, header.height)),
+          filter_(owner.filter_of(header, owner.changes_of(container))),
           tiles_(container.tiles.size()),
           rows_(rows) {
-        for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(container.header, i);
+        for (size_t i = 0; i < tiles_.size(); i++) tiles_[i].area = tile_area(header, i);
         plan_windows();
         const Area& seen = windows_[0].seen;
         if (owner.is_new("decoder", seen.h, seen.w) && owner.pool_->threads() > 1) preparation_ = seen;
@@ -579,8 +612,8 @@ private:
                 windows_.push_back({piece, widened_to(piece, margin, around, whole ? rows.seen : 0, whole ? columns.seen : 0), r, {}, false});
             }
         }
-        const int tile = container_.header.tile;
-        const size_t across = size_t(tile_grid(container_.header).columns);
+        const int tile = header_.tile;
+        const size_t across = size_t(tile_grid(header_).columns);
         for (size_t i = 0; i < windows_.size(); i++) {
             const Area& seen = windows_[i].seen;
             for (int y = seen.y / tile; y * tile < seen.bottom(); y++) {
@@ -602,7 +635,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
-            coder.decode(container_.tiles[number], container_.header.quality, coding_of(container_.header));
+            coder.decode(container_.tiles[number], header_.quality, coding_of(header_));
             dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
@@ -615,7 +648,7 @@ private:
         {
             const StageTimer timer(supervision_, &StageSeconds::synthesis, mutex_);
             const auto read = [&](int y, int x, int count, int16_t* dst) { read_latents(y, x, count, dst); };
-            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(container_.header), filter_ ? &*filter_ : nullptr, *target_);
+            Lease(owner_, {})->transform().synthesise(read, window.area, window.seen, rate_point(header_), filter_ ? &*filter_ : nullptr, *target_);
         }
         const std::lock_guard lock(mutex_);
         lines_[window.line].windows_left--;
@@ -625,16 +658,15 @@ private:
     }
 
     void make_target() {
-        const Header& header = container_.header;
         if (rows_ == nullptr) {
-            image_ = Image(region_.width, region_.height, header.channels, header.depth);
+            image_ = Image(region_.width, region_.height, header_.channels, header_.depth);
             target_.emplace(image_, region_);
             return;
         }
         // Two lines: one is written while the other is made.
         int64_t held = 0;
         for (size_t i = 0; i < lines_.size(); i++) held = std::max(held, lines_[std::min(i + 1, lines_.size() - 1)].end - lines_[i].begin);
-        const PictureShape shape{region_.width, region_.height, header.channels, header.depth};
+        const PictureShape shape{region_.width, region_.height, header_.channels, header_.depth};
         band_ = AlignedBuffer(shape.row_bytes() * size_t(held));
         target_.emplace(region_, shape.channels, shape.depth, band_.data(), uint32_t(held));
         rows_->begin(shape);
@@ -656,8 +688,8 @@ private:
     }
 
     void read_latents(int y, int x, int count, int16_t* dst) const {
-        const int tile = container_.header.tile;
-        const size_t channels = channels_, across = size_t(tile_grid(container_.header).columns);
+        const int tile = header_.tile;
+        const size_t channels = channels_, across = size_t(tile_grid(header_).columns);
         while (count > 0) {
             const Tile& from = tiles_[size_t(y / tile) * across + size_t(x / tile)];
             const int run = std::min(count, from.area.right() - x);
@@ -669,6 +701,7 @@ private:
     }
 
     TilePipeline& owner_;
+    const Header header_;
     const Container& container_;
     const Region region_;
     const Supervision& supervision_;
@@ -695,38 +728,89 @@ private:
 };
 
 EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
+    if (!effort.tries_turns || uint64_t{header.width} * header.height > kTurnedPixels) return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
+    const Image image = copied(picture);
+    const Turn turn = best_turn(image, header, supervision);
+    EncodedTiles result = Encoding(*this, turned(header, turn), effort, predict_bits, supervision).run(turned(image, turn));
+    result.turn = turn;
+    return result;
 }
 
 EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+    if (!effort.tries_turns || uint64_t{header.width} * header.height > kTurnedPixels) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+    Image image(header.width, header.height, header.channels, header.depth);
+    image.visit([&](auto& samples) {
+        for (uint32_t y = 0; y < header.height; y++) rows.read(samples.data() + y * image.row_size());
+    });
+    return encode(image, header, effort, predict_bits, supervision);
+}
+
+Turn TilePipeline::best_turn(const Image& picture, const Header& header, const Supervision& supervision) {
+    const Effort quick = effort_of(kTurnEffort);
+    const double scale = header.depth == 8 ? 1.0 : 1.0 / (257.0 * 257.0);
+    const double worth = scale * bits_per_square(model_.description, header.quality, header.channels) * double(picture.row_size()) * header.height;
+    double least = 0;
+    Turn best;
+    for (int code = 0; code < 8; code++) {
+        const Turn turn = Turn::from_code(code);
+        const Image tried = turned(picture, turn);
+        const Header tried_header = turned(header, turn);
+        const EncodedTiles tiles = Encoding(*this, tried_header, quick, false, supervision).run(tried);
+        Container container{tried_header, {}, {tiles.streams.begin(), tiles.streams.end()}};
+        double cost = turn.is_none() ? 0 : kTurnBits;
+        for (const auto& stream : tiles.streams) cost += 8.0 * double(stream.size());
+        cost += worth * mse(tried, decode(container, {0, 0, tried.width, tried.height}, supervision));
+        if (turn.is_none() || cost < least) {
+            least = cost;
+            best = turn;
+        }
+    }
+    return best;
 }
 
 Image TilePipeline::decode(const Container& container, const Region& region, const Supervision& supervision) {
-    return Decoding(*this, container, region, nullptr, supervision).run();
+    const Turn turn = turn_of(container);
+    const Header& header = container.header;
+    Image coded = Decoding(*this, turned(header, turn), container, turned(region, header.width, header.height, turn), nullptr, supervision).run();
+    return turn.is_none() ? std::move(coded) : turned(coded, turn.inverse());
 }
 
 void TilePipeline::decode(const Container& container, const Region& region, RowWriter& rows, const Supervision& supervision) {
-    Decoding(*this, container, region, &rows, supervision).run();
+    if (turn_of(container).is_none()) {
+        Decoding(*this, container.header, container, region, &rows, supervision).run();
+        return;
+    }
+    // Rows that lie across those that are coded: in bands, since the picture may be large.
+    for (uint32_t y = 0; y < region.height; y += kTurnedRows) {
+        const Image band = decode(container, {region.x, region.y + y, region.width, std::min(kTurnedRows, region.height - y)}, supervision);
+        if (y == 0) rows.begin({region.width, region.height, band.channels, band.depth()});
+        band.visit([&](const auto& samples) {
+            for (uint32_t row = 0; row < band.height; row++) rows.write(samples.data() + row * band.row_size());
+        });
+    }
 }
 
-bool TilePipeline::is_needed(const Header& header, const Region& region, uint64_t tile) const {
-    const Area around = widened(latents_of(region), Transform::synthesis_margin(model_.description), latent_area(header.width, header.height));
+bool TilePipeline::is_needed(const Container& container, const Region& region, uint64_t tile) const {
+    const Turn turn = turn_of(container);
+    const Header header = turned(container.header, turn);
+    const Region coded = turned(region, container.header.width, container.header.height, turn);
+    const Area around = widened(latents_of(coded), Transform::synthesis_margin(model_.description), latent_area(header.width, header.height));
     const Area area = tile_area(header, tile);
     return area.y < around.bottom() && around.y < area.bottom() && area.x < around.right() && around.x < area.right();
 }
 
 void TilePipeline::decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f) {
+    const Header header = turned(container.header, turn_of(container));
     size_t next = 0;
     std::atomic<bool> is_running = false;  // one tile after the other
     pool_->run([&]() -> WorkerPool::Task {
         if (is_running || next == container.tiles.size()) return {};
         is_running = true;
         return [&] {
-            const Area area = tile_area(container.header, next);
+            const Area area = tile_area(header, next);
             Lease lease(*this, area);
             LatentCoder& coder = lease->coder(area);
-            coder.decode(container.tiles[next++], container.header.quality, coding_of(container.header));
+            coder.decode(container.tiles[next++], header.quality, coding_of(header));
             f(coder.latents());
             is_running = false;
         };

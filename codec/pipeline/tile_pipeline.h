@@ -25,6 +25,7 @@
 #include "codec/container/container.h"
 #include "codec/image/rows.h"
 #include "codec/image/sample_view.h"
+#include "codec/image/turn.h"
 #include "codec/latents/latent_coder.h"
 #include "codec/pipeline/supervision.h"
 #include "codec/pipeline/worker_pool.h"
@@ -35,6 +36,7 @@ namespace decant {
 
 struct EncodedTiles {
     std::vector<std::vector<uint8_t>> streams;
+    Turn turn;                     // of the picture, before it was coded
     FilterChanges filter_changes;  // for decoding; empty: none
     double model_bits = 0;         // where it was asked for
 };
@@ -52,7 +54,7 @@ public:
     Image decode(const Container& container, const Region& region, const Supervision& supervision);
     void decode(const Container& container, const Region& region, RowWriter& rows, const Supervision& supervision);
     // Whether decoding a region needs a tile.
-    bool is_needed(const Header& header, const Region& region, uint64_t tile) const;
+    bool is_needed(const Container& container, const Region& region, uint64_t tile) const;
     // f(latents [h, w, M] in multiples of 1/64 step) for each tile in order.
     void decode_latents(const Container& container, const std::function<void(std::span<const int32_t>)>& f);
 
@@ -63,6 +65,8 @@ private:
     class Encoding;
     class Decoding;
 
+    // That in which a picture takes least, bits and squared errors together.
+    Turn best_turn(const Image& picture, const Header& header, const Supervision& supervision);
     std::optional<PostFilter> filter_of(const Header& header, const FilterChanges& changes) const;  // that files ask for
     FilterChanges changes_of(const Container& container) const;
     bool is_new(const char* what, int h, int w);
@@ -76,7 +80,7 @@ private:
     std::set<std::tuple<std::string, int, int>> met_;
 };
 
-// The area of a tile of a picture, in latents.
+// The area of a tile of a picture, in latents; header: of the picture as it is coded.
 Area tile_area(const Header& header, uint64_t number);
 
 }  // namespace decant

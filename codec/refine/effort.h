@@ -9,6 +9,7 @@ struct Effort {
     LatentCoder::Settings settings = {};
     int rounds = 0;  // of refinement
     bool fits_filter = false;  // the file may change the filter behind the synthesis
+    bool tries_turns = false;  // the picture may be coded turned
 };
 
 // effort: 1 … 9.

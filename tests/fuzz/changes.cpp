@@ -2,15 +2,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <vector>
 
 #include "codec/error.h"
 #include "codec/filter/filter_changes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    for (const int planes : {1, 3}) {
+    for (const auto& counts : {decant::counts_of_changes(1), decant::counts_of_changes(3), decant::counts_of_cross(3)}) {
         try {
-            const decant::FilterChanges changes = decant::unpack_changes({data, size}, planes);
-            if (decant::unpack_changes(decant::pack_changes(changes, planes), planes) != changes) std::abort();
+            const std::vector<int16_t> changes = decant::unpack_changes({data, size}, counts);
+            if (decant::unpack_changes(decant::pack_changes(changes, counts), counts) != changes) std::abort();
         } catch (const decant::Error& error) {
             if (error.code() != decant::ErrorCode::corrupt) throw;
         }
