@@ -1,6 +1,7 @@
 // Training a denoiser from end to end, by the trainer that codecs have: it learns, repeats itself exactly, and resumes.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <vector>
@@ -109,6 +110,30 @@ TEST_CASE("training goes on from weights that are given") {
     const TrainResult result = train_model(d, o, &start, go_on);
     for (size_t i = 0; i < start.values().size(); i++)
         CHECK(result.parameters.values()[i] == doctest::Approx(start.values()[i]).epsilon(1e-5));
+}
+
+TEST_CASE("a network that has grown begins with the weights that fit, and the rest anew") {
+    const Description small = tiny_denoiser();
+    const Dataset data(pictures().data(), {});
+    const Parameters start = initial_parameters(small, data, 5);
+    CHECK(initial_parameters(small, data, 6, start).values() == start.values());
+    Description large = small;
+    Layer& changed = large.networks[0].layers[1];
+    REQUIRE(changed.op == Operation::convolution);
+    changed.name = "other";
+    for (Layer& layer : large.networks[0].layers)
+        if (layer.add == small.networks[0].layers[1].name) layer.add = "other";
+    const Parameters grown = initial_parameters(large, data, 6, start), anew = initial_parameters(large, data, 6);
+    for (const Parameter& p : grown.list()) {
+        CAPTURE(p.name);
+        const auto& from = start.contains(p.name) ? start : anew;
+        CHECK(std::ranges::equal(grown[p.name], from[p.name]));
+    }
+    CHECK(grown.values() != anew.values());
+    for (Layer& layer : large.networks[0].layers) layer.name += "x";
+    for (Layer& layer : large.networks[0].layers)
+        if (!layer.add.empty()) layer.add += "x";
+    CHECK_THROWS_AS(initial_parameters(large, data, 6, start), Error);
 }
 
 TEST_CASE("statistics of batches do not depend on the shards") {

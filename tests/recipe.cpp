@@ -160,7 +160,11 @@ TEST_CASE("going on from a model") {
     const Recipe r = parse_recipe(R"({"training": {"rate": 1e-4}})", {set("noise", "page")}, &start);
     CHECK(r.training.rate == 1e-4);
     CHECK(r.description.noise == NoiseDomain::page);
-    CHECK(refused(ErrorCode::model_mismatch, kText, {}, &start).find("line 3: name: the model") == 0);
+    CHECK(refused(ErrorCode::model_mismatch, "{\n\"name\": \"m\"}", {}, &start).find("line 2: name: the model") == 0);
+    // Networks of its own.
+    const Recipe grown = parse_recipe(kText, {set("networks.denoise.layers.enc1.a.channels", "9")}, &start);
+    CHECK(grown.description.networks[0].layers[1].channels == 9);
+    CHECK(grown.training.steps == 100);
     CHECK(refused(ErrorCode::invalid_argument, "", {set("networks.denoise.layers.enc1.a.channels", "9")}, &start).find("does not fit") != std::string::npos);
 }
 

@@ -1,6 +1,7 @@
 #include "codec/train/initialise.h"
 
 #include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <cmath>
 
 #include "codec/error.h"
@@ -161,6 +162,16 @@ Parameters initial_parameters(const Description& d, const Dataset& dataset, uint
         }
     }
     for (float& v : parameters["hyper_log2_scale"]) v = 1.0f;
+    return parameters;
+}
+
+Parameters initial_parameters(const Description& d, const Dataset& dataset, uint64_t seed, const Parameters& start) {
+    Parameters parameters(d);
+    const auto fits = [&](const Parameter& p) { return start.contains(p.name) && start.find(p.name).shape == p.shape; };
+    if (!std::ranges::all_of(parameters.list(), fits)) parameters = initial_parameters(d, dataset, seed);
+    if (std::ranges::none_of(parameters.list(), fits)) throw Error(ErrorCode::model_mismatch, d.name + ": no weights of the model that the training starts from fit these networks");
+    for (const Parameter& p : parameters.list())
+        if (fits(p)) std::ranges::copy(start[p.name], parameters[p.name].begin());
     return parameters;
 }
 

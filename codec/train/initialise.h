@@ -14,6 +14,11 @@ namespace decant {
 // Throws Error model_mismatch if the klt layers of analysis and synthesis do not fit together.
 Parameters initial_parameters(const Description& description, const Dataset& dataset, uint64_t seed);
 
+// The same with the weights of a model that has others: whatever there is under the same name and in the same shape. With "init": "zero" in the last layer of each block that is
+// new, a deeper network begins as the one that it grew from.
+// Throws Error model_mismatch if nothing fits.
+Parameters initial_parameters(const Description& description, const Dataset& dataset, uint64_t seed, const Parameters& start);
+
 // A factor for the learning rate of each parameter: 1, but less in the linear (f32) layers where weights are small. Adam moves every
 // weight by about the learning rate; in a transform whose rows and columns have scales from 0.001 to 1 that would drown the small
 // ones. The scale of a weight is estimated from the mean squares of its row and its column (as in Adafactor, Shazeer & Stern 2018).

@@ -154,11 +154,13 @@ Recipe parse_recipe(const std::string& text, const std::vector<Assignment>& assi
             throw document.located(Error(ErrorCode::model_mismatch, error.what()));
         }
     };
+    bool is_other = false;  // than those of a model to start from
     located([&] {
         if (!document.root().is_object()) fail_json("model: an object is expected");
-        if (start == nullptr) return;
+        is_other = start == nullptr || document.root().contains("networks");
+        if (is_other) return;
         for (const auto& [key, value] : document.root().items()) {
-            if (key != "training") fail_json(key + ": the model that the training starts from brings it; only \"training\" goes with that");
+            if (key != "training") fail_json(key + ": the model that the training starts from brings it; only \"training\" goes with that, or all with \"networks\"");
         }
         document.add(OrderedJson::parse(decant::to_json(*start)));
     });
@@ -169,7 +171,7 @@ Recipe parse_recipe(const std::string& text, const std::vector<Assignment>& assi
     }
     for (const Assignment& a : assignments) document.set(a.path, a.value, a.origin);
     Recipe recipe = located([&] { return Recipe{read_description(document.root()), read_training(document.root()["training"])}; });
-    if (start != nullptr) check_fits(recipe.description, *start);
+    if (!is_other) check_fits(recipe.description, *start);
     return recipe;
 }
 

@@ -46,7 +46,7 @@ struct Recipe {
 
 // Throws Error model_mismatch for what is wrong in the text, with its line, and invalid_argument for an assignment.
 // start: the description of a model to go on from; then the text, which may be empty, has "training" alone, and what is assigned must
-// leave the model's weights their shapes.
+// leave the model's weights their shapes; or it describes networks of its own, which take the weights that fit (initialise.h).
 Recipe parse_recipe(const std::string& text, const std::vector<Assignment>& assignments = {}, const Description* start = nullptr);
 
 std::string name_of(Optimiser optimiser);  // as in recipes

@@ -13,6 +13,7 @@
 #include <functional>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "codec/error.h"
@@ -200,14 +201,14 @@ public:
           options_(o),
           ranks_(ranks),
           shards_(o.shards / ranks.size()),
-          start_(start),
           report_(report),
           dataset_(o.data, dataset_options(d, o)),
+          start_(start != nullptr ? std::optional(initial_parameters(d, dataset_, o.seed, *start)) : std::nullopt),
           task_(make_training_task(description_, options_, dataset_)) {
         if (!o.checkpoint.empty() && std::filesystem::exists(o.checkpoint)) {
             state_ = resume(o.checkpoint, d, o.optimiser.kind);
         } else {
-            state_.parameters = start != nullptr ? *start : initial_parameters(d, dataset_, o.seed);
+            state_.parameters = start_ ? *start_ : initial_parameters(d, dataset_, o.seed);
             const size_t count = state_.parameters.values().size();
             const auto& weights = state_.parameters.values();
             state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), {weights.begin(), weights.end()}, learning_rates(d, state_.parameters)};
@@ -249,7 +250,7 @@ public:
         assign(result.parameters, state_.result());
         result.validation = validation_->measure(result.parameters);
         result.validation_loss = task_->validation_loss(result.validation);
-        if (start_ != nullptr) result.start_validation = validation_->measure(*start_);
+        if (start_) result.start_validation = validation_->measure(*start_);
         result.figures = task_->figures(result.parameters);
         result.best_step = state_.best.empty() ? state_.step : state_.schedule.best_step;
         result.seconds = state_.seconds;
@@ -439,9 +440,9 @@ private:
     const TrainOptions options_;
     Ranks& ranks_;
     const int shards_;  // of this rank
-    const Parameters* start_;
     const std::function<bool(const TrainProgress&)>& report_;
     const Dataset dataset_;
+    const std::optional<Parameters> start_;
     const std::unique_ptr<TrainingTask> task_;
     State state_;
     std::unique_ptr<CodecWeights> weights_;

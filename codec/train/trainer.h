@@ -83,7 +83,7 @@ struct TrainResult {
 
 // `report` is called about once a second and after each validation; returning false stops the training at a checkpoint
 // (Error cancelled). The same options and seed give the same numbers, with and without interruptions, on the same kind of CPU.
-// start: weights to go on from; null begins anew (a codec with the KLT).
+// start: weights to go on from, as far as they fit (initialise.h); null begins anew (a codec with the KLT).
 // ranks: the processes that share the work (codec/ranks/ranks.h); null is this one alone. Each has its part of the shards, so that any number
 // of them gives the same numbers, to rounding. Only rank 0 calls `report` and writes the checkpoint, which all must be able to read.
 // Throws Error not_found without enough pictures, invalid_argument for options out of range, model_mismatch if the checkpoint is of

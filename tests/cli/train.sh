@@ -114,9 +114,28 @@ expect_contains "$ERR" '--set networks.denoise.layers.head.kernel=2: denoise.hea
 expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --rate fast
 expect_contains "$ERR" '--rate fast: training.rate: "fast" is of the wrong kind'
 expect_exit 2 "$DECANT" train --config recipe.json --out x.safetensors --set training.rate
-# With a model to start from, a file has the training alone.
-expect_exit 1,4 "$DECANT" train --config recipe.json --from ./small.safetensors --out x.safetensors
-expect_contains "$ERR" 'recipe.json: line 2: name'
+# With a model to start from, a file has the training alone, or networks of its own, which take what fits.
+echo '{"name": "other"}' >other.json
+expect_exit 1,4 "$DECANT" train --config other.json --from ./small.safetensors --out x.safetensors
+expect_contains "$ERR" 'other.json: line 1: name'
+cat >grown.json <<'JSON'
+{
+  "name": "grown", "task": "denoise",
+  "networks": {"denoise": {"channels_in": 2, "layers": [
+    {"name": "head", "channels": 12, "kernel": 3, "activation": "relu"},
+    {"name": "more.a", "channels": 6, "activation": "relu"},
+    {"name": "more.b", "channels": 12, "add": "head", "init": "zero"},
+    {"name": "tail", "channels": 1, "kernel": 3}]}},
+  "training": {"data": "data", "steps": 1, "batch": 1, "shards": 1, "crop": 64, "rate": 1e-12}
+}
+JSON
+expect_exit 0 "$DECANT" train --config grown.json --from ./small.safetensors --out grown.safetensors
+expect_matches "$ERR" 'small, which it started from: .* -?0\.00 dB more than that, in the mean$'
+expect_exit 0 "$DECANT" info grown.safetensors
+expect_matches "$OUT" '^  more\.a +conv 1x1 '
+sed 's/"head"/"begin"/; s/"add": "begin"/"add": "head"/; s/"tail"/"end"/' grown.json | sed 's/"add": "head"/"add": "begin"/' >strange.json
+expect_exit 4 "$DECANT" train --config strange.json --from ./small.safetensors --out x.safetensors
+expect_contains "$ERR" 'no weights of the model that the training starts from fit these networks'
 echo '{"training": {"data": "data", "steps": 1, "batch": 1, "shards": 1, "crop": 64}}' >training.json
 expect_exit 0 "$DECANT" train --config training.json --from ./small.safetensors --out further.safetensors
 expect_matches "$ERR" 'small, which it started from: sigma 0 .* dB more than that, in the mean$'
