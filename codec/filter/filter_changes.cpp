@@ -9,6 +9,7 @@
 
 #include "codec/error.h"
 #include "codec/filter/filter_fit.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 namespace {
@@ -58,6 +59,62 @@ private:
     std::span<const uint8_t> bytes_;
     size_t at_ = 0;  // in bits
 };
+
+constexpr size_t kLanes = 16, kChunk = 256;  // pixels that are looked at together
+constexpr size_t kMostFactors = std::max(filter_features(kStage, 0), filter_features(kStage, 1) + size_t(kCrossPairs) * kFilterClips) + 1;
+using Lanes = float __attribute__((vector_size(sizeof(float) * kLanes), may_alias));
+constexpr float kErrorScale = float(kFilterUnit) / float(kStepSum);
+
+DECANT_INLINE float error_of(int32_t got, int32_t wanted) { return kErrorScale * float(wanted - std::clamp(got, kLowestSum, kHighestSum)); }
+
+DECANT_VECTORISED void gray_errors(const int32_t* __restrict got, const int32_t* __restrict wanted, size_t count, float* __restrict errors) {
+    for (size_t x = 0; x < count; x++) errors[x] = error_of(got[x], wanted[x]);
+}
+
+// errors: [3, kChunk], of luma, which is the mean of the colours of a gray picture, Co and Cg.
+DECANT_VECTORISED void colour_errors(const int32_t* __restrict got, const int32_t* __restrict wanted, bool is_mean, size_t count, float* __restrict errors) {
+    const float side = is_mean ? 1.0f / 3.0f : 0.25f, middle = is_mean ? 1.0f / 3.0f : 0.5f;
+    for (size_t x = 0; x < count; x++) {
+        const float r = error_of(got[3 * x], wanted[3 * x]), g = error_of(got[3 * x + 1], wanted[3 * x + 1]), b = error_of(got[3 * x + 2], wanted[3 * x + 2]);
+        errors[x] = side * (r + b) + middle * g;
+        errors[kChunk + x] = r - b;
+        errors[2 * kChunk + x] = g - 0.5f * (r + b);
+    }
+}
+
+// What a pair of neighbours a, b of p says (filter_fit.h): [kFilterClips, kChunk].
+DECANT_VECTORISED void pair_features(const int16_t* __restrict p, const int16_t* __restrict a, const int16_t* __restrict b, int16_t first, int16_t second, size_t count,
+                                     float* __restrict features) {
+    for (size_t x = 0; x < count; x++) {
+        const int u = a[x] - p[x], v = b[x] - p[x];
+        features[x] = float(std::clamp<int>(u, -first, first) + std::clamp<int>(v, -first, first));
+        features[kChunk + x] = float(std::clamp<int>(u, -second, second) + std::clamp<int>(v, -second, second));
+        features[2 * kChunk + x] = float(u + v);
+    }
+}
+
+// To sums [count, count], of its lower half: the products of factors [count, kChunk], of `pixels` pixels, a multiple of kLanes.
+DECANT_VECTORISED void add_products(const float* factors, size_t count, size_t pixels, double* sums) {
+    for (size_t i = 0; i < count; i++) {
+        const float* a = factors + i * kChunk;
+        for (size_t j = 0; j <= i; j += 2) {
+            const float *b = factors + j * kChunk, *c = j < i ? b + kChunk : b;
+            Lanes with_b{}, with_c{};
+            for (size_t x = 0; x < pixels; x += kLanes) {
+                const Lanes own = *reinterpret_cast<const Lanes*>(a + x);
+                with_b += own * *reinterpret_cast<const Lanes*>(b + x);
+                with_c += own * *reinterpret_cast<const Lanes*>(c + x);
+            }
+            double sum_b = 0, sum_c = 0;
+            for (size_t l = 0; l < kLanes; l++) {
+                sum_b += double(with_b[l]);
+                sum_c += double(with_c[l]);
+            }
+            sums[i * count + j] += sum_b;
+            if (j < i) sums[i * count + j + 1] += sum_c;
+        }
+    }
+}
 
 // Bits of value + 2^order beyond those of 2^order.
 int extra_bits(uint32_t value, int order) { return std::bit_width(value + (uint32_t{1} << order)) - 1 - order; }
@@ -223,40 +280,50 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
     std::vector<int32_t> filtered(size_t(area.h) * size_t(area.w) * size_t(channels_));
     filter.apply(decoded, h, w, area, workspace, filtered.data());
     const FilterPlanes& planes = workspace.between;
-    constexpr float kScale = float(kFilterUnit) / float(kStepSum);
     const int last_row = std::min(rows, area.h), last_column = std::min(columns, area.w), stop = planes.planes() == 1 || is_mean_ ? 1 : planes.planes();
     pixels_ += uint64_t((last_row + step - 1) / step) * uint64_t(last_column);
-    size_t products_at = 0, with_error_at = 0;
-    for (int plane = 0; plane < stop; plane++) {
-        const auto n = ptrdiff_t(features_of(plane));
-        const std::array<int16_t, kFilterClips - 1>& clips = filter.clips(plane);
-        Eigen::MatrixXf features(n, last_column);
-        Eigen::VectorXf errors(last_column);
-        Eigen::Map<Eigen::MatrixXd> products(&products_[products_at], n, n);
-        Eigen::Map<Eigen::VectorXd> with_error(&with_error_[with_error_at], n);
-        const ptrdiff_t stride = planes.stride();
-        for (int y = 0; y < last_row; y += step) {
-            const int32_t* got = filtered.data() + size_t(y) * size_t(area.w) * size_t(channels_);
-            const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x)) * size_t(channels_);
-            for (int x = 0; x < last_column; x++) {
-                float* column = features.col(x).data();
-                filter_features_of(planes.at(plane, y, x), stride, filter_pairs(kStage, plane), clips, column);
-                if (plane > 0) filter_features_of(planes.at(0, y, x), stride, kCrossPairs, filter.clips(0), column + own_features(plane));
-                const auto error = [&](int c) { return float(wanted[x * channels_ + c] - std::clamp(got[x * channels_ + c], kLowestSum, kHighestSum)); };
-                if (channels_ == 1) {
-                    errors[x] = kScale * error(0);
-                } else if (is_mean_) {
-                    errors[x] = kScale * (error(0) + error(1) + error(2)) / 3.0f;
-                } else {
-                    const float r = error(0), g = error(1), b = error(2);
-                    errors[x] = kScale * (plane == 0 ? (r + 2 * g + b) / 4 : plane == 1 ? r - b : g - (r + b) / 2);
-                }
+    alignas(64) std::array<float, kMostFactors * kChunk> factors;  // of the pixels of a chunk: features of a plane, and behind them its errors
+    std::array<float, 3 * kChunk> errors;
+    std::array<std::vector<double>, 3> sums;
+    for (int plane = 0; plane < stop; plane++) sums[size_t(plane)].resize((features_of(plane) + 1) * (features_of(plane) + 1));
+    for (int y = 0; y < last_row; y += step) {
+        for (int x = 0; x < last_column; x += int(kChunk)) {
+            const size_t count = std::min(kChunk, size_t(last_column - x)), padded = (count + kLanes - 1) / kLanes * kLanes;
+            const int32_t* got = filtered.data() + (size_t(y) * size_t(area.w) + size_t(x)) * size_t(channels_);
+            const int32_t* wanted = original + (size_t(area.y + y) * size_t(w) + size_t(area.x + x)) * size_t(channels_);
+            if (channels_ == 1) {
+                gray_errors(got, wanted, count, errors.data());
+            } else {
+                colour_errors(got, wanted, is_mean_, count, errors.data());
             }
-            products += (features * features.transpose()).cast<double>();
-            with_error += (features * errors).cast<double>();
+            for (int plane = 0; plane < stop; plane++) {
+                float* next = factors.data();
+                const auto add_features = [&](int of, int pairs) {
+                    const auto& clips = filter.clips(of);
+                    for (int i = 0; i < pairs; i++, next += kFilterClips * kChunk) {
+                        const int16_t* at = planes.at(of, y, x);
+                        const ptrdiff_t offset = kFilterOffsets[size_t(i)].y * planes.stride() + kFilterOffsets[size_t(i)].x;
+                        pair_features(at, at + offset, at - offset, clips[0], clips[1], count, next);
+                    }
+                };
+                add_features(plane, filter_pairs(kStage, plane));
+                if (plane > 0) add_features(0, kCrossPairs);
+                std::copy_n(&errors[size_t(plane) * kChunk], count, next);
+                const size_t n = features_of(plane) + 1;
+                for (size_t f = 0; f < n; f++) std::fill_n(&factors[f * kChunk + count], padded - count, 0.0f);
+                add_products(factors.data(), n, padded, sums[size_t(plane)].data());
+            }
         }
-        products_at += size_t(n) * size_t(n);
-        with_error_at += size_t(n);
+    }
+    for (size_t products_at = 0, with_error_at = 0, plane = 0; plane < size_t(stop); plane++) {
+        const size_t n = features_of(int(plane));
+        const double* from = sums[plane].data();
+        for (size_t a = 0; a < n; a++) {
+            for (size_t b = 0; b < n; b++) products_[products_at + a * n + b] += from[std::max(a, b) * (n + 1) + std::min(a, b)];
+            with_error_[with_error_at + a] += from[n * (n + 1) + a];
+        }
+        products_at += n * n;
+        with_error_at += n;
     }
 }
 

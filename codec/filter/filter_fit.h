@@ -38,7 +38,7 @@ private:
 };
 
 // What the taps of a plane of a stage are multiplied with.
-inline size_t filter_features(int stage, int plane) { return size_t(filter_pairs(stage, plane)) * kFilterClips; }
+constexpr size_t filter_features(int stage, int plane) { return size_t(filter_pairs(stage, plane)) * kFilterClips; }
 // These of the pixel `at` of planes with that stride, to result.
 void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, float* result);
 

@@ -470,8 +470,10 @@ private:
         for (int y = 0; y < rows; y++) {
             picture_->read(top + y, left, columns, row.data());
             int32_t* to = sums.data() + size_t(y) * size_t(w) * size_t(channels);
-            for (size_t i = 0; i < size_t(columns) * size_t(channels); i++)
-                to[i] = int32_t(std::lround((row[header_.channels < channels ? i / size_t(channels) : i] - float(kPixelZero)) * float(kStepSum)));
+            for (size_t x = 0; x < size_t(columns); x++) {
+                for (size_t c = 0; c < size_t(channels); c++, to++)
+                    *to = int32_t(row[header_.channels < channels ? x : x * size_t(channels) + c] * float(kStepSum) + 0.5f) - kPixelZero * kStepSum;
+            }
         }
         return sums;
     }
