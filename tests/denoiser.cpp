@@ -12,6 +12,7 @@
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
 #include "codec/filter/post_filter.h"
+#include "codec/image/metrics.h"
 #include "codec/network/model_file.h"
 #include "tests/filter_samples.h"
 #include "tests/image_samples.h"
@@ -23,9 +24,9 @@ using namespace decant::test;
 
 namespace {
 
-std::shared_ptr<const Model> tiny(int colours, float scale = 0.6f) {
+std::shared_ptr<const Model> tiny(int colours, float scale = 0.6f, bool integers = false) {
     const TemporaryFolder folder;
-    const Description d = tiny_denoiser(colours);
+    const Description d = integers ? in_integers(tiny_denoiser(colours)) : tiny_denoiser(colours);
     save_model(folder / "m.safetensors", d, random_parameters(d, scale), {});
     return Model::load(folder / "m.safetensors");
 }
@@ -36,7 +37,7 @@ std::vector<float> whole(const Model& model, const Image& image, float sigma) {
     const int h = int(image.height + 3) / 4 * 4, w = int(image.width + 3) / 4 * 4,
               colours = model.description().networks[0].channels_in - 1;
     GraphOptions o;
-    o.compute = fastest_float();
+    if (!is_integer(model.description().networks[0])) o.compute = fastest_float();
     Graph graph(weights[kDenoiseNetwork], {1, h, w, colours + 1}, o);
     float* d = graph.input().as<float>();
     for (int y = 0; y < h; y++) {
@@ -91,6 +92,36 @@ TEST_CASE("tiles give what the whole picture gives, to the last bit but one") {
         }
         CHECK(largest > 5);  // the network does something
         CHECK(most <= 1.0);  // rounding, and another order of sums
+    }
+}
+
+TEST_CASE("a network in integers gives what it was trained to give, and the same for all threads and tiles") {
+    for (const int colours : {1, 3}) {
+        const auto model = tiny(colours, 0.4f, true);
+        REQUIRE(is_integer(model->description().networks[0]));
+        const Image image = mixed_image(700, 530, colours);
+        Denoiser one(model, 1), three(model, 3);
+        const Image result = one.denoise(image, known(25)).image;
+        CHECK(three.denoise(image, known(25)).image == result);
+        const std::vector<float> expected = whole(*model, image, 25);
+        double sum = 0, signed_sum = 0, largest = 0;
+        for (size_t i = 0; i < expected.size(); i++) {
+            const double wanted = std::clamp(double(image.samples()[i]) + expected[i], 0.0, 255.0), error = result.samples()[i] - wanted;
+            sum += std::abs(error);
+            signed_sum += error;
+            largest = std::max(largest, std::abs(error));
+        }
+        // Sums are rounded to 1/2048, and of those that lie between two bytes some become the other one: noise, of which random weights make more than trained ones.
+        const double pixels = double(expected.size());
+        MESSAGE(colours << ": mean " << sum / pixels << ", signed " << signed_sum / pixels << ", largest " << largest);
+        CHECK(sum / pixels < 1.5);
+        CHECK(std::abs(signed_sum) / pixels < 0.1);
+        CHECK(largest < 12);
+        CHECK(result != image);
+        // Of 16 bits and of gray pictures, the result is near that of 8 bits.
+        const Image deep = one.denoise(with_depth(image, 16), known(25)).image;
+        CHECK(psnr(with_depth(deep, 8), result) > 50);
+        if (colours == 3) CHECK(one.denoise(mixed_image(60, 40, 1), known(25)).image.channels == 1);
     }
 }
 

@@ -30,6 +30,23 @@ inline Description tiny_denoiser(int colours = 3, const std::string& noise = "ph
       {"name": "residual", "op": "shuffle", "factor": 2}]}}})");
 }
 
+// The same with layers that run in integers: 8 bits of pixels, and of sums the range of ±2.
+inline Description in_integers(Description d) {
+    for (Network& network : d.networks) {
+        for (size_t i = 0; i < network.layers.size(); i++) {
+            Layer& layer = network.layers[i];
+            if (layer.op != Operation::convolution) continue;
+            layer.arithmetic = Arithmetic::integer;
+            if (layer.name == "head") {
+                layer.input_exponent = kPixelExponent;
+            } else if (network.layers[i - 1].activation == Activation::none) {
+                layer.input_exponent = 6;
+            }
+        }
+    }
+    return d;
+}
+
 // Weights by He's rule, times `scale`.
 inline Parameters random_parameters(const Description& d, float scale = 1.0f, uint64_t seed = 1) {
     Parameters parameters(d);

@@ -4,11 +4,12 @@
 #include <cmath>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codec/denoise/network_input.h"
-#include "codec/engine/codec_weights.h"
+#include "codec/engine/any_graph.h"
 #include "codec/error.h"
 #include "codec/filter/post_filter.h"
 #include "codec/image/reflection.h"
@@ -18,6 +19,7 @@ namespace decant {
 namespace {
 
 constexpr int kTile = 512;  // pixels a side that a task computes, about
+constexpr int kDenoiserTrunkExponent = 11;  // of a network in integers: a step of 8 bits is 1/256, and what is left of noise is less
 
 // From the 8-bit scale to samples.
 void to_samples(const float* src, uint8_t* dst, size_t count) {
@@ -40,9 +42,10 @@ struct Denoiser::State {
 
     // What a task needs; kept for the next ones.
     struct Station {
-        std::unique_ptr<Graph> graph;
-        std::vector<float> pixels, level;
-        // Where there is a filter: what the network reads and gives, [h, w, colours], and what the filter makes of the window.
+        std::optional<AnyGraph> graph;
+        Shape shape;  // of its input
+        std::vector<float> pixels, level, residual;  // residual: of a network in integers
+        // Where there is a filter: what the network reads, [h, w, colours], and what the filter makes of the window.
         std::vector<float> picture, filtered;
         std::vector<int32_t> sums, filtered_sums;
         PostFilter::Workspace workspace;
@@ -61,7 +64,6 @@ struct Denoiser::State {
         const Reach reach = reach_of(network, 1);
         block = filter == nullptr ? reach.coarsest : std::lcm(reach.coarsest, kFilterBlock);
         margin = (reach.margin + (filter == nullptr ? 0 : kFilterMargin) + block - 1) / block;
-        static_cast<void>(weights[kDenoiseNetwork]);  // before threads ask for it
     }
 
     static const Description& checked(const Model& model) {
@@ -82,14 +84,29 @@ struct Denoiser::State {
         free_stations.push_back(std::move(station));
     }
 
-    Graph& graph(Station& station, Shape input) {
-        if (station.graph == nullptr || station.graph->input().shape != input) {
+    AnyGraph& graph(Station& station, Shape input) {
+        if (!station.graph || station.shape != input) {
             station.graph.reset();  // never both at once
-            GraphOptions o;
-            o.compute = fastest_float();
-            station.graph = std::make_unique<Graph>(weights[kDenoiseNetwork], input, o);
+            IntegerGraphOptions integers;
+            integers.input_type = DataType::s16;
+            integers.input_exponent = kPixelExponent;
+            integers.trunk_exponent = kDenoiserTrunkExponent;
+            integers.output_exponent = kTransformExponent;
+            GraphOptions floats;
+            floats.compute = fastest_float();
+            station.graph.emplace(weights, network, input, integers, floats);
+            station.shape = input;
         }
         return *station.graph;
+    }
+
+    // What the network gave, [seen, colours].
+    static const float* residual_of(Station& station) {
+        const TensorRef out = station.graph->output();
+        if (out.type != DataType::s32) return out.as<float>();
+        station.residual.resize(out.shape.elements());
+        for (size_t i = 0; i < station.residual.size(); i++) station.residual[i] = float(out.as<int32_t>()[i]) * (1.0f / float(1 << kTransformExponent));
+        return station.residual.data();
     }
 
     // first: the picture's channel that a network for gray reads. filters: keeps what a filter needs.
@@ -100,7 +117,10 @@ struct Denoiser::State {
         const int from = std::max(0, std::min(x0, src.width() - block)), end = std::min(x0 + w, src.width());
         station.pixels.resize(size_t(end - from) * size_t(channels));
         station.level.resize(size_t(w));
-        float* dst = graph(station, {1, h, w, colours + 1}).input().as<float>();
+        const TensorRef input = graph(station, {1, h, w, colours + 1}).input();
+        const size_t pixel_size = size_t(colours) + 1;
+        std::vector<float> values(pixel_size);  // of a pixel
+        size_t at_pixel = 0;
         if (filters) station.picture.resize(size_t(h) * size_t(w) * size_t(colours));
         float* kept = station.picture.data();
         double sum = 0;
@@ -108,14 +128,19 @@ struct Denoiser::State {
             const int row = reflect(y0 + y, src.height());
             src.read(row, from, end - from, station.pixels.data());
             level.read(y0 + y, x0, w, station.level.data());
-            for (int x = 0; x < w; x++, dst += colours + 1) {
+            for (int x = 0; x < w; x++, at_pixel += pixel_size) {
                 const int at = x0 + x < end ? x0 + x : reflect(x0 + x, src.width());
                 const float* pixel = station.pixels.data() + size_t(at - from) * size_t(channels) + size_t(first);
-                for (int c = 0; c < colours; c++) dst[c] = pixel_value(pixel[channels == 3 && colours == 3 ? c : 0]);
+                for (int c = 0; c < colours; c++) values[size_t(c)] = pixel_value(pixel[channels == 3 && colours == 3 ? c : 0]);
                 const float sigma = std::min(station.level[size_t(x)], kMaxLevel);
-                dst[colours] = level_value(sigma);
+                values[size_t(colours)] = level_value(sigma);
+                if (input.type == DataType::s16) {
+                    for (size_t i = 0; i < pixel_size; i++) input.as<int16_t>()[at_pixel + i] = int16_t(std::nearbyint(values[i] * float(1 << kPixelExponent)));
+                } else {
+                    std::ranges::copy(values, input.as<float>() + at_pixel);
+                }
                 if (!filters) continue;
-                kept = std::copy_n(dst, colours, kept);
+                kept = std::copy_n(values.data(), colours, kept);
                 sum += double(sigma);
             }
         }
@@ -127,7 +152,7 @@ struct Denoiser::State {
         constexpr float kUnit = float(1 << kTransformExponent);
         const int h = seen.h * block, w = seen.w * block;
         const FilterArea area{(window.y - seen.y) * block, (window.x - seen.x) * block, window.h * block, window.w * block};
-        const float* residual = station.graph->output().as<float>();
+        const float* residual = residual_of(station);
         station.sums.resize(station.picture.size());
         for (size_t i = 0; i < station.sums.size(); i++) station.sums[i] = int32_t(std::nearbyint(std::clamp(station.picture[i] + residual[i], -8.0f, 8.0f) * kUnit));
         const size_t values = size_t(area.h) * size_t(area.w) * size_t(colours);
@@ -149,7 +174,7 @@ struct Denoiser::State {
         const int top = (filters ? window : seen).y * block, left = (filters ? window : seen).x * block;
         const int x0 = window.x * block, count = std::min(window.right() * block, src.width()) - x0;
         const int bottom = std::min(window.bottom() * block, src.height());
-        const float* residual = filters ? station.filtered.data() : station.graph->output().as<float>();
+        const float* residual = filters ? station.filtered.data() : residual_of(station);
         const float scale = strength * float(1 << kPixelExponent);
         station.pixels.resize(std::max(station.pixels.size(), size_t(count) * size_t(channels)));
         float* row = station.pixels.data();

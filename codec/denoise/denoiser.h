@@ -5,6 +5,8 @@
 //
 // A model may have a filter behind its network, for each level (codec/filter/post_filter.h); a tile's is that of its mean level.
 //
+// A network of integer and wide layers runs in integers: it sees pixels of 8 bits and whole levels, and what it gives is the same on every CPU.
+//
 // The picture is cut into tiles, one a task of one thread; each is computed with as much of its surroundings as the network can
 // see, so that tiles and the picture as a whole give the same.
 #pragma once

@@ -220,7 +220,7 @@ struct IntegerGraph::State {
                 v.exponent = kActivationExponent;
             } else {
                 v.kind = s.dst == last ? ValueKind::fixed : ValueKind::trunk;
-                v.exponent = s.dst == last ? options.output_exponent : kTrunkExponent;
+                v.exponent = s.dst == last ? options.output_exponent : options.trunk_exponent;
             }
             steps.push_back(std::move(s));
         }
@@ -327,7 +327,7 @@ struct IntegerGraph::State {
         };
         make(s.strips.whole, s.strips.rows);
         if (const int rest = s.result.h % s.strips.rows; rest != 0) make(s.strips.rest, rest);
-        if (dst.kind == ValueKind::trunk && dst.exponent != kTrunkExponent) refuse(s, "unknown exponent");
+        if (dst.kind == ValueKind::trunk && dst.exponent != options.trunk_exponent) refuse(s, "unknown exponent");
     }
 
     void allocate() {

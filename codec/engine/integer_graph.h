@@ -3,7 +3,7 @@
 //
 // Values, in multiples of 2^-exponent:
 //   u8   results of integer layers with a ReLU, exponent kActivationExponent; and what integer layers read
-//   s16  results of other layers, and sums: exponent kTrunkExponent, saturated. Integer layers read 8 bits of them (to_view in kernels.h)
+//   s16  results of other layers, and sums: exponent `trunk_exponent`, saturated. Integer layers read 8 bits of them (to_view in kernels.h)
 //   s32  the network's result, if no ReLU comes last: exponent `output_exponent`
 //
 // Convolutions are oneDNN's, u8 · s8 → s32, with weights and sums that every instruction set calculates exactly (network/rounding.h). A
@@ -53,6 +53,7 @@ struct IntegerGraphOptions {
     // u8: input channels from this one on are signed and come with kInputZero added. Only 1×1 layers may read them.
     int signed_from = std::numeric_limits<int>::max();
     int input_exponent = kPixelExponent;        // of an input that a wide layer reads; an integer layer knows its own
+    int trunk_exponent = kTrunkExponent;        // of s16 results and sums
     int output_exponent = kParameterExponent;   // of s32 results
     bool borrows_memory = false;                // as in GraphOptions
 };

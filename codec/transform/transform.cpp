@@ -174,38 +174,27 @@ Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& 
 int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kAnalysisNetwork), 1), kLatentStride); }
 int Transform::synthesis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kSynthesisNetwork), kLatentStride) + kFilterMargin, kLatentStride); }
 
-void Transform::AnyGraph::forward(float quality) {
-    if (integers != nullptr) return integers->forward(int(std::lround(quality * 256.0f)));
-    floats->forward({&quality, 1});
-}
-
-Transform::AnyGraph& Transform::graph(const std::string& network, Shape input, DataType integers) {
+AnyGraph& Transform::graph(const std::string& network, Shape input, DataType integers) {
     if (graphs_.size() > kGraphLimit) graphs_.clear();
-    AnyGraph& slot = graphs_[{network, input, integers}];
-    if (slot.integers == nullptr && slot.floats == nullptr) {
-        if (is_integer(description_.network(network))) {
-            IntegerGraphOptions o;
-            o.input_type = integers;
-            o.signed_from = 0;
-            const bool latents = network == kSynthesisNetwork;
-            o.input_exponent = latents ? kLatentExponent : integers == DataType::u8 ? kPixelExponent : kPixelExponent + kDeepBits;
-            o.output_exponent = kTransformExponent;
-            o.borrows_memory = true;
-            slot.integers = std::make_unique<IntegerGraph>(weights_.integers(network), input, o);
-        } else {
-            GraphOptions o;
-            o.compute = fastest_float();
-            o.borrows_memory = true;
-            o.scratch = &memory_.scratch;
-            slot.floats = std::make_unique<Graph>(weights_[network], input, o);
-        }
+    const std::tuple key(network, input, integers);
+    auto found = graphs_.find(key);
+    if (found == graphs_.end()) {
+        IntegerGraphOptions o;
+        o.input_type = integers;
+        o.signed_from = 0;
+        const bool latents = network == kSynthesisNetwork;
+        o.input_exponent = latents ? kLatentExponent : integers == DataType::u8 ? kPixelExponent : kPixelExponent + kDeepBits;
+        o.output_exponent = kTransformExponent;
+        o.borrows_memory = true;
+        GraphOptions floats;
+        floats.compute = fastest_float();
+        floats.borrows_memory = true;
+        floats.scratch = &memory_.scratch;
+        found = graphs_.emplace(key, AnyGraph(weights_, description_.network(network), input, o, floats)).first;
     }
-    if (slot.integers != nullptr) {
-        slot.integers->bind(memory_.activations.grow(slot.integers->memory()));
-    } else {
-        slot.floats->bind(memory_.activations.grow(slot.floats->memory()));
-    }
-    return slot;
+    AnyGraph& graph = found->second;
+    graph.bind(memory_.activations.grow(graph.memory()));
+    return graph;
 }
 
 void Transform::analyse(const SampleView& picture, const Area& window, const Area& seen, float quality, float* result, size_t row_stride) {

@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "codec/engine/codec_weights.h"
+#include "codec/engine/any_graph.h"
 #include "codec/filter/post_filter.h"
 #include "codec/image/sample_view.h"
 
@@ -67,15 +67,6 @@ public:
     void prepare_synthesis(const Area& seen);
 
 private:
-    // A network in integers if it can be, else in floats.
-    struct AnyGraph {
-        std::unique_ptr<IntegerGraph> integers;
-        std::unique_ptr<Graph> floats;
-
-        TensorRef input() { return integers != nullptr ? integers->input() : floats->input(); }
-        TensorRef output() { return integers != nullptr ? integers->output() : floats->output(); }
-        void forward(float quality);
-    };
     AnyGraph& graph(const std::string& network, Shape input, DataType integers);  // valid until the next call: all graphs share their memory
 
     const Description& description_;
