@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::array<uint8_t, 8> kSignature{0x8D, 'D', 'C', 'N', '\r', '\n', 0x1A, '\n'};
 constexpr std::array<char, 4> kSectionHead{'H', 'E', 'A', 'D'};
-constexpr std::size_t kSectionOverhead = 12;  // type, length, CRC
 constexpr uint64_t kMaxLength = std::numeric_limits<uint32_t>::max();
 
 // How a value is shown to people.

@@ -75,6 +75,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -114,6 +115,8 @@ struct TileGrid {
 
 // The tiles of an image, from width, height and tile. Throws Error invalid_argument if the tile's edge is 0.
 TileGrid tile_grid(const Header& header);
+
+inline constexpr std::size_t kSectionOverhead = 12;  // bytes of type, length and CRC
 
 struct Section {
     std::array<char, 4> type;

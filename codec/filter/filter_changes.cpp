@@ -82,17 +82,6 @@ DECANT_VECTORISED void colour_errors(const int32_t* __restrict got, const int32_
     }
 }
 
-// What a pair of neighbours a, b of p says (filter_fit.h): [kFilterClips, kChunk].
-DECANT_VECTORISED void pair_features(const int16_t* __restrict p, const int16_t* __restrict a, const int16_t* __restrict b, int16_t first, int16_t second, size_t count,
-                                     float* __restrict features) {
-    for (size_t x = 0; x < count; x++) {
-        const int u = a[x] - p[x], v = b[x] - p[x];
-        features[x] = float(std::clamp<int>(u, -first, first) + std::clamp<int>(v, -first, first));
-        features[kChunk + x] = float(std::clamp<int>(u, -second, second) + std::clamp<int>(v, -second, second));
-        features[2 * kChunk + x] = float(u + v);
-    }
-}
-
 // To sums [count, count], of its lower half: the products of factors [count, kChunk], of `pixels` pixels, a multiple of kLanes.
 DECANT_VECTORISED void add_products(const float* factors, size_t count, size_t pixels, double* sums) {
     for (size_t i = 0; i < count; i++) {
@@ -297,19 +286,13 @@ void ChangesFit::add(const PostFilter& filter, const int32_t* decoded, const int
                 colour_errors(got, wanted, is_mean_, count, errors.data());
             }
             for (int plane = 0; plane < stop; plane++) {
-                float* next = factors.data();
-                const auto add_features = [&](int of, int pairs) {
-                    const auto& clips = filter.clips(of);
-                    for (int i = 0; i < pairs; i++, next += kFilterClips * kChunk) {
-                        const int16_t* at = planes.at(of, y, x);
-                        const ptrdiff_t offset = kFilterOffsets[size_t(i)].y * planes.stride() + kFilterOffsets[size_t(i)].x;
-                        pair_features(at, at + offset, at - offset, clips[0], clips[1], count, next);
-                    }
+                const auto add_features = [&](int of, int pairs, size_t first) {
+                    filter_features_of(planes.at(of, y, x), planes.stride(), pairs, filter.clips(of), count, kChunk, &factors[first * kChunk]);
                 };
-                add_features(plane, filter_pairs(kStage, plane));
-                if (plane > 0) add_features(0, kCrossPairs);
-                std::copy_n(&errors[size_t(plane) * kChunk], count, next);
+                add_features(plane, filter_pairs(kStage, plane), 0);
+                if (plane > 0) add_features(0, kCrossPairs, own_features(plane));
                 const size_t n = features_of(plane) + 1;
+                std::copy_n(&errors[size_t(plane) * kChunk], count, &factors[(n - 1) * kChunk]);
                 for (size_t f = 0; f < n; f++) std::fill_n(&factors[f * kChunk + count], padded - count, 0.0f);
                 add_products(factors.data(), n, padded, sums[size_t(plane)].data());
             }

@@ -6,6 +6,7 @@
 
 #include "codec/error.h"
 #include "codec/filter/post_filter.h"
+#include "codec/tensor/vectorised.h"
 
 namespace decant {
 namespace {
@@ -14,14 +15,23 @@ namespace {
 constexpr std::array<double, kFilterClips - 1> kClips{0.8, 4.0};
 constexpr double kRidge = 1e-4;  // of the mean square of the features: what is not seen in a class stays as it is
 
+// Of a pair of neighbours a, b of p: [kFilterClips, step].
+DECANT_VECTORISED void pair_features(const int16_t* __restrict p, const int16_t* __restrict a, const int16_t* __restrict b, int16_t first, int16_t second, size_t count, size_t step,
+                                     float* __restrict features) {
+    for (size_t x = 0; x < count; x++) {
+        const int u = a[x] - p[x], v = b[x] - p[x];
+        features[x] = float(std::clamp<int>(u, -first, first) + std::clamp<int>(v, -first, first));
+        features[step + x] = float(std::clamp<int>(u, -second, second) + std::clamp<int>(v, -second, second));
+        features[2 * step + x] = float(u + v);
+    }
+}
+
 }  // namespace
 
-void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, float* result) {
-    for (int pair = 0; pair < pairs; pair++) {
-        const FilterOffset& o = kFilterOffsets[size_t(pair)];
-        const int u = at[o.y * stride + o.x] - *at, v = at[-o.y * stride - o.x] - *at;
-        for (const int16_t clip : clips) *result++ = float(std::clamp<int>(u, -clip, clip) + std::clamp<int>(v, -clip, clip));
-        *result++ = float(u + v);
+void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, size_t count, size_t step, float* result) {
+    for (int pair = 0; pair < pairs; pair++, result += kFilterClips * step) {
+        const ptrdiff_t offset = kFilterOffsets[size_t(pair)].y * stride + kFilterOffsets[size_t(pair)].x;
+        pair_features(at, at + offset, at - offset, clips[0], clips[1], count, step, result);
     }
 }
 
@@ -102,16 +112,18 @@ void FilterFit::learn(const Image& original, const Image& decoded) {
         const size_t count = filter_features(number_, plane);
         const ptrdiff_t stride = p.decoded.stride();
         const auto& clips = stage_.clips[size_t(plane)];
+        Eigen::Matrix<float, Eigen::Dynamic, kFilterBlock, Eigen::RowMajor> of_row(ptrdiff_t(count), ptrdiff_t{kFilterBlock});
         for (const auto& members : blocks) {
             Eigen::MatrixXf features(ptrdiff_t(count), ptrdiff_t(members.size()) * kFilterBlock * kFilterBlock);
             Eigen::VectorXf errors(features.cols());
             ptrdiff_t column = 0;
             for (const FilterOffset& block : members) {
-                for (int i = 0; i < kFilterBlock * kFilterBlock; i++, column++) {
-                    const int y = block.y * kFilterBlock + i / kFilterBlock, x = block.x * kFilterBlock + i % kFilterBlock;
-                    const int16_t* at = p.decoded.at(plane, y, x);
-                    errors[column] = float(*p.original.at(plane, y, x) - *at);
-                    filter_features_of(at, stride, filter_pairs(number_, plane), clips, features.col(column).data());
+                for (int row = 0; row < kFilterBlock; row++, column += kFilterBlock) {
+                    const int y = block.y * kFilterBlock + row, x = block.x * kFilterBlock;
+                    const int16_t *at = p.decoded.at(plane, y, x), *wanted = p.original.at(plane, y, x);
+                    for (int i = 0; i < kFilterBlock; i++) errors[column + i] = float(wanted[i] - at[i]);
+                    filter_features_of(at, stride, filter_pairs(number_, plane), clips, kFilterBlock, kFilterBlock, of_row.data());
+                    features.middleCols<kFilterBlock>(column) = of_row;
                 }
             }
             if (column > 0) {

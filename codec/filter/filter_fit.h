@@ -39,8 +39,8 @@ private:
 
 // What the taps of a plane of a stage are multiplied with.
 constexpr size_t filter_features(int stage, int plane) { return size_t(filter_pairs(stage, plane)) * kFilterClips; }
-// These of the pixel `at` of planes with that stride, to result.
-void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, float* result);
+// These of `count` pixels from `at` on of planes with that stride: feature f of pixel x to result[f·step + x].
+void filter_features_of(const int16_t* at, ptrdiff_t stride, int pairs, const std::array<int16_t, kFilterClips - 1>& clips, size_t count, size_t step, float* result);
 
 // A picture of 8 or 16 bits as the synthesis would give it.
 std::vector<int32_t> sums_of(const Image& image);

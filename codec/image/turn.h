@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "codec/image/image.h"
+#include "codec/image/sample_view.h"
 
 namespace decant {
 
@@ -20,7 +20,8 @@ struct Turn {
     bool operator==(const Turn&) const = default;
 };
 
-Image turned(const Image& image, Turn turn);
+// A copy of a whole picture, turned.
+Image turned(const SampleView& picture, Turn turn);
 // Where a region of a picture of width × height lies in the turned picture. It must not reach beyond it.
 Region turned(const Region& region, uint32_t width, uint32_t height, Turn turn);
 

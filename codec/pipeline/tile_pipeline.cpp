@@ -35,7 +35,7 @@ constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little
 // Of large pictures each place is better off turned otherwise, so that there is little to gain, and they are not held in memory.
 constexpr uint64_t kTurnedPixels = uint64_t{1} << 22;
 constexpr int kTurnEffort = 2;         // with which turns are tried
-constexpr double kTurnBits = 8 * 13;   // of the section
+constexpr double kTurnBits = 8 * (kSectionOverhead + 1);  // of the section
 constexpr uint32_t kTurnedRows = 1024;  // that are decoded at once of a turned picture
 
 float rate_point(const Header& header) { return float(header.quality) / 256.0f; }
@@ -105,14 +105,6 @@ Turn turn_of(const Container& container) {
 Header turned(Header header, Turn turn) {
     if (turn.transposed) std::swap(header.width, header.height);
     return header;
-}
-
-Image copied(const SampleView& view) {
-    Image image(uint32_t(view.width()), uint32_t(view.height()), view.channels(), view.depth());
-    image.visit([&]<class T>(std::vector<T>& samples) {
-        for (uint32_t y = 0; y < image.height; y++) std::copy_n(view.row<T>(y), image.row_size(), samples.data() + y * image.row_size());
-    });
-    return image;
 }
 
 // Buffers of one size that go from one tile to the next: new memory costs time, page by page.
@@ -731,9 +723,8 @@ private:
 
 EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
     if (!effort.tries_turns || uint64_t{header.width} * header.height > kTurnedPixels) return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
-    const Image image = copied(picture);
-    const Turn turn = best_turn(image, header, supervision);
-    EncodedTiles result = Encoding(*this, turned(header, turn), effort, predict_bits, supervision).run(turned(image, turn));
+    const Turn turn = best_turn(picture, header, supervision);
+    EncodedTiles result = Encoding(*this, turned(header, turn), effort, predict_bits, supervision).run(turned(picture, turn));
     result.turn = turn;
     return result;
 }
@@ -747,10 +738,10 @@ EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const E
     return encode(image, header, effort, predict_bits, supervision);
 }
 
-Turn TilePipeline::best_turn(const Image& picture, const Header& header, const Supervision& supervision) {
+Turn TilePipeline::best_turn(const SampleView& picture, const Header& header, const Supervision& supervision) {
     const Effort quick = effort_of(kTurnEffort);
     const double scale = header.depth == 8 ? 1.0 : 1.0 / (257.0 * 257.0);
-    const double worth = scale * bits_per_square(model_.description, header.quality, header.channels) * double(picture.row_size()) * header.height;
+    const double worth = scale * bits_per_square(model_.description, header.quality, header.channels) * double(header.width) * header.height * header.channels;
     double least = 0;
     Turn best;
     for (int code = 0; code < 8; code++) {

@@ -66,7 +66,7 @@ private:
     class Decoding;
 
     // That in which a picture takes least, bits and squared errors together.
-    Turn best_turn(const Image& picture, const Header& header, const Supervision& supervision);
+    Turn best_turn(const SampleView& picture, const Header& header, const Supervision& supervision);
     std::optional<PostFilter> filter_of(const Header& header, const FilterChanges& changes) const;  // that files ask for
     FilterChanges changes_of(const Container& container) const;
     bool is_new(const char* what, int h, int w);

@@ -121,7 +121,8 @@ for case, before in (("", start["first"]), ("_from", 0.0)):
     for p, q in zip(json.loads(our_texts["results"]), json.loads(model_texts["results"]), strict=True):
         for key in ("bpp", "bpp_hyper"):
             check(f"{key}{case} at {p['level']}", abs(p[key] / q[key] - 1), 5e-4)
-        check(f"psnr{case} at {p['level']}", abs(p["psnr"] - q["psnr"]), 1e-2)  # a latent between two integers becomes the other one on some CPUs
+        # Where the bits differ by a symbol or so, as they do on some CPUs, the pictures do, too.
+        check(f"psnr{case} at {p['level']}", abs(p["psnr"] - q["psnr"]), 1e-3 if abs(p["bpp"] / q["bpp"] - 1) < 1e-6 else 1e-2)
 assert not failures, failures
 PYTHON
 cat "$OUT"
