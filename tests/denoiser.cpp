@@ -13,6 +13,7 @@
 #include "codec/error.h"
 #include "codec/filter/post_filter.h"
 #include "codec/image/metrics.h"
+#include "codec/image/turn.h"
 #include "codec/network/model_file.h"
 #include "tests/filter_samples.h"
 #include "tests/image_samples.h"
@@ -133,6 +134,62 @@ TEST_CASE("the number of threads does not matter") {
     CHECK(one.sigma == two.sigma);
 }
 
+TEST_CASE("with effort the result is the mean over turned and mirrored pictures") {
+    for (const bool integers : {false, true}) {
+        for (const int colours : {1, 3}) {
+            Denoiser denoiser(tiny(colours, integers ? 0.4f : 0.6f, integers), 2);
+            // Tiles both ways, of which the last ones are no squares, and whole positions of the network, which lie elsewhere in turned pictures otherwise.
+            const Image image = mixed_image(1100, 612, colours);
+            DenoiseOptions o = known(20);
+            o.depth = 16;
+            const auto effort = [&](int n) {
+                o.effort = n;
+                return denoiser.denoise(image, o).image;
+            };
+            const auto mean_over = [&](const std::vector<int>& codes) {
+                std::vector<double> sums(image.pixel_count() * size_t(colours));
+                o.effort = 1;
+                for (const int code : codes) {
+                    const Turn turn = Turn::from_code(code);
+                    const Image back = turned(denoiser.denoise(turned(image, turn), o).image, turn.inverse());
+                    for (size_t i = 0; i < sums.size(); i++) {
+                        const uint16_t v = back.samples<uint16_t>()[i];
+                        sums[i] += v == 0 || v == 65535 ? NAN : v / 257.0 / double(codes.size());  // cut off, it tells nothing
+                    }
+                }
+                return sums;
+            };
+            const Image once = effort(1);
+            CHECK(effort(2) == once);
+            CHECK(effort(4) == effort(3));
+            CHECK(effort(9) == effort(8));
+            for (const auto& [n, codes] : {std::pair{3, std::vector{0, 5}}, {5, {0, 3, 5, 6}}, {7, {0, 1, 2, 3, 4, 5, 6, 7}}}) {
+                CAPTURE(n);
+                const Image result = effort(n);
+                const std::vector<double> expected = mean_over(codes);
+                double most = 0, changed = 0;
+                size_t told = 0;
+                for (size_t i = 0; i < expected.size(); i++) {
+                    const double got = result.samples<uint16_t>()[i] / 257.0;
+                    changed = std::max(changed, std::fabs(got - once.samples<uint16_t>()[i] / 257.0));
+                    if (std::isnan(expected[i])) continue;
+                    told++;
+                    most = std::max(most, std::fabs(got - expected[i]));
+                }
+                CHECK(told > expected.size() / 10);
+                CHECK(most < 0.5);
+                CHECK(changed > 3);
+            }
+        }
+    }
+    Denoiser denoiser(tiny(3), 1);
+    for (const auto& [width, height] : {std::pair(1u, 1u), {5u, 1u}, {65u, 33u}, {520u, 7u}}) {
+        DenoiseOptions o;
+        o.effort = 9;
+        CHECK(describe_shape(denoiser.denoise(smooth_image(width, height, 3), o).image) == describe_shape(smooth_image(width, height, 3)));
+    }
+}
+
 TEST_CASE("pictures of any size, gray and RGB, by networks for gray and RGB") {
     for (int colours : {1, 3}) {
         Denoiser denoiser(tiny(colours), 2);
@@ -228,6 +285,11 @@ TEST_CASE("what does not fit is refused") {
     CHECK(refusal([&] { denoiser.denoise(Image()); }) == ErrorCode::invalid_argument);
     std::vector<uint8_t> small(10);
     CHECK(refusal([&] { denoiser.denoise(SampleView(image), std::span(small)); }) == ErrorCode::invalid_argument);
+    for (const int effort : {0, 10}) {
+        DenoiseOptions o = known(5);
+        o.effort = effort;
+        CHECK(refusal([&] { denoiser.denoise(image, o); }) == ErrorCode::invalid_argument);
+    }
     DenoiseOptions stopped;
     stopped.supervision.is_cancelled = [] { return true; };
     CHECK(refusal([&] { denoiser.denoise(image, stopped); }) == ErrorCode::cancelled);

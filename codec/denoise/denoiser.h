@@ -3,6 +3,9 @@
 //   picture ─ estimate_noise_level ─ σ map ┐
 //      ├──────────────────────── pixels, σ ┴─ denoise ─ filter ─ r          result = picture + strength · r
 //
+// With more effort the network sees the picture turned by quarters and mirrored, too, and r is the mean of what it makes of each: what it gets wrong differs from
+// one to the other (self-ensemble; Timofte 2016, Lim 2017).
+//
 // A model may have a filter behind its network, for each level (codec/filter/post_filter.h); a tile's is that of its mean level.
 //
 // A network of integer and wide layers runs in integers: it sees pixels of 8 bits and whole levels, and what it gives is the same on every CPU.
@@ -28,6 +31,7 @@ struct DenoiseOptions {
     Supervision supervision = {};  // to cancel
     int depth = 0;                 // bits a sample of the resulting Image, 8 or 16; 0: those of the picture
     bool filter = true;            // use the model's filter, if it has one
+    int effort = 2;                // 1 … 9: the network sees the picture once, from 3 on twice, from 5 on 4 times, from 7 on 8 times
 };
 
 struct DenoiseResult {

@@ -8,16 +8,14 @@ namespace decant {
 
 Image turned(const SampleView& picture, Turn turn) {
     const auto width = uint32_t(picture.width()), height = uint32_t(picture.height());
-    const size_t channels = size_t(picture.channels()), row = width * channels;
+    const auto channels = ptrdiff_t(picture.channels());
     Image result(turn.transposed ? height : width, turn.transposed ? width : height, picture.channels(), picture.depth());
     result.visit([&]<class T>(std::vector<T>& samples) {
-        // From one pixel of the result's row to the next.
-        const ptrdiff_t step = ptrdiff_t(turn.transposed ? row : channels) * (turn.mirrored ? -1 : 1);
         T* to = samples.data();
         for (uint32_t y = 0; y < result.height; y++) {
-            const uint32_t across = turn.upside_down ? result.height - 1 - y : y, along = turn.mirrored ? result.width - 1 : 0;
-            const T* from = picture.row<T>(0) + (turn.transposed ? along * row + across * channels : across * row + along * channels);
-            for (uint32_t x = 0; x < result.width; x++, from += step) to = std::copy_n(from, channels, to);
+            const TurnedRow row = turned_row(height, width, turn, y);
+            const T* from = picture.row<T>(0) + row.first * channels;
+            for (uint32_t x = 0; x < result.width; x++, from += row.step * channels) to = std::copy_n(from, channels, to);
         }
     });
     return result;

@@ -1,6 +1,7 @@
 // Pictures turned by quarters and mirrored: the eight symmetries of a square.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "codec/image/sample_view.h"
@@ -19,6 +20,17 @@ struct Turn {
     constexpr bool is_none() const { return code() == 0; }
     bool operator==(const Turn&) const = default;
 };
+
+// A row of a turned raster: where its first position lies in the raster as it was, in reading order, and how far from there the next ones are.
+struct TurnedRow {
+    ptrdiff_t first, step;
+};
+// height, width: of the raster as it was; y: a row of the turned one.
+constexpr TurnedRow turned_row(ptrdiff_t height, ptrdiff_t width, Turn turn, ptrdiff_t y) {
+    const ptrdiff_t rows = turn.transposed ? width : height, columns = turn.transposed ? height : width;
+    const ptrdiff_t across = turn.upside_down ? rows - 1 - y : y, along = turn.mirrored ? columns - 1 : 0;
+    return {turn.transposed ? along * width + across : across * width + along, (turn.transposed ? width : 1) * (turn.mirrored ? -1 : 1)};
+}
 
 // A copy of a whole picture, turned.
 Image turned(const SampleView& picture, Turn turn);

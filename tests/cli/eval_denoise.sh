@@ -32,7 +32,7 @@ check "pictures[0]['psnr-rgb-noisy'][0] != json.load(open('first.json'))['pictur
 
 # All of the report, and each figure again by other means.
 expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 25 --against nlm --json --output-dir kept clean
-check 'report["name"].startswith("decant denoise") and "blind" in report["description"] and "OpenCV" in report["against"] and len(pictures) == 2'
+check 'report["name"].startswith("decant denoise") and "blind, effort 2" in report["description"] and "OpenCV" in report["against"] and len(pictures) == 2'
 check 'all(abs(sum(p[k][0] for p in pictures) / 2 - results[k][0]) < 1e-9 for k in results if k != "sigma")'
 check 'all(p["megapixels_per_second"][0] > 0 and p["nlm-megapixels_per_second"][0] > 0 for p in pictures)'
 check 'all(p[k][0] > p["psnr-rgb-noisy"][0] + 3 for p in pictures for k in ("psnr-rgb", "nlm-psnr-rgb"))'
@@ -106,7 +106,7 @@ check 'len(pictures) == 1'
 expect_matches "$ERR" '^decant: noisy/waves\.png: .*256x220.*240x200'
 
 # Usage.
-for arguments in '--sigma 15' '--denoise --sigma 15,' '--denoise --sigma 256' '--denoise --sigma nan' '--denoise -q 50' '--denoise -e 3' \
+for arguments in '--sigma 15' '--denoise --sigma 15,' '--denoise --sigma 256' '--denoise --sigma nan' '--denoise -q 50' '--denoise -e 10' \
     '--noisy noisy' '--denoise --noisy noisy --sigma 15' '--denoise --noisy noisy --known-sigma' '--denoise --noisy noisy --seed 2' \
     '--known-sigma' '--seed 2' '--denoise --against bm3d' '--denoise --seed x'; do
     # shellcheck disable=SC2086

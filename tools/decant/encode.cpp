@@ -96,7 +96,9 @@ private:
     // In the place of the picture, so that there are no two of them while it is encoded.
     void denoise(Image& image, FileReport& report) {
         Denoiser& denoiser = denoisers_->for_picture(SampleView(image));
-        DenoiseResult result = denoiser.denoise(image, {settings_.sigma, settings_.strength, {is_interrupted}});
+        DenoiseOptions options{settings_.sigma, settings_.strength, {is_interrupted}};
+        options.effort = settings_.effort;
+        DenoiseResult result = denoiser.denoise(image, options);
         image = std::move(result.image);
         report.denoiser = denoiser.model().name();
         report.sigma = result.sigma;

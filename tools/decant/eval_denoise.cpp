@@ -114,6 +114,7 @@ private:
         m[kNoisyPsnr] = psnr(clean, noisy);
         m[kNoisyMsSsim] = ms_ssim_or_nan(clean, noisy);
         DenoiseOptions options;
+        options.effort = settings_.effort;
         if (settings_.known_sigma) options.sigma = sigma;
         warm_up(noisy, options);  // what is built for a shape is no part of the speed
         const double megapixels = static_cast<double>(clean.pixel_count()) / 1e6;
@@ -177,7 +178,7 @@ void print_report(const DenoiseEvaluation& evaluation, const Settings& settings)
     results.update(measurements.report());
     Json report{
         {"name", "decant" + names},
-        {"description", "decant " DECANT_VERSION + models + ", " + (settings.known_sigma ? "told sigma" : "blind") + "; " +
+        {"description", "decant " DECANT_VERSION + models + ", " + (settings.known_sigma ? "told sigma" : "blind") + ", effort " + std::to_string(settings.effort) + "; " +
                             (settings.noisy.empty() ? "white Gaussian noise, seed " + std::to_string(settings.seed)
                                                     : "noisy pictures of " + settings.noisy) +
                             "; means over " + count_of(measurements.pictures(), "picture") + ", times in seconds"},
