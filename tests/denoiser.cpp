@@ -63,6 +63,28 @@ std::vector<float> whole(const Model& model, const Image& image, float sigma) {
     return result;
 }
 
+// A network in integers on the whole picture at once, of a size that its positions divide: what the picture becomes.
+Image whole_in_integers(const Model& model, const Image& image, float sigma) {
+    CodecWeights weights(model.description(), model.parameters());
+    const int colours = image.channels;
+    IntegerGraphOptions o;
+    o.input_type = DataType::s16;
+    o.input_exponent = kPixelExponent;
+    o.trunk_exponent = 11;
+    o.output_exponent = kTransformExponent;
+    IntegerGraph graph(weights.integers(kDenoiseNetwork), {1, int(image.height), int(image.width), colours + 1}, o);
+    int16_t* d = graph.input().as<int16_t>();
+    for (size_t i = 0; i < image.samples().size(); i++) {
+        *d++ = int16_t(image.samples()[i] - kPixelZero);
+        if (i % size_t(colours) == size_t(colours) - 1) *d++ = int16_t(sigma);
+    }
+    graph.forward();
+    Image result = image;
+    for (size_t i = 0; i < image.samples().size(); i++)
+        result.samples()[i] = uint8_t(std::clamp(float(image.samples()[i]) + float(graph.output().as<int32_t>()[i]) / float(1 << (kTransformExponent - kPixelExponent)) + 0.5f, 0.0f, 255.0f));
+    return result;
+}
+
 DenoiseOptions known(double sigma, double strength = 100) {
     DenoiseOptions o;
     o.sigma = sigma;
@@ -123,6 +145,24 @@ TEST_CASE("a network in integers gives what it was trained to give, and the same
         const Image deep = one.denoise(with_depth(image, 16), known(25)).image;
         CHECK(psnr(with_depth(deep, 8), result) > 50);
         if (colours == 3) CHECK(one.denoise(mixed_image(60, 40, 1), known(25)).image.channels == 1);
+    }
+}
+
+TEST_CASE("a network in integers sees all that it needs around a tile") {
+    // With a layer less, what it needs ends in the middle of a position of a lower resolution.
+    for (const bool odd : {false, true}) {
+        for (const int colours : {1, 3}) {
+            Description d = in_integers(tiny_denoiser(colours));
+            std::vector<Layer>& layers = d.networks[0].layers;
+            if (odd) std::erase_if(layers, [](const Layer& l) { return l.name == "dec1.a"; });
+            for (Layer& layer : layers)
+                if (odd && layer.name == "dec1.b") layer.input_exponent = 6;
+            const TemporaryFolder folder;
+            save_model(folder / "m.safetensors", d, random_parameters(d, 0.4f), {});
+            const auto model = Model::load(folder / "m.safetensors");
+            const Image image = mixed_image(1720, 800, colours);  // 3 × 2 tiles
+            CHECK(Denoiser(model, 2).denoise(image, known(25)).image == whole_in_integers(*model, image, 25));
+        }
     }
 }
 

@@ -133,6 +133,9 @@ std::vector<double> evaluate(const Network& network, const Parameters& parameter
             case Operation::shuffle:
                 results.push_back(evaluate_shuffle(p.src_shape, p.layer->factor, of(p.src), false));
                 break;
+            case Operation::crop:
+                results.push_back(of(p.src));
+                break;
         }
     }
     return results.back();

@@ -16,12 +16,14 @@
 #include "codec/filter/post_filter.h"
 #include "codec/image/reflection.h"
 #include "codec/image/turn.h"
+#include "codec/network/crop.h"
 #include "codec/transform/transform.h"
 
 namespace decant {
 namespace {
 
-constexpr int kTile = 512;  // pixels a side that a task computes, about
+constexpr int kTile = 768;         // pixels a side that a task computes, at most
+constexpr int kShared = 384 * 384;  // pixels from which on two threads have something to do
 constexpr int kDenoiserTrunkExponent = 11;  // of a network in integers: a step of 8 bits is 1/256, and what is left of noise is less
 
 // In which positions the network sees a tile. Of all twos and fours that hold the first one these gain most, by 0.01 dB; those of one shape stand together, since each
@@ -50,19 +52,23 @@ void to_samples(const float* src, uint16_t* dst, size_t count) {
 struct Denoiser::State {
     std::shared_ptr<const Model> model;
     std::shared_ptr<WorkerPool> pool;
-    const Network& network;
-    CodecWeights weights;
     const int colours;  // of the network
     const FilterTables* const filter;  // null if there is none
-    int block, margin;  // pixels of its coarsest position, a side; and in such positions how far it sees
+    const CroppedNetwork cropped;
+    const Description description;  // with that network
+    CodecWeights weights;
+    int block;                 // pixels of its coarsest position, a side
+    std::vector<int> margins;  // of its stages, in such positions; what the filter sees beyond the window included
+    int filter_margin;
 
     // What a task needs; kept for the next ones.
     struct Station {
         std::optional<AnyGraph> graph;
         Shape shape;  // of its input
+        std::vector<Area> crops;  // their sizes are what it was made for
         std::vector<float> pixels, level;
         std::vector<float> values;    // what the network reads, [h, w, colours + 1]
-        std::vector<float> residual;  // what it gives, [h, w, colours], in the mean over all turns
+        std::vector<float> residual;  // what it gives of the area that the filter sees, [h, w, colours], in the mean over all turns
         std::vector<float> filtered;  // what the filter makes of it: of the window
         std::vector<int32_t> sums, filtered_sums;
         PostFilter::Workspace workspace;
@@ -74,13 +80,22 @@ struct Denoiser::State {
     State(std::shared_ptr<const Model> m, std::shared_ptr<WorkerPool> p)
         : model(std::move(m)),
           pool(std::move(p)),
-          network(checked(*model).network(kDenoiseNetwork)),
-          weights(model->description(), model->parameters()),
-          colours(picture_channels(model->description())),
-          filter(model->filters().empty() ? nullptr : &model->filters().back()) {
-        const Reach reach = reach_of(network, 1);
-        block = filter == nullptr ? reach.coarsest : std::lcm(reach.coarsest, kFilterBlock);
-        margin = (reach.margin + (filter == nullptr ? 0 : kFilterMargin) + block - 1) / block;
+          colours(picture_channels(checked(*model))),
+          filter(model->filters().empty() ? nullptr : &model->filters().back()),
+          cropped(with_crops(model->description().network(kDenoiseNetwork), 1, filter == nullptr ? 0 : kFilterMargin)),
+          description(with_network(model->description(), cropped.network)),
+          weights(description, model->parameters()) {
+        const int coarsest = reach_of(cropped.network, 1).coarsest;
+        block = filter == nullptr ? coarsest : std::lcm(coarsest, kFilterBlock);
+        const auto in_blocks = [&](int pixels) { return (pixels + block - 1) / block; };
+        for (const int margin : cropped.margins) margins.push_back(in_blocks(margin));
+        filter_margin = filter == nullptr ? 0 : in_blocks(kFilterMargin);
+    }
+
+    static Description with_network(Description description, const Network& network) {
+        for (Network& n : description.networks)
+            if (n.name == network.name) n = network;
+        return description;
     }
 
     static const Description& checked(const Model& model) {
@@ -101,19 +116,26 @@ struct Denoiser::State {
         free_stations.push_back(std::move(station));
     }
 
-    AnyGraph& graph(Station& station, Shape input) {
-        if (!station.graph || station.shape != input) {
+    // For such an input, of which each stage computes the area that it has there.
+    AnyGraph& graph(Station& station, Shape input, const std::vector<Area>& stages) {
+        std::vector<Area> crops = cropped.windows(stages, block);
+        const auto same_size = [](const Area& a, const Area& b) { return a.h == b.h && a.w == b.w; };
+        if (!station.graph || station.shape != input || !std::ranges::equal(station.crops, crops, same_size)) {
             station.graph.reset();  // never both at once
             IntegerGraphOptions integers;
+            integers.crops = crops;
             integers.input_type = DataType::s16;
             integers.input_exponent = kPixelExponent;
             integers.trunk_exponent = kDenoiserTrunkExponent;
             integers.output_exponent = kTransformExponent;
             GraphOptions floats;
             floats.compute = fastest_float();
-            station.graph.emplace(weights, network, input, integers, floats);
+            floats.crops = crops;
+            station.graph.emplace(weights, description.network(kDenoiseNetwork), input, integers, floats);
             station.shape = input;
+            station.crops = crops;
         }
+        station.graph->move_crops(std::move(crops));
         return *station.graph;
     }
 
@@ -144,60 +166,84 @@ struct Denoiser::State {
         station.mean_level = sum / (double(h) * w);
     }
 
+    // A tile: what it is to compute, what of it the filter sees beyond that, and what the network does; in positions of the picture.
+    struct Tile {
+        Area window, made, seen;
+        int h, w;  // of the largest window
+    };
+
+    // What of an area that is `seen` is `part`, where that is turned.
+    Area turned_part(const Area& part, const Area& seen, Turn turn) const {
+        const Region r = turned(Region{uint32_t(part.x - seen.x), uint32_t(part.y - seen.y), uint32_t(part.w), uint32_t(part.h)}, uint32_t(seen.w), uint32_t(seen.h), turn);
+        return {int(r.y), int(r.x), int(r.height), int(r.width)};
+    }
+
     // station.residual of station.values.
-    void run_network(Station& station, const Area& seen, std::span<const Turn> turns) {
-        const int h = seen.h * block, w = seen.w * block;
+    void run_network(Station& station, const Tile& tile, std::span<const Turn> turns) {
+        const int h = tile.seen.h * block, w = tile.seen.w * block;
         const size_t out_size = size_t(colours), in_size = out_size + 1;
-        station.residual.assign(size_t(h) * size_t(w) * out_size, 0.0f);
+        station.residual.assign(size_t(tile.made.h) * size_t(tile.made.w) * size_t(block) * size_t(block) * out_size, 0.0f);
         for (const Turn turn : turns) {
-            const int rows = turn.transposed ? w : h, columns = turn.transposed ? h : w;
-            AnyGraph& network_graph = graph(station, {1, rows, columns, colours + 1});
-            const auto each_row = [&](size_t size, const auto& use) {
-                for (int y = 0; y < rows; y++) {
-                    const TurnedRow row = turned_row(h, w, turn, y);
-                    use(size_t(y) * size_t(columns) * size, row.first * ptrdiff_t(size), row.step * ptrdiff_t(size));
-                }
-            };
+            const Area seen{0, 0, turn.transposed ? tile.seen.w : tile.seen.h, turn.transposed ? tile.seen.h : tile.seen.w};
+            const Area window = turned_part(tile.window, tile.seen, turn), made = turned_part(tile.made, tile.seen, turn);
+            std::vector<Area> stages{seen};
+            for (size_t s = 1; s < margins.size(); s++)
+                stages.push_back(widened_to(window, margins[s], seen, (turn.transposed ? tile.w : tile.h) + 2 * margins[s], (turn.transposed ? tile.h : tile.w) + 2 * margins[s]));
+            AnyGraph& network_graph = graph(station, {1, seen.h * block, seen.w * block, colours + 1}, stages);
+
             const TensorRef input = network_graph.input();
-            each_row(in_size, [&](size_t to, ptrdiff_t from, ptrdiff_t step) {
-                const float* value = station.values.data() + from;
-                for (int x = 0; x < columns; x++, value += step, to += in_size) {
+            for (int y = 0; y < input.shape.h; y++) {
+                const TurnedRow row = turned_row(h, w, turn, y);
+                const float* value = station.values.data() + row.first * ptrdiff_t(in_size);
+                size_t to = size_t(y) * size_t(input.shape.w) * in_size;
+                for (int x = 0; x < input.shape.w; x++, value += row.step * ptrdiff_t(in_size), to += in_size) {
                     if (input.type == DataType::s16) {
                         for (size_t i = 0; i < in_size; i++) input.as<int16_t>()[to + i] = int16_t(std::nearbyint(value[i] * float(1 << kPixelExponent)));
                     } else {
                         std::copy_n(value, in_size, input.as<float>() + to);
                     }
                 }
-            });
+            }
             network_graph.forward();
+
             const TensorRef output = network_graph.output();
             // Sums of what integer networks give are exact.
             const float share = (output.type == DataType::s32 ? 1.0f / float(1 << kTransformExponent) : 1.0f) / float(turns.size());
-            each_row(out_size, [&](size_t from, ptrdiff_t to, ptrdiff_t step) {
-                float* sum = station.residual.data() + to;
-                for (int x = 0; x < columns; x++, sum += step, from += out_size) {
+            const int top = (made.y - stages.back().y) * block, left = (made.x - stages.back().x) * block;
+            for (int y = 0; y < made.h * block; y++) {
+                const TurnedRow row = turned_row(tile.made.h * block, tile.made.w * block, turn, y);
+                float* sum = station.residual.data() + row.first * ptrdiff_t(out_size);
+                size_t from = (size_t(top + y) * size_t(output.shape.w) + size_t(left)) * out_size;
+                for (int x = 0; x < made.w * block; x++, sum += row.step * ptrdiff_t(out_size), from += out_size) {
                     for (size_t i = 0; i < out_size; i++) sum[i] += share * (output.type == DataType::s32 ? float(output.as<int32_t>()[from + i]) : output.as<float>()[from + i]);
                 }
-            });
+            }
         }
     }
 
     // What the network gives for the window through the filter: station.filtered, [window, colours].
-    void apply_filter(Station& station, const Area& window, const Area& seen) {
+    void apply_filter(Station& station, const Tile& tile) {
         constexpr float kUnit = float(1 << kTransformExponent);
-        const int h = seen.h * block, w = seen.w * block;
-        const FilterArea area{(window.y - seen.y) * block, (window.x - seen.x) * block, window.h * block, window.w * block};
+        const auto& [window, made, seen, tile_h, tile_w] = tile;
+        const int h = made.h * block, w = made.w * block;
+        const FilterArea area{(window.y - made.y) * block, (window.x - made.x) * block, window.h * block, window.w * block};
         const size_t pixel_size = size_t(colours), value_size = pixel_size + 1;
+        const auto values_at = [&](int y, int x) {  // pixels of the area `made`
+            return station.values.data() + (size_t(y + (made.y - seen.y) * block) * size_t(seen.w * block) + size_t(x + (made.x - seen.x) * block)) * value_size;
+        };
         station.sums.resize(station.residual.size());
-        for (size_t i = 0, value = 0; i < station.sums.size(); value += value_size) {
-            for (size_t c = 0; c < pixel_size; c++, i++) station.sums[i] = int32_t(std::nearbyint(std::clamp(station.values[value + c] + station.residual[i], -8.0f, 8.0f) * kUnit));
+        for (size_t i = 0, y = 0; y < size_t(h); y++) {
+            const float* value = values_at(int(y), 0);
+            for (int x = 0; x < w; x++, value += value_size) {
+                for (size_t c = 0; c < pixel_size; c++, i++) station.sums[i] = int32_t(std::nearbyint(std::clamp(value[c] + station.residual[i], -8.0f, 8.0f) * kUnit));
+            }
         }
         const size_t count = size_t(area.h) * size_t(area.w) * pixel_size;
         station.filtered_sums.resize(count);
         station.filtered.resize(count);
         PostFilter(*filter, int(std::lround(station.mean_level * 256)), colours).apply(station.sums.data(), h, w, area, station.workspace, station.filtered_sums.data());
         for (size_t y = 0, i = 0; y < size_t(area.h); y++) {
-            const float* value = station.values.data() + ((size_t(area.y) + y) * size_t(w) + size_t(area.x)) * value_size;
+            const float* value = values_at(area.y + int(y), area.x);
             for (int x = 0; x < area.w; x++, value += value_size) {
                 for (size_t c = 0; c < pixel_size; c++, i++) station.filtered[i] = float(station.filtered_sums[i]) * (1.0f / kUnit) - value[c];
             }
@@ -206,10 +252,9 @@ struct Denoiser::State {
 
     // The part of the result that `window` holds, channel `first` alone for a network for gray.
     template <class T>
-    void write(Station& station, const SampleView& src, std::span<T> dst, const Area& window, const Area& seen, float strength,
-               int first, bool filters) {
-        const int channels = src.channels(), width = (filters ? window : seen).w * block;
-        const int top = (filters ? window : seen).y * block, left = (filters ? window : seen).x * block;
+    void write(Station& station, const SampleView& src, std::span<T> dst, const Tile& tile, float strength, int first, bool filters) {
+        const Area &window = tile.window, &given = filters ? tile.window : tile.made;
+        const int channels = src.channels(), width = given.w * block, top = given.y * block, left = given.x * block;
         const int x0 = window.x * block, count = std::min(window.right() * block, src.width()) - x0;
         const int bottom = std::min(window.bottom() * block, src.height());
         const float* residual = filters ? station.filtered.data() : station.residual.data();
@@ -251,27 +296,33 @@ struct Denoiser::State {
         const NoiseLevel level = o.sigma ? uniform_level(*o.sigma) : estimate_noise_level(src, pool.get());
 
         const Area whole{0, 0, (src.height() + block - 1) / block, (src.width() + block - 1) / block};
-        const int side = std::max(1, kTile / block), down = (whole.h + side - 1) / side, across = (whole.w + side - 1) / side;
+        const int side = std::max(1, kTile / block);
+        int down = (whole.h + side - 1) / side, across = (whole.w + side - 1) / side;
+        if (down * across == 1 && src.height() * src.width() > kShared) (src.height() > src.width() ? down : across) = 2;
         const bool filters = o.filter && filter != nullptr;
         const std::span<const Turn> turns = turns_of(o.effort);
         const int passes = src.channels() == 3 && colours == 1 ? 3 : 1;
+        const auto part = [](int number, int positions, int parts) { return int(int64_t{number} * positions / parts); };
         int next = 0;
         pool->run([&]() -> WorkerPool::Task {
             if (next == down * across) return {};
             if (o.supervision.is_cancelled && o.supervision.is_cancelled())
                 throw Error(ErrorCode::cancelled, "denoising was stopped");
-            const int tile = next++;
-            return [&, tile] {
-                const int y = tile / across * side, x = tile % across * side;
-                const Area window{y, x, std::min(side, whole.h - y), std::min(side, whole.w - x)};
+            const int number = next++;
+            return [&, number] {
+                // Of sizes that differ by a position at most.
+                const int y = part(number / across, whole.h, down), bottom = part(number / across + 1, whole.h, down);
+                const int x = part(number % across, whole.w, across), right = part(number % across + 1, whole.w, across);
+                Tile tile{{y, x, bottom - y, right - x}, {}, {}, (whole.h + down - 1) / down, (whole.w + across - 1) / across};
+                tile.made = widened(tile.window, filter_margin, whole);
                 // All of one size, for which a network is made once.
-                const Area seen = widened_to(window, margin, whole, side + 2 * margin, side + 2 * margin);
+                tile.seen = widened_to(tile.window, margins[0], whole, tile.h + 2 * margins[0], tile.w + 2 * margins[0]);
                 auto station = take_station();
                 for (int first = 0; first < passes; first++) {
-                    read(*station, src, level, seen, first);
-                    run_network(*station, seen, turns);
-                    if (filters) apply_filter(*station, window, seen);
-                    write(*station, src, dst, window, seen, float(o.strength / 100), first, filters);
+                    read(*station, src, level, tile.seen, first);
+                    run_network(*station, tile, turns);
+                    if (filters) apply_filter(*station, tile);
+                    write(*station, src, dst, tile, float(o.strength / 100), first, filters);
                 }
                 give_station(std::move(station));
             };

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "codec/engine/codec_weights.h"
 
@@ -27,6 +29,8 @@ public:
         if (integers_ != nullptr) return integers_->forward(int(std::lround(quality * 256.0f)));
         floats_->forward({&quality, 1});
     }
+
+    void move_crops(std::vector<Area> crops) { integers_ != nullptr ? integers_->move_crops(std::move(crops)) : floats_->move_crops(std::move(crops)); }
 
     // With borrows_memory.
     size_t memory() const { return integers_ != nullptr ? integers_->memory() : floats_->memory(); }

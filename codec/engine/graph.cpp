@@ -8,6 +8,7 @@
 #include "codec/engine/memory_plan.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
+#include "codec/network/crop.h"
 #include "codec/network/rounding.h"
 #include "codec/tensor/random.h"
 
@@ -134,7 +135,9 @@ DataType Graph::gradient_type(const Layer& layer) const { return layer.arithmeti
 
 Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) : weights_(&weights), options_(options) {
     const bool training = options.use == Convolution::Use::training;
-    const auto layers = plan(weights.network(), input);
+    if (training && !options.crops.empty()) throw Error(ErrorCode::internal, weights.network().name + ": crops in training");
+    const auto layers = plan(weights.network(), input, options.crops);
+    int crops = 0;
     nodes_.resize(layers.size() + 1);
     nodes_[0].value = {input, options.input_type, nullptr};
     nodes_[0].wants_gradient = training && options.input_gradient;
@@ -151,6 +154,7 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         const TensorRef& src = nodes_[size_t(node.src)].value;
         if (p.layer->op != Operation::convolution) {
             node.value = {p.dst_shape, src.type, nullptr};
+            if (p.layer->op == Operation::crop) node.crop = crops++;
             continue;
         }
         DataType type = source_type(*p.layer);
@@ -293,8 +297,27 @@ void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef&
     });
 }
 
+void Graph::move_crops(std::vector<Area> crops) {
+    check_moved(options_.crops, crops);
+    options_.crops = std::move(crops);
+}
+
+void Graph::run_crop(const Node& node) const {
+    const TensorRef &src = nodes_[size_t(node.src)].value, &dst = node.value;
+    const Area area = options_.crops.empty() ? Area{0, 0, dst.shape.h, dst.shape.w} : options_.crops[size_t(node.crop)];
+    const size_t position = size_t(src.shape.c) * size_of(src.type), from_row = size_t(src.shape.w) * position, row = size_t(area.w) * position;
+    for (size_t n = 0; n < size_t(dst.shape.n); n++) {
+        const std::byte* from = src.as<const std::byte>() + (n * size_t(src.shape.h) + size_t(area.y)) * from_row + size_t(area.x) * position;
+        std::byte* to = dst.as<std::byte>() + n * size_t(area.h) * row;
+        parallel_for(size_t(area.h), std::max<size_t>(1, kGrain / row), [&](size_t begin, size_t end) {
+            for (size_t y = begin; y < end; y++) std::memcpy(to + y * row, from + y * from_row, row);
+        });
+    }
+}
+
 void Graph::run(Node& node, std::span<const float> quality) {
     const Layer& layer = *node.layer;
+    if (layer.op == Operation::crop) return run_crop(node);
     if (layer.op != Operation::convolution) {
         run_shuffle(node, nodes_[size_t(node.src)].value, node.value, layer.op == Operation::unshuffle);
         return;

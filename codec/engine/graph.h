@@ -66,6 +66,7 @@ struct GraphOptions {
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
     GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
+    std::vector<Area> crops;  // of the network's crop layers; inference only
 };
 
 // Memory for graphs that run one after the other: what `borrows_memory` and `scratch` refer to.
@@ -85,6 +86,9 @@ public:
     // quality: the rate point of each sample, 0 … levels - 1, continuous; used where layers have a quality bias.
     // dropout: key of the values that are left out; none: nothing is, as in use.
     void forward(std::span<const float> quality = {}, std::optional<uint32_t> dropout = {});
+
+    // Other windows for the crop layers, of the same sizes.
+    void move_crops(std::vector<Area> crops);
 
     // Training: fill this (it may be overwritten), then call backward with the quality of forward. `gradients` is as long as
     // Parameters::values; the parts of this network's parameters are set, not added to (statistics: to those of the batch). Empty: the
@@ -106,6 +110,7 @@ private:
         int low_exponent = -1;           // low holds multiples of 2^-low_exponent; -1: no rounding
         std::unique_ptr<Convolution> convolution;
         int weights = -1;
+        int crop = -1;           // number among the crop layers
         bool reads_low = false;  // of its source
         // Where normalisation or activation are passes of their own: what the convolution gave (x̂ where it is normalised), and what the
         // activation reads.
@@ -124,6 +129,7 @@ private:
     void run(Node& node, std::span<const float> quality);
     void finish(Node& node);
     uint32_t dropout_key(const Node& node) const;
+    void run_crop(const Node& node) const;
     void run_shuffle(const Node& node, const TensorRef& src, const TensorRef& dst, bool down) const;
     void accumulate_gradient(Node& node, const TensorRef& gradient);
     void backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality);

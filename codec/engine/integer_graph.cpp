@@ -11,6 +11,7 @@
 #include "codec/engine/memory_plan.h"
 #include "codec/engine/parallel.h"
 #include "codec/error.h"
+#include "codec/network/crop.h"
 #include "codec/network/rounding.h"
 
 namespace decant {
@@ -79,6 +80,7 @@ struct Step {
     std::string name;  // for messages
     int index = 0;     // of the layer
     int src = 0, dst = 0, add = -1;  // values
+    int crop = -1;                   // number among the crop layers
     bool skipped = false;            // a shuffle that a convolution beside it does in passing
     int gather = 1;                  // factor of the unshuffle that a wide layer does in reading
     int scatter = 1;                 // factor of the shuffle that a convolution does in writing
@@ -173,7 +175,7 @@ struct IntegerGraph::State {
     uint8_t* strip_bytes = nullptr;  // what a wide layer reads of it
 
     State(IntegerWeights& w, Shape input, const IntegerGraphOptions& o) : weights(w), options(o) {
-        const auto layers = plan(w.network(), input);
+        const auto layers = plan(w.network(), input, o.crops);
         describe_values(layers, input);
         for (Step& s : steps) {
             if (s.layer->op == Operation::convolution) prepare(s);
@@ -199,9 +201,11 @@ struct IntegerGraph::State {
         int last = count;
         while (last > 0 && layers[size_t(last - 1)].layer->op != Operation::convolution) last = layers[size_t(last - 1)].src + 1;
 
+        int crops = 0;
         for (int i = 0; i < count; i++) {
             const PlannedLayer& p = layers[size_t(i)];
             Step s;
+            if (p.layer->op == Operation::crop) s.crop = crops++;
             s.layer = p.layer;
             s.name = weights.network().name + "." + p.layer->name;
             s.index = i;
@@ -532,30 +536,51 @@ struct IntegerGraph::State {
         }
     }
 
+    // Row y of a value that steps without arithmetic read or write; view: of bytes, the one that has no border.
+    static std::byte* row_of(const Value& v, size_t view, size_t y) {
+        if (v.kind == ValueKind::bytes) return reinterpret_cast<std::byte*>(v.view_at(v.views[view], y));
+        return v.dense + y * size_t(v.shape.w) * size_t(v.shape.c) * v.element();
+    }
+
+    void complete(const Value& v) const {
+        fill_borders(v);
+        for (size_t y = 0; y < size_t(v.shape.n) * size_t(v.shape.h); y++) complete_views(v, y, v.kind == ValueKind::bytes ? 1 : 0);
+    }
+
+    void run_crop(const Step& s) const {
+        const Value &src = values[size_t(s.src)], &dst = values[size_t(s.dst)];
+        const Area area = options.crops.empty() ? Area{0, 0, dst.shape.h, dst.shape.w} : options.crops[size_t(s.crop)];
+        const size_t position = size_t(src.shape.c) * (src.kind == ValueKind::bytes ? 1 : src.element());
+        for (size_t n = 0; n < size_t(dst.shape.n); n++) {
+            parallel_for(size_t(area.h), 1, [&](size_t b, size_t e) {
+                for (size_t y = b; y < e; y++) {
+                    const std::byte* from = row_of(src, s.view, n * size_t(src.shape.h) + size_t(area.y) + y) + size_t(area.x) * position;
+                    std::memcpy(row_of(dst, 0, n * size_t(area.h) + y), from, size_t(area.w) * position);
+                }
+            });
+        }
+        complete(dst);
+    }
+
     // A shuffle by itself.
-    void run_shuffle(const Step& s) {
+    void run_shuffle(const Step& s) const {
         const Value &src = values[size_t(s.src)], &dst = values[size_t(s.dst)];
         const bool down = s.layer->op == Operation::unshuffle;
         const Shape low = down ? dst.shape : src.shape, high = down ? src.shape : dst.shape;
         const size_t r = size_t(s.layer->factor), size = src.kind == ValueKind::bytes ? 1 : src.element();
         const size_t run = r * size_t(high.c) * size, position = size_t(low.c) * size;
-        const auto row_of = [&](const Value& v, size_t y) {
-            return v.kind == ValueKind::bytes ? reinterpret_cast<std::byte*>(v.view_at(v.views[&v == &src ? s.view : 0], y))
-                                              : v.dense + y * size_t(v.shape.w) * size_t(v.shape.c) * size;
-        };
         parallel_for(size_t(low.n) * size_t(low.h), 1, [&](size_t b, size_t e) {
             for (size_t y = b; y < e; y++) {
                 for (size_t dy = 0; dy < r; dy++) {
                     if (down) {
-                        copy_runs(row_of(src, y * r + dy), run, row_of(dst, y) + dy * run, position, size_t(low.w), run);
+                        copy_runs(row_of(src, s.view, y * r + dy), run, row_of(dst, 0, y) + dy * run, position, size_t(low.w), run);
                     } else {
-                        copy_runs(row_of(src, y) + dy * run, position, row_of(dst, y * r + dy), run, size_t(low.w), run);
+                        copy_runs(row_of(src, s.view, y) + dy * run, position, row_of(dst, 0, y * r + dy), run, size_t(low.w), run);
                     }
                 }
             }
         });
-        fill_borders(dst);
-        for (size_t y = 0; y < size_t(dst.shape.n) * size_t(dst.shape.h); y++) complete_views(dst, y, dst.kind == ValueKind::bytes ? 1 : 0);
+        complete(dst);
     }
 
     void forward(int quality_q8) {
@@ -566,6 +591,8 @@ struct IntegerGraph::State {
             if (s.skipped) continue;
             if (s.layer->op == Operation::convolution) {
                 run_convolution(s, quality_q8);
+            } else if (s.layer->op == Operation::crop) {
+                run_crop(s);
             } else {
                 run_shuffle(s);
             }
@@ -594,6 +621,10 @@ TensorRef whole(const Value& v) {
 TensorRef IntegerGraph::input() { return whole(state_->values.front()); }
 TensorRef IntegerGraph::output() { return whole(state_->values.back()); }
 void IntegerGraph::forward(int quality_q8) { state_->forward(quality_q8); }
+void IntegerGraph::move_crops(std::vector<Area> crops) {
+    check_moved(state_->options.crops, crops);
+    state_->options.crops = std::move(crops);
+}
 size_t IntegerGraph::memory() const { return state_->memory; }
 void IntegerGraph::bind(std::byte* memory) { state_->bind(memory); }
 

@@ -56,6 +56,7 @@ struct IntegerGraphOptions {
     int trunk_exponent = kTrunkExponent;        // of s16 results and sums
     int output_exponent = kParameterExponent;   // of s32 results
     bool borrows_memory = false;                // as in GraphOptions
+    std::vector<Area> crops;                    // as there
 };
 
 class IntegerGraph {
@@ -68,6 +69,7 @@ public:
     TensorRef input();   // stays as it is
     TensorRef output();  // u8 or s32
     void forward(int quality_q8 = 0);  // rate point times 256
+    void move_crops(std::vector<Area> crops);  // as in Graph
 
     size_t memory() const;
     void bind(std::byte* memory);  // as in Graph

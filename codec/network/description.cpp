@@ -388,12 +388,13 @@ bool reads_signed(const std::vector<PlannedLayer>& layers, int index) {
     return from != nullptr && from->activation == Activation::none;
 }
 
-std::vector<PlannedLayer> plan(const Network& network, Shape input) {
+std::vector<PlannedLayer> plan(const Network& network, Shape input, std::span<const Area> crops) {
     constexpr int kMaxChannels = 1 << 14;
     if (input.c != network.channels_in) {
         fail(network.name + ": input has " + std::to_string(input.c) + " channels, the network reads " + std::to_string(network.channels_in));
     }
     std::vector<PlannedLayer> result;
+    size_t cropped = 0;
     std::map<std::string, int> index{{"input", -1}};
     for (const Layer& layer : network.layers) {
         const std::string where = network.name + "." + layer.name;
@@ -446,6 +447,14 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
                 if (d.c % (layer.factor * layer.factor) != 0) fail(where + ": " + std::to_string(d.c) + " channels do not divide by the factor squared");
                 d = {d.n, d.h * layer.factor, d.w * layer.factor, d.c / (layer.factor * layer.factor)};
                 break;
+            case Operation::crop: {
+                if (crops.empty()) break;
+                if (cropped == crops.size()) fail(where + ": nobody says what to cut out");
+                const Area& area = crops[cropped++];
+                if (area.y < 0 || area.x < 0 || area.h < 1 || area.w < 1 || area.bottom() > d.h || area.right() > d.w) fail(where + ": cuts out what is not there");
+                d = {d.n, area.h, area.w, d.c};
+                break;
+            }
         }
         if (layer.op != Operation::convolution &&
             (layer.activation != Activation::none || !layer.add.empty() || layer.normalisation != Normalisation::none || layer.dropout != 0.0f)) {
@@ -463,6 +472,41 @@ std::vector<PlannedLayer> plan(const Network& network, Shape input) {
         result.push_back(p);
     }
     return result;
+}
+
+std::vector<int> position_widths(const std::vector<PlannedLayer>& layers, int start) {
+    std::vector<int> result{start};
+    for (const PlannedLayer& p : layers) {
+        const int w = result[size_t(p.src + 1)];
+        switch (p.layer->op) {
+            case Operation::convolution: result.push_back(w * p.layer->stride); break;
+            case Operation::unshuffle: result.push_back(w * p.layer->factor); break;
+            case Operation::shuffle: result.push_back(w / p.layer->factor); break;
+            case Operation::crop: result.push_back(w); break;
+        }
+    }
+    return result;
+}
+
+std::vector<int> margins_of(const std::vector<PlannedLayer>& layers, int start, int margin) {
+    const std::vector<int> width = position_widths(layers, start);
+    std::vector<int> result(layers.size() + 1, 0);
+    result.back() = margin;
+    for (size_t i = layers.size() + 1; i-- > 0;) {
+        result[i] = (result[i] + width[i] - 1) / width[i] * width[i];  // a part of a position takes all of it
+        if (i == 0) break;
+        const PlannedLayer& p = layers[i - 1];
+        const size_t src = size_t(p.src + 1);
+        const int reach = p.layer->op == Operation::convolution ? (p.layer->kernel - 1) / 2 * width[src] : 0;
+        result[src] = std::max(result[src], result[i] + reach);
+        if (p.add != -2) result[size_t(p.add + 1)] = std::max(result[size_t(p.add + 1)], result[i]);
+    }
+    return result;
+}
+
+Reach reach_of(const Network& network, int start) {
+    const std::vector<PlannedLayer> layers = plan(network, {1, 64, 64, network.channels_in});
+    return {margins_of(layers, start, 0).front(), std::ranges::max(position_widths(layers, start))};
 }
 
 Shape latent_shape(const Description& d, Shape picture) {

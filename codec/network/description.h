@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,12 @@
 
 namespace decant {
 
-enum class Operation { convolution, unshuffle, shuffle };
+enum class Operation {
+    convolution,
+    unshuffle,
+    shuffle,
+    crop  // a part of the positions: not in descriptions, but in what codec/network/crop.h makes of them
+};
 
 // What follows a convolution, value by value unless it says otherwise. x: the convolution's result.
 enum class Activation {
@@ -225,7 +231,22 @@ struct PlannedLayer {
     int64_t multiplications() const;  // of the whole layer
     int64_t parameters(int levels) const;  // as many as codec/network/parameters.h lists for it
 };
-std::vector<PlannedLayer> plan(const Network& network, Shape input);
+// crops: what the crop layers cut out, in their order; none: all.
+std::vector<PlannedLayer> plan(const Network& network, Shape input, std::span<const Area> crops = {});
+// Pixels that a position of each value is wide, the input's `start` first.
+std::vector<int> position_widths(const std::vector<PlannedLayer>& layers, int start);
+
+// How far beyond each edge of a window of the result, at whole positions of all values, each value has to be known so that the result is known `margin` pixels
+// beyond it; in pixels, the input's first.
+std::vector<int> margins_of(const std::vector<PlannedLayer>& layers, int start, int margin);
+
+// What a network sees, in pixels. start: pixels an input position is wide.
+struct Reach {
+    int margin = 0;    // beyond each edge of what it computes
+    int coarsest = 1;  // width of the widest position of any of its values: inputs are cut at multiples of it
+};
+Reach reach_of(const Network& network, int start);
+inline int receptive_margin(const Network& network, int start) { return reach_of(network, start).margin; }
 // What an autoencoder's decoder reads for a picture of that shape; Error model_mismatch if its networks do not fit.
 Shape latent_shape(const Description& description, Shape picture);
 // Of the pictures that a codec or a denoiser is for: 3, or 1 for gray ones only.

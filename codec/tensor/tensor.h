@@ -40,6 +40,15 @@ inline std::string to_string(const Shape& s) {
     return "[" + std::to_string(s.n) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ", " + std::to_string(s.c) + "]";
 }
 
+// A rectangle of positions.
+struct Area {
+    int y = 0, x = 0, h = 0, w = 0;
+
+    int bottom() const { return y + h; }
+    int right() const { return x + w; }
+    bool operator==(const Area&) const = default;
+};
+
 // Throws std::bad_alloc. To be freed with the same number of bytes.
 void* allocate_aligned(size_t bytes);
 void* allocate_zeroed(size_t bytes);

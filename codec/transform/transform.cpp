@@ -149,26 +149,6 @@ Area widened_to(const Area& area, int margin, const Area& whole, int h, int w) {
             std::clamp(least.right() - w, whole.x, std::min(least.x, whole.right() - w)), h, w};
 }
 
-Reach reach_of(const Network& network, int start) {
-    // Position widths and margins of each value, in pixels; index 0 is the input.
-    std::vector<int> width{start}, margin{0};
-    for (const PlannedLayer& p : plan(network, {1, 64, 64, network.channels_in})) {
-        int w = width[size_t(p.src + 1)], m = margin[size_t(p.src + 1)];
-        switch (p.layer->op) {
-            case Operation::convolution:
-                m += (p.layer->kernel - 1) / 2 * w;
-                w *= p.layer->stride;
-                break;
-            case Operation::unshuffle: w *= p.layer->factor; break;
-            case Operation::shuffle: w /= p.layer->factor; break;
-        }
-        if (p.add != -2) m = std::max(m, margin[size_t(p.add + 1)]);
-        width.push_back(w);
-        margin.push_back(m);
-    }
-    return {margin.back(), *std::max_element(width.begin(), width.end())};
-}
-
 Transform::Transform(const Description& d, CodecWeights& weights, SharedMemory& memory) : description_(d), weights_(weights), memory_(memory) {}
 
 int Transform::analysis_margin(const Description& d) { return ceil_div(receptive_margin(d.network(kAnalysisNetwork), 1), kLatentStride); }

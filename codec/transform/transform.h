@@ -15,15 +15,6 @@
 
 namespace decant {
 
-// A rectangle of latent positions.
-struct Area {
-    int y = 0, x = 0, h = 0, w = 0;
-
-    int bottom() const { return y + h; }
-    int right() const { return x + w; }
-    bool operator==(const Area&) const = default;
-};
-
 // Latent positions of a picture: ceil(height/16) × ceil(width/16).
 Area latent_area(uint64_t width, uint64_t height);
 // With `margin` more positions on each side, as far as `whole` has them.
@@ -31,14 +22,6 @@ Area widened(const Area& area, int margin, const Area& whole);
 // With at least that, and of the given size where `whole` is as large: areas of one size need one set of networks, and making one costs
 // more than running it for several windows.
 Area widened_to(const Area& area, int margin, const Area& whole, int h, int w);
-
-// What a network sees, in pixels. start: pixels an input position is wide.
-struct Reach {
-    int margin = 0;    // beyond each edge of what it computes
-    int coarsest = 1;  // width of the widest position of any of its values: inputs are cut at multiples of it
-};
-Reach reach_of(const Network& network, int start);
-inline int receptive_margin(const Network& network, int start) { return reach_of(network, start).margin; }
 
 // For one thread at a time.
 class Transform {

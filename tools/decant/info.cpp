@@ -140,6 +140,8 @@ const char* operation_name(const Layer& layer) {
             return "conv";
         case Operation::unshuffle:
             return "unshuffle";
+        case Operation::crop:
+            return "crop";
         case Operation::shuffle:
             break;
     }
