@@ -224,7 +224,7 @@ struct Denoiser::State {
     // What the network gives for the window through the filter: station.filtered, [window, colours].
     void apply_filter(Station& station, const Tile& tile) {
         constexpr float kUnit = float(1 << kTransformExponent);
-        const auto& [window, made, seen, tile_h, tile_w] = tile;
+        const Area &window = tile.window, &made = tile.made, &seen = tile.seen;
         const int h = made.h * block, w = made.w * block;
         const FilterArea area{(window.y - made.y) * block, (window.x - made.x) * block, window.h * block, window.w * block};
         const size_t pixel_size = size_t(colours), value_size = pixel_size + 1;
