@@ -119,8 +119,7 @@ struct Denoiser::State {
     // For such an input, of which each stage computes the area that it has there.
     AnyGraph& graph(Station& station, Shape input, const std::vector<Area>& stages) {
         std::vector<Area> crops = cropped.windows(stages, block);
-        const auto same_size = [](const Area& a, const Area& b) { return a.h == b.h && a.w == b.w; };
-        if (!station.graph || station.shape != input || !std::ranges::equal(station.crops, crops, same_size)) {
+        if (!station.graph || station.shape != input || !same_sizes(station.crops, crops)) {
             station.graph.reset();  // never both at once
             IntegerGraphOptions integers;
             integers.crops = crops;
@@ -173,16 +172,45 @@ struct Denoiser::State {
     };
 
     // What of an area that is `seen` is `part`, where that is turned.
-    Area turned_part(const Area& part, const Area& seen, Turn turn) const {
+    static Area turned_part(const Area& part, const Area& seen, Turn turn) {
         const Region r = turned(Region{uint32_t(part.x - seen.x), uint32_t(part.y - seen.y), uint32_t(part.w), uint32_t(part.h)}, uint32_t(seen.w), uint32_t(seen.h), turn);
         return {int(r.y), int(r.x), int(r.height), int(r.width)};
     }
 
+    // station.values, of h × w pixels, turned.
+    void fill(const Station& station, int h, int w, Turn turn, const TensorRef& input) const {
+        const size_t size = size_t(colours) + 1;
+        for (int y = 0; y < input.shape.h; y++) {
+            const TurnedRow row = turned_row(h, w, turn, y);
+            const float* value = station.values.data() + row.first * ptrdiff_t(size);
+            size_t to = size_t(y) * size_t(input.shape.w) * size;
+            for (int x = 0; x < input.shape.w; x++, value += row.step * ptrdiff_t(size), to += size) {
+                if (input.type == DataType::s16) {
+                    for (size_t i = 0; i < size; i++) input.as<int16_t>()[to + i] = int16_t(std::nearbyint(value[i] * float(1 << kPixelExponent)));
+                } else {
+                    std::copy_n(value, size, input.as<float>() + to);
+                }
+            }
+        }
+    }
+
+    // A share of the part of what the network gave, in pixels, to station.residual, of h × w pixels, turned back.
+    void add(const TensorRef& output, const Area& part, float share, int h, int w, Turn turn, Station& station) const {
+        const size_t size = size_t(colours);
+        for (int y = 0; y < part.h; y++) {
+            const TurnedRow row = turned_row(h, w, turn, y);
+            float* sum = station.residual.data() + row.first * ptrdiff_t(size);
+            size_t from = (size_t(part.y + y) * size_t(output.shape.w) + size_t(part.x)) * size;
+            for (int x = 0; x < part.w; x++, sum += row.step * ptrdiff_t(size), from += size) {
+                for (size_t i = 0; i < size; i++) sum[i] += share * (output.type == DataType::s32 ? float(output.as<int32_t>()[from + i]) : output.as<float>()[from + i]);
+            }
+        }
+    }
+
     // station.residual of station.values.
     void run_network(Station& station, const Tile& tile, std::span<const Turn> turns) {
-        const int h = tile.seen.h * block, w = tile.seen.w * block;
-        const size_t out_size = size_t(colours), in_size = out_size + 1;
-        station.residual.assign(size_t(tile.made.h) * size_t(tile.made.w) * size_t(block) * size_t(block) * out_size, 0.0f);
+        const int made_h = tile.made.h * block, made_w = tile.made.w * block;
+        station.residual.assign(size_t(made_h) * size_t(made_w) * size_t(colours), 0.0f);
         for (const Turn turn : turns) {
             const Area seen{0, 0, turn.transposed ? tile.seen.w : tile.seen.h, turn.transposed ? tile.seen.h : tile.seen.w};
             const Area window = turned_part(tile.window, tile.seen, turn), made = turned_part(tile.made, tile.seen, turn);
@@ -190,34 +218,14 @@ struct Denoiser::State {
             for (size_t s = 1; s < margins.size(); s++)
                 stages.push_back(widened_to(window, margins[s], seen, (turn.transposed ? tile.w : tile.h) + 2 * margins[s], (turn.transposed ? tile.h : tile.w) + 2 * margins[s]));
             AnyGraph& network_graph = graph(station, {1, seen.h * block, seen.w * block, colours + 1}, stages);
-
-            const TensorRef input = network_graph.input();
-            for (int y = 0; y < input.shape.h; y++) {
-                const TurnedRow row = turned_row(h, w, turn, y);
-                const float* value = station.values.data() + row.first * ptrdiff_t(in_size);
-                size_t to = size_t(y) * size_t(input.shape.w) * in_size;
-                for (int x = 0; x < input.shape.w; x++, value += row.step * ptrdiff_t(in_size), to += in_size) {
-                    if (input.type == DataType::s16) {
-                        for (size_t i = 0; i < in_size; i++) input.as<int16_t>()[to + i] = int16_t(std::nearbyint(value[i] * float(1 << kPixelExponent)));
-                    } else {
-                        std::copy_n(value, in_size, input.as<float>() + to);
-                    }
-                }
-            }
+            fill(station, tile.seen.h * block, tile.seen.w * block, turn, network_graph.input());
             network_graph.forward();
-
             const TensorRef output = network_graph.output();
             // Sums of what integer networks give are exact.
             const float share = (output.type == DataType::s32 ? 1.0f / float(1 << kTransformExponent) : 1.0f) / float(turns.size());
-            const int top = (made.y - stages.back().y) * block, left = (made.x - stages.back().x) * block;
-            for (int y = 0; y < made.h * block; y++) {
-                const TurnedRow row = turned_row(tile.made.h * block, tile.made.w * block, turn, y);
-                float* sum = station.residual.data() + row.first * ptrdiff_t(out_size);
-                size_t from = (size_t(top + y) * size_t(output.shape.w) + size_t(left)) * out_size;
-                for (int x = 0; x < made.w * block; x++, sum += row.step * ptrdiff_t(out_size), from += out_size) {
-                    for (size_t i = 0; i < out_size; i++) sum[i] += share * (output.type == DataType::s32 ? float(output.as<int32_t>()[from + i]) : output.as<float>()[from + i]);
-                }
-            }
+            const Area& last = stages.back();
+            const Area part{(made.y - last.y) * block, (made.x - last.x) * block, made.h * block, made.w * block};
+            add(output, part, share, made_h, made_w, turn, station);
         }
     }
 

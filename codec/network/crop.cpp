@@ -10,9 +10,7 @@
 namespace decant {
 namespace {
 
-const std::string kMark = "crop for ";
-
-// As many layers as there are, with the stage of each value; "input" is the input.
+// The network so far, and the stage of each of its values.
 struct Builder {
     CroppedNetwork result;
     std::vector<std::pair<int, int>> crops;  // from which stage to which
@@ -22,7 +20,7 @@ struct Builder {
     // A layer that cuts `value` down to a stage.
     std::string crop(const std::string& value, const std::string& reader, int to) {
         Layer layer;
-        layer.name = kMark + reader;
+        layer.name = "crop for " + reader;
         layer.op = Operation::crop;
         layer.input = value;
         crops.emplace_back(stage.at(value), to);
@@ -38,13 +36,13 @@ CroppedNetwork with_crops(const Network& network, int start, int margin) {
     Builder b;
     b.result.network.name = network.name;
     b.result.network.channels_in = network.channels_in;
-    const auto last = std::find_if(network.layers.rbegin(), network.layers.rend(), [](const Layer& l) { return l.op == Operation::convolution; });
+    const Layer* last = last_convolution(network);
     std::string before = "input";
-    for (auto i = network.layers.begin(); i != network.layers.end(); ++i) {
-        Layer layer = *i;
+    for (const Layer& original : network.layers) {
+        Layer layer = original;
         if (layer.input.empty()) layer.input = before;
         // Behind the last convolution there is nothing to save.
-        if (layer.op != Operation::convolution && layer.input != "input" && i < last.base()) layer.input = b.crop(layer.input, layer.name, b.stages++);
+        if (layer.op != Operation::convolution && layer.input != "input" && &original < last) layer.input = b.crop(layer.input, layer.name, b.stages++);
         const int own = b.stage.at(layer.input);
         if (!layer.add.empty() && b.stage.at(layer.add) < own) layer.add = b.crop(layer.add, layer.name + "'s addend", own);
         if (!layer.add.empty() && b.stage.at(layer.add) > own) return {network, {}, {margins_of(plan(network, {1, 64, 64, network.channels_in}), start, margin).front()}};
@@ -67,9 +65,13 @@ CroppedNetwork with_crops(const Network& network, int start, int margin) {
     return b.result;
 }
 
+bool same_sizes(std::span<const Area> windows, std::span<const Area> others) {
+    return std::ranges::equal(windows, others, [](const Area& a, const Area& b) { return a.h == b.h && a.w == b.w; });
+}
+
 void check_moved(std::span<const Area> before, std::span<const Area> after) {
-    const auto same_size = [](const Area& a, const Area& b) { return a.h == b.h && a.w == b.w && b.y >= 0 && b.x >= 0; };
-    if (!std::ranges::equal(before, after, same_size)) throw Error(ErrorCode::internal, "crops of other sizes than those that a graph was made for");
+    const bool lie_inside = std::ranges::all_of(after, [](const Area& a) { return a.y >= 0 && a.x >= 0; });
+    if (!same_sizes(before, after) || !lie_inside) throw Error(ErrorCode::internal, "crops of other sizes than those that a graph was made for");
 }
 
 std::vector<Area> CroppedNetwork::windows(const std::vector<Area>& areas, int unit) const {

@@ -27,6 +27,8 @@ struct CroppedNetwork {
 // start: pixels an input position is wide; margin: in pixels, what is wanted of the result beyond the window.
 CroppedNetwork with_crops(const Network& network, int start, int margin);
 
+// Are windows as large as others? Then a graph that was made for these does for them, too.
+bool same_sizes(std::span<const Area> windows, std::span<const Area> others);
 // Throws Error internal unless windows stay as large as they were.
 void check_moved(std::span<const Area> before, std::span<const Area> after);
 
