@@ -28,15 +28,17 @@ constexpr int kDenoiserTrunkExponent = 11;  // of a network in integers: a step 
 
 // In which positions the network sees a tile. Of all twos and fours that hold the first one these gain most, by 0.01 dB; those of one shape stand together, since each
 // shape has a graph of its own.
-std::span<const Turn> turns_of(int effort) {
+std::span<const Turn> turns_of(int effort, int64_t pixels) {
     static constexpr std::array two{Turn::from_code(0), Turn::from_code(5)};
     static constexpr std::array four{Turn::from_code(0), Turn::from_code(3), Turn::from_code(5), Turn::from_code(6)};
     static constexpr std::array eight{Turn::from_code(0), Turn::from_code(1), Turn::from_code(2), Turn::from_code(3),
                                       Turn::from_code(4), Turn::from_code(5), Turn::from_code(6), Turn::from_code(7)};
-    if (effort < 3) return std::span(two).first(1);
-    if (effort < 5) return two;
-    if (effort < 7) return four;
-    return eight;
+    constexpr int64_t kAutomatic = 2'000'000;  // pixels, over all positions
+    const auto is_worth = [&](int least, const auto& turns) { return effort == 0 ? int64_t(turns.size()) * pixels <= kAutomatic : effort >= least; };
+    if (is_worth(7, eight)) return eight;
+    if (is_worth(5, four)) return four;
+    if (is_worth(3, two)) return two;
+    return std::span(two).first(1);
 }
 
 // From the 8-bit scale to samples.
@@ -300,7 +302,7 @@ struct Denoiser::State {
             throw Error(ErrorCode::invalid_argument, "sigma " + std::to_string(*o.sigma) + " is not in 0 … 255");
         if (!(o.strength >= 0 && o.strength <= 100))
             throw Error(ErrorCode::invalid_argument, "strength " + std::to_string(o.strength) + " is not in 0 … 100");
-        if (o.effort < 1 || o.effort > 9) throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(o.effort) + " is not in 1 … 9");
+        if (o.effort < 0 || o.effort > 9) throw Error(ErrorCode::invalid_argument, "effort " + std::to_string(o.effort) + " is not in 0 … 9");
         const NoiseLevel level = o.sigma ? uniform_level(*o.sigma) : estimate_noise_level(src, pool.get());
 
         const Area whole{0, 0, (src.height() + block - 1) / block, (src.width() + block - 1) / block};
@@ -308,7 +310,7 @@ struct Denoiser::State {
         int down = (whole.h + side - 1) / side, across = (whole.w + side - 1) / side;
         if (down * across == 1 && src.height() * src.width() > kShared) (src.height() > src.width() ? down : across) = 2;
         const bool filters = o.filter && filter != nullptr;
-        const std::span<const Turn> turns = turns_of(o.effort);
+        const std::span<const Turn> turns = turns_of(o.effort, int64_t{src.width()} * src.height());
         const int passes = src.channels() == 3 && colours == 1 ? 3 : 1;
         const auto part = [](int number, int positions, int parts) { return int(int64_t{number} * positions / parts); };
         int next = 0;

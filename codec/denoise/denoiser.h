@@ -31,7 +31,9 @@ struct DenoiseOptions {
     Supervision supervision = {};  // to cancel
     int depth = 0;                 // bits a sample of the resulting Image, 8 or 16; 0: those of the picture
     bool filter = true;            // use the model's filter, if it has one
-    int effort = 2;                // 1 … 9: the network sees the picture once, from 3 on twice, from 5 on 4 times, from 7 on 8 times
+    // 1 … 9: the network sees the picture once, from 3 on twice, from 5 on 4 times, from 7 on 8 times. 0: as often as it takes for 2 megapixels in all, so that
+    // small pictures, with which nobody waits, get what they can; large ones once.
+    int effort = 0;
 };
 
 struct DenoiseResult {

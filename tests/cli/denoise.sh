@@ -39,6 +39,9 @@ expect_exit 0 "$DECANT" compare one/a.png one/same.ppm
 expect_contains "$OUT" inf
 expect_exit 0 "$DECANT" denoise "${model[@]}" one/a.png --effort 9 -o one/turned.png
 expect_shape one/turned.png 65x33x8
+expect_exit 0 "$DECANT" denoise "${model[@]}" one/a.png --effort auto -o one/auto.png  # small: in all positions
+expect_same one/auto.png one/turned.png
+expect_same one/auto.png one/a.denoised.png
 expect_exit 2 "$DECANT" denoise "${model[@]}" one/a.png --effort 10 -o one/more.png
 expect_exit 0 "$DECANT" denoise "${model[@]}" - -o - <one/a.png
 expect_same "$OUT" one/a.denoised.png

@@ -32,7 +32,7 @@ check "pictures[0]['psnr-rgb-noisy'][0] != json.load(open('first.json'))['pictur
 
 # All of the report, and each figure again by other means.
 expect_exit 0 "$DECANT" eval --denoise -m photo --sigma 25 --against nlm --json --output-dir kept clean
-check 'report["name"].startswith("decant denoise") and "blind, effort 2" in report["description"] and "OpenCV" in report["against"] and len(pictures) == 2'
+check 'report["name"].startswith("decant denoise") and "blind, effort auto" in report["description"] and "OpenCV" in report["against"] and len(pictures) == 2'
 check 'all(abs(sum(p[k][0] for p in pictures) / 2 - results[k][0]) < 1e-9 for k in results if k != "sigma")'
 check 'all(p["megapixels_per_second"][0] > 0 and p["nlm-megapixels_per_second"][0] > 0 for p in pictures)'
 check 'all(p[k][0] > p["psnr-rgb-noisy"][0] + 3 for p in pictures for k in ("psnr-rgb", "nlm-psnr-rgb"))'

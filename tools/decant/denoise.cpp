@@ -32,7 +32,7 @@ void run(Denoisers& denoisers, ImageFormat format, const Settings& settings, con
     report.input_bytes = picture.bytes;
     report.set_shape(picture.image.width, picture.image.height, depth);
     DenoiseOptions options{settings.sigma, settings.strength, {is_interrupted}, depth};
-    options.effort = settings.effort;
+    options.effort = settings.effort.value_or(0);
     DenoiseResult result = in_file(job.input, [&] { return denoiser.denoise(picture.image, options); });
     picture.image = std::move(result.image);
     if (picture.alpha) picture.alpha = with_depth(std::move(*picture.alpha), depth);

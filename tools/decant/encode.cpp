@@ -97,7 +97,7 @@ private:
     void denoise(Image& image, FileReport& report) {
         Denoiser& denoiser = denoisers_->for_picture(SampleView(image));
         DenoiseOptions options{settings_.sigma, settings_.strength, {is_interrupted}};
-        options.effort = settings_.effort;
+        options.effort = settings_.effort.value_or(0);
         DenoiseResult result = denoiser.denoise(image, options);
         image = std::move(result.image);
         report.denoiser = denoiser.model().name();
@@ -108,7 +108,7 @@ private:
         using Kind = EncodeTarget::Kind;
         EncodeOptions options;
         options.quality = settings_.quality;
-        options.effort = settings_.effort;
+        options.effort = settings_.effort.value_or(options.effort);
         options.supervision.is_cancelled = is_interrupted;
         options.max_error = settings_.max_error;
         if (settings_.target_bpp > 0) options.target = {Kind::bits_per_pixel, settings_.target_bpp};

@@ -75,7 +75,7 @@ class DecantCodec : public ImageCodec {
 public:
     explicit DecantCodec(const Settings& settings)
         : codec_(Model::load(find_model(settings.model)), settings.threads),
-          effort_(settings.effort),
+          effort_(settings.effort.value_or(EncodeOptions{}.effort)),
           max_pixels_(settings.max_pixels) {}
 
     std::string name() const override { return "decant " + codec_.model().name(); }

@@ -114,7 +114,7 @@ private:
         m[kNoisyPsnr] = psnr(clean, noisy);
         m[kNoisyMsSsim] = ms_ssim_or_nan(clean, noisy);
         DenoiseOptions options;
-        options.effort = settings_.effort;
+        options.effort = settings_.effort.value_or(0);
         if (settings_.known_sigma) options.sigma = sigma;
         warm_up(noisy, options);  // what is built for a shape is no part of the speed
         const double megapixels = static_cast<double>(clean.pixel_count()) / 1e6;
@@ -178,7 +178,7 @@ void print_report(const DenoiseEvaluation& evaluation, const Settings& settings)
     results.update(measurements.report());
     Json report{
         {"name", "decant" + names},
-        {"description", "decant " DECANT_VERSION + models + ", " + (settings.known_sigma ? "told sigma" : "blind") + ", effort " + std::to_string(settings.effort) + "; " +
+        {"description", "decant " DECANT_VERSION + models + ", " + (settings.known_sigma ? "told sigma" : "blind") + ", effort " + (settings.effort ? std::to_string(*settings.effort) : "auto") + "; " +
                             (settings.noisy.empty() ? "white Gaussian noise, seed " + std::to_string(settings.seed)
                                                     : "noisy pictures of " + settings.noisy) +
                             "; means over " + count_of(measurements.pictures(), "picture") + ", times in seconds"},

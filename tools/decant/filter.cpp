@@ -163,6 +163,7 @@ void fit_denoiser(const std::shared_ptr<const Model>& model, const TrainOptions&
         o.sigma = noisy.sigma;
         o.filter = filter;
         o.depth = depth;
+        o.effort = 1;
         return by.denoise(noisy.image, o).image;
     };
     std::array<std::vector<Sample>, kLevels.size()> samples;

@@ -139,7 +139,7 @@ constexpr unsigned in(Verbs... verbs) {
 }
 
 // Where an option's value goes. The type says how it is read.
-using Target = std::variant<bool*, int*, int64_t*, uint64_t*, uint32_t*, double*, ByteCount*, std::optional<Region>*, std::vector<double>*, std::optional<double>*,
+using Target = std::variant<bool*, int*, std::optional<int>*, int64_t*, uint64_t*, uint32_t*, double*, ByteCount*, std::optional<Region>*, std::vector<double>*, std::optional<double>*,
                             std::optional<uint16_t>*, MetadataKinds*, std::string*, std::vector<Assignment>*>;
 
 template <auto Member>
@@ -194,8 +194,8 @@ const Option kOptions[] = {
     {"target-psnr", 0, "DB", "quality such that the decoded picture has this PSNR, or up to 0.05 dB more; with --denoise against the denoised picture", {1, 99}, "none, --quality", in(Verb::encode), setting<&Settings::target_psnr>},
     {"lossless", 0, "", "the file gives back each sample as it is, of 8 or 16 bits; --quality is then of the picture that the rest is added to, 80 unless given", {}, "off", in(Verb::encode), setting<&Settings::lossless>},
     {"max-error", 0, "N", "the same, but samples may be off by up to N, of 255 or of 65535", {0, 65535}, "off", in(Verb::encode), setting<&Settings::max_error>},
-    {"effort", 'e', "N", "encoder work, for smaller files of the same quality, and with --denoise the denoiser's, too; decoding does not depend on it", {1, 9}, "", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
-    {"effort", 'e', "N", "work for cleaner pictures: from 3 on the network sees each in two positions, turned or mirrored, from 5 on in 4, from 7 on in 8, and the mean counts; so many times as long", {1, 9}, "", in(Verb::denoise), setting<&Settings::effort>},
+    {"effort", 'e', "N", "encoder work, for smaller files of the same quality, and with --denoise the denoiser's, too; decoding does not depend on it", {1, 9}, "2; of the denoiser auto", in(Verb::encode, Verb::eval), setting<&Settings::effort>},
+    {"effort", 'e', "auto or N", "work for cleaner pictures: from 3 on the network sees each in two positions, turned or mirrored, from 5 on in 4, from 7 on in 8, and the mean counts; so many times as long. auto: as many as make 2 megapixels together, large pictures once", {1, 9}, "", in(Verb::denoise), setting<&Settings::effort>},
     {"sigma", 0, "auto or S", "standard deviation of the noise, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "", in(Verb::denoise), setting<&Settings::sigma>},
     {"strength", 0, "N", "percentage of the noise that is taken away; less keeps grain", {0, 100}, "", in(Verb::denoise), setting<&Settings::strength>},
     {"denoise", 0, "[auto or S]", "store the clean picture: takes the noise out first, as decant denoise does. Its standard deviation is S, of samples of 0 to 255; auto estimates it, from place to place", {0, 255}, "off; without a value auto", in(Verb::encode), setting<&Settings::sigma>},
@@ -368,8 +368,8 @@ void set(const Option& option, const std::string& text, Settings& settings) {
                 const size_t equals = text.find('=');
                 if (equals == text.npos) refuse(origin + ": PATH=VALUE is needed, such as training.rate=1e-4");
                 target->push_back({text.substr(0, equals), text.substr(equals + 1), origin});
-            } else if constexpr (std::is_same_v<T, std::optional<double>>) {
-                *target = text == kAutomatic ? std::nullopt : std::optional(parse_number<double>(option, text));
+            } else if constexpr (std::is_same_v<T, std::optional<double>> || std::is_same_v<T, std::optional<int>>) {
+                *target = text == kAutomatic ? T{} : T{parse_number<typename T::value_type>(option, text)};
             } else if constexpr (std::is_same_v<T, MetadataKinds>) {
                 try {
                     *target = parse_metadata_kinds(text);
@@ -409,7 +409,7 @@ std::string default_text(const Option& option) {
                 return join(*value);
             else if constexpr (std::is_same_v<T, std::vector<Assignment>>)
                 return "none";
-            else if constexpr (std::is_same_v<T, std::optional<double>>)
+            else if constexpr (std::is_same_v<T, std::optional<double>> || std::is_same_v<T, std::optional<int>>)
                 return *value ? plain(**value) : kAutomatic;
             else if constexpr (std::is_same_v<T, MetadataKinds>)
                 return "all";

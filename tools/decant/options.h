@@ -34,7 +34,7 @@ struct Settings {
     ByteCount target_size;
     bool lossless = false;              // the same as max_error 0
     std::optional<uint16_t> max_error;  // none: whatever comes of the quality
-    int effort = 2;
+    std::optional<int> effort;          // none: the encoder's default, and a denoiser's by the size of the picture
     std::vector<double> qualities = {50};
     std::string format, depth;  // of pictures that are written; empty: by the output's name, as stored
     bool skip_if_larger = false, verify = false;
