@@ -28,28 +28,30 @@ struct OneThread {
 constexpr double kEpsilon = 3.0 / 255.0;
 
 struct Problem {
-    explicit Problem(int colours, DataType type = DataType::f32, bool logarithmic = false)
+    explicit Problem(int colours, DataType type = DataType::f32, bool logarithmic = false, float teacher_share = 0)
         : description(tiny_denoiser(colours)),
           parameters(random_parameters(description, 0.5f)),
           weights(description, parameters),
-          step(description, weights, {2, 16, 12, type, float(255.0 * kEpsilon), logarithmic}) {
+          step(description, weights, {2, 16, 12, type, float(255.0 * kEpsilon), logarithmic, teacher_share}) {
         std::mt19937 random(3);
         for (int i = 0; i < 2 * 16 * 12 * colours; i++) {
             clean.push_back(uint8_t(random() % 256));
             noisy.push_back(uint8_t(std::clamp(int(clean.back()) + int(random() % 41) - 20, 0, 255)));
         }
+        if (teacher_share == 0) return;
+        for (const uint8_t v : clean) taught.push_back(uint8_t(std::clamp(int(v) + int(random() % 21) - 10, 0, 255)));
     }
 
     DenoiseStepResult run(std::span<float> gradients = {}) {
         weights.update(parameters);
-        return step.run({noisy, clean, sigma}, parameters, gradients);
+        return step.run({noisy, clean, taught, sigma}, parameters, gradients);
     }
 
     Description description;
     Parameters parameters;
     CodecWeights weights;
     DenoiseStep step;
-    std::vector<uint8_t> clean, noisy;
+    std::vector<uint8_t> clean, noisy, taught;
     std::vector<float> sigma{5, 30};
 };
 
@@ -131,6 +133,44 @@ TEST_CASE("gradients agree with finite differences") {
         CHECK(checked > 100);
         CHECK(kinks < checked / 2);
     }
+}
+
+TEST_CASE("with a teacher the clean picture is partly what that makes of the noisy one") {
+    const OneThread one_thread;
+    for (const bool logarithmic : {false, true}) {
+        CAPTURE(logarithmic);
+        // Wholly taught: another clean picture. By half: half way between both gradients, where they are linear in the picture.
+        Problem taught(3, DataType::f32, logarithmic, 1), mixed(3, DataType::f32, logarithmic, 0.5f), clean(3, DataType::f32, logarithmic);
+        const auto gradient = [](Problem& p) {
+            std::vector<float> values(p.parameters.values().size());
+            const DenoiseStepResult r = p.run(values);
+            return std::pair{r, values};
+        };
+        const auto [taught_result, g_taught] = gradient(taught);
+        const auto [mixed_result, g_mixed] = gradient(mixed);
+        clean.clean = taught.taught;
+        const auto [as_clean, g_as_clean] = gradient(clean);
+        clean.clean = taught.clean;
+        const auto [clean_result, g_clean] = gradient(clean);
+        CHECK(taught_result.mse == clean_result.mse);  // which is told of the clean picture in any case
+        CHECK(mixed_result.mse == clean_result.mse);
+        if (!logarithmic) {
+            CHECK(taught_result.loss == doctest::Approx(as_clean.loss).epsilon(1e-6));
+            for (size_t i = 0; i < g_taught.size(); i++) CHECK(g_taught[i] == doctest::Approx(g_as_clean[i]).epsilon(1e-4));
+        } else {
+            CHECK(taught_result.loss == doctest::Approx(clean_result.loss).epsilon(1e-6));
+            double wrong = 0, size = 0;
+            for (size_t i = 0; i < g_mixed.size(); i++) {
+                wrong += std::pow(g_mixed[i] - 0.5 * (g_taught[i] + g_clean[i]), 2);
+                size += std::pow(g_taught[i] - g_clean[i], 2);
+            }
+            CHECK(size > 0);
+            CHECK(wrong < 1e-6 * size);
+        }
+    }
+    Problem lacking(1, DataType::f32, false, 0.5f);
+    lacking.taught.clear();
+    CHECK_THROWS_AS(lacking.run(), Error);
 }
 
 TEST_CASE("bf16 gives about the same loss and gradient" * doctest::skip(!has_bf16())) {

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "codec/error.h"
+#include "codec/network/model_file.h"
 #include "codec/train/initialise.h"
 #include "codec/train/trainer.h"
 #include "tests/float_types.h"
+#include "tests/tiny_model.h"
 #include "tests/tiny_denoiser.h"
 #include "tests/training_pictures.h"
 
@@ -99,6 +101,38 @@ TEST_CASE("the same seed gives the same denoiser, with and without an interrupti
         o.checkpoint.clear();
         CHECK(train_model(d, o, nullptr, go_on).parameters.values() != whole.parameters.values());
     }
+}
+
+TEST_CASE("a denoiser learns from another one") {
+    const Description d = tiny_denoiser();
+    const Parameters start = random_parameters(d, 0.3f);
+    TrainOptions o = small_options();
+    o.steps = 3;
+    o.rate = 1e-12;
+    const auto first_loss = [&] {
+        double loss = 0;
+        train_model(d, o, &start, [&](const TrainProgress& p) {
+            if (loss == 0) loss = p.loss;
+            return true;
+        });
+        return loss;
+    };
+    const double alone = first_loss();
+    o.teacher = pictures().file("teacher.safetensors");
+    CHECK_THROWS_AS(first_loss(), Error);  // no such file
+    save_model(o.teacher, d, start, {});
+    const double from_itself = first_loss();
+    MESSAGE("loss " << alone << ", against what the network itself says " << from_itself);
+    CHECK(from_itself < 0.25 * alone);  // its own results are near, but for rounding
+    o.teacher_share = 0.5;
+    const double between = first_loss();
+    CHECK(between < alone);
+    CHECK(between > from_itself);
+    o.teacher_share = 0;
+    CHECK(first_loss() == alone);
+    o.teacher_share = 1;
+    save_model(o.teacher, tiny_contents().description, tiny_contents().parameters, {});
+    CHECK_THROWS_AS(first_loss(), Error);  // a codec
 }
 
 TEST_CASE("training goes on from weights that are given") {

@@ -7,6 +7,10 @@
 //
 // Or, `logarithmic`, L = mean of ε/2 · ln(1 + m / ε²) over the crops, m being a crop's mean of squares: what PSNR is made of, but for crops that are nearer than ε
 // already. Means again, and each crop counts alike, whatever its noise (the loss of Chen 2021, "HINet").
+//
+// A teacher is a denoiser whose results are learned from as well (distillation; Hinton 2015): clean is then (1 - share) · clean + share · taught. Of the same network in
+// floats a network in integers so learns what rounding has changed, and nothing else; most of the error against the clean picture is what no denoiser can tell,
+// noise to such gradients. The logarithmic loss still weighs crops by their errors against what is clean, which is what `loss` says.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +28,7 @@ struct DenoiseStepOptions {
     DataType compute = DataType::f32;
     float epsilon = 0.5f;  // in steps of 8 bits
     bool logarithmic = false;
+    float teacher_share = 0.0f;  // 0 … 1: of the teacher in what is learned
 };
 
 struct DenoiseStepResult {
@@ -40,6 +45,7 @@ public:
 
     struct Batch {
         std::span<const uint8_t> noisy, clean;  // [samples, height, width, channels]
+        std::span<const uint8_t> taught;        // what the teacher makes of noisy; empty if it has no share
         std::span<const float> sigma;           // noise level that the network is told, of each sample, on the 8-bit scale
         std::optional<uint32_t> dropout = {};   // key of what dropout leaves out; none: nothing, as in use
     };

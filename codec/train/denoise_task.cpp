@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "codec/denoise/denoiser.h"
 #include "codec/denoise/network_input.h"
 #include "codec/denoise/noise_level.h"
+#include "codec/models/model_finder.h"
 #include "codec/noise/mixture.h"
 #include "codec/train/crop_channels.h"
 #include "codec/train/denoise_step.h"
@@ -17,19 +20,40 @@ float blind_level(int side, int channels, std::span<const uint8_t> samples) {
     return std::min(kMaxLevel, float(estimate_noise_level(SampleView(uint32_t(side), uint32_t(side), channels, samples)).sigma));
 }
 
+// What another denoiser's network makes of noisy crops, without its filter.
+class Teacher {
+public:
+    explicit Teacher(std::shared_ptr<const Model> model) : denoiser_(std::move(model), 1) {}
+
+    std::vector<uint8_t> denoise(const SampleView& noisy, float sigma) {
+        std::vector<uint8_t> result(size_t(noisy.width()) * size_t(noisy.height()) * size_t(noisy.channels()));
+        DenoiseOptions options;
+        options.sigma = sigma;
+        options.filter = false;
+        options.effort = 1;
+        denoiser_.denoise(noisy, std::span(result), options);
+        return result;
+    }
+
+private:
+    Denoiser denoiser_;
+};
+
 class DenoiseShard : public ShardStep {
 public:
-    DenoiseShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard)
+    DenoiseShard(const Description& d, const TrainOptions& o, const Dataset& dataset, CodecWeights& weights, int shard, const std::shared_ptr<const Model>& teacher)
         : description_(d),
           options_(o),
           dataset_(dataset),
           shard_(shard),
           samples_(o.batch / o.shards),
-          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), float(o.charbonnier), o.psnr_loss}) {}
+          step_(d, weights, {samples_, o.crop, o.crop, compute_type(o.compute), float(o.charbonnier), o.psnr_loss, teacher ? float(o.teacher_share) : 0.0f}) {
+        if (teacher && o.teacher_share > 0) teacher_.emplace(teacher);
+    }
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();
-        std::vector<uint8_t> rgb(size_t(side) * size_t(side) * 3), clean, noisy;
+        std::vector<uint8_t> rgb(size_t(side) * size_t(side) * 3), clean, noisy, taught;
         std::vector<float> sigma;
         for (int n = 0; n < samples_; n++) {
             RandomStream random{random_key(options_.seed, 5, uint64_t(step), uint64_t(shard_ * samples_ + n))};
@@ -45,8 +69,11 @@ public:
             sigma.push_back(blind ? blind_level(side, channels, bytes) : std::min(kMaxLevel, known));
             clean.insert(clean.end(), pixels.begin(), pixels.end());
             noisy.insert(noisy.end(), bytes.begin(), bytes.end());
+            if (!teacher_) continue;
+            const std::vector<uint8_t> lesson = teacher_->denoise(SampleView(uint32_t(side), uint32_t(side), channels, bytes), sigma.back());
+            taught.insert(taught.end(), lesson.begin(), lesson.end());
         }
-        const DenoiseStepResult r = step_.run({noisy, clean, sigma, random_key(options_.seed, 6, uint64_t(step), uint64_t(shard_))}, parameters, gradients);
+        const DenoiseStepResult r = step_.run({noisy, clean, taught, sigma, random_key(options_.seed, 6, uint64_t(step), uint64_t(shard_))}, parameters, gradients);
         const float share = 1.0f / float(options_.shards);
         take_share(parameters, gradients, share);
         StepMeasures m;
@@ -61,6 +88,7 @@ private:
     const Dataset& dataset_;
     const int shard_, samples_;
     DenoiseStep step_;
+    std::optional<Teacher> teacher_;
 };
 
 class DenoiseValidation : public ValidationStep {
@@ -83,7 +111,7 @@ public:
         const std::vector<uint8_t> noisy = to_bytes(crop);
         const float sigma = is_mixture ? blind_level(side_, step_.channels(), noisy) : float(level);
         ValidationPoint p;
-        p.psnr = psnr_of(step_.run({noisy, clean, {&sigma, 1}}, parameters, {}).mse[0]);
+        p.psnr = psnr_of(step_.run({noisy, clean, {}, {&sigma, 1}}, parameters, {}).mse[0]);
         const double rms = rms_difference(crop, before) / 255.0;
         p.psnr_noisy = psnr_of(rms * rms);
         clean_ = clean;
@@ -105,8 +133,11 @@ private:
 
 }  // namespace
 
+DenoiseTask::DenoiseTask(const Description& description, const TrainOptions& options, const Dataset& dataset)
+    : TrainingTask(description, options, dataset), teacher_(options.teacher.empty() ? nullptr : Model::load(find_denoiser(options.teacher))) {}
+
 std::unique_ptr<ShardStep> DenoiseTask::make_shard(CodecWeights& weights, int shard) const {
-    return std::make_unique<DenoiseShard>(description_, options_, dataset_, weights, shard);
+    return std::make_unique<DenoiseShard>(description_, options_, dataset_, weights, shard, teacher_);
 }
 
 std::unique_ptr<ValidationStep> DenoiseTask::make_validation(CodecWeights& weights, int side) const {

@@ -21,6 +21,7 @@
 #include "codec/train/autoencoder_task.h"
 #include "codec/train/codec_task.h"
 #include "codec/train/denoise_task.h"
+#include "codec/train/equalise.h"
 #include "codec/train/initialise.h"
 #include "codec/train/optimiser.h"
 #include "codec/train/recipe.h"
@@ -209,6 +210,7 @@ public:
             state_ = resume(o.checkpoint, d, o.optimiser.kind);
         } else {
             state_.parameters = start_ ? *start_ : initial_parameters(d, dataset_, o.seed);
+            if (o.equalise) equalise(d, dataset_, o.seed, state_.parameters);
             const size_t count = state_.parameters.values().size();
             const auto& weights = state_.parameters.values();
             state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), {weights.begin(), weights.end()}, learning_rates(d, state_.parameters)};

@@ -1,0 +1,95 @@
+#include "codec/train/equalise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codec/denoise/network_input.h"
+#include "codec/engine/codec_weights.h"
+#include "codec/error.h"
+#include "codec/noise/mixture.h"
+#include "codec/train/crop_channels.h"
+
+namespace decant {
+namespace {
+
+constexpr int kCrops = 24, kSide = 256;
+constexpr float kMost = 16.0f;  // a unit that hardly ever says anything is not worth more
+
+// The index of the convolution that alone reads layer `index`, and reads it directly; -1 if there is none.
+int only_reader(const std::vector<PlannedLayer>& layers, int index) {
+    int reader = -1;
+    for (int i = 0; i < int(layers.size()); i++) {
+        if (layers[size_t(i)].add == index) return -1;
+        if (layers[size_t(i)].src != index) continue;
+        if (reader >= 0 || layers[size_t(i)].layer->op != Operation::convolution) return -1;
+        reader = i;
+    }
+    return reader;
+}
+
+// Inputs of the network, [crops, side, side, channels + 1].
+std::vector<float> noisy_inputs(const Description& d, const Dataset& dataset, uint64_t seed) {
+    const int channels = picture_channels(d);
+    const size_t input_size = size_t(kSide) * kSide * size_t(channels + 1);
+    std::vector<float> inputs(kCrops * input_size);
+    std::vector<uint8_t> rgb(size_t(kSide) * kSide * 3);
+    for (size_t n = 0; n < kCrops; n++) {
+        RandomStream random{random_key(seed, 8, n)};
+        dataset.crop(random, kSide, rgb);
+        const std::vector<uint8_t> pixels = in_channels(rgb, channels);
+        Crop crop(kSide, kSide, channels, pixels);
+        const float level = add_noise(d.noise, crop, random);
+        write_input(to_bytes(crop), channels, std::min(level, kMaxLevel), inputs.data() + n * input_size);
+    }
+    return inputs;
+}
+
+// The largest value of each of the last layer's outputs.
+std::vector<float> largest_outputs(Description d, const Network& network, const Parameters& parameters, std::span<const float> inputs) {
+    d.networks = {network};
+    CodecWeights weights(d, parameters);
+    Graph graph(weights[network.name], {1, kSide, kSide, network.channels_in}, {});
+    std::vector<float> largest(size_t(network.layers.back().channels), 0.0f);
+    for (size_t at = 0; at < inputs.size(); at += inputs.size() / kCrops) {
+        std::ranges::copy(inputs.subspan(at, inputs.size() / kCrops), graph.input().as<float>());
+        graph.forward();
+        const float* value = graph.output().as<float>();
+        for (size_t i = 0; i < graph.output().shape.elements(); i++) largest[i % largest.size()] = std::max(largest[i % largest.size()], value[i]);
+    }
+    return largest;
+}
+
+}  // namespace
+
+void equalise(const Description& d, const Dataset& dataset, uint64_t seed, Parameters& parameters) {
+    if (d.task != Task::denoise) throw Error(ErrorCode::invalid_argument, "training.equalise: is for denoisers");
+    const Network& network = d.network(kDenoiseNetwork);
+    const auto layers = plan(network, {1, 64, 64, network.channels_in});
+    const std::vector<float> inputs = noisy_inputs(d, dataset, seed);
+    for (int i = 0; i < int(layers.size()); i++) {
+        const Layer& layer = *layers[size_t(i)].layer;
+        if (layer.op != Operation::convolution || layer.arithmetic != Arithmetic::integer || layer.activation != Activation::relu || layer.normalisation != Normalisation::none) continue;
+        const int reader = only_reader(layers, i);
+        if (reader < 0) continue;
+        Network beginning = network;
+        beginning.layers.resize(size_t(i) + 1);
+        for (Layer& l : beginning.layers) l.arithmetic = Arithmetic::compute;  // neither rounded nor cut off
+        const std::vector<float> largest = largest_outputs(d, beginning, parameters, inputs);
+        const std::string name = network.name + "." + layer.name;
+        const auto weight = parameters[name + ".weight"], bias = parameters[name + ".bias"];
+        const auto read = parameters[network.name + "." + layers[size_t(reader)].layer->name + ".weight"];
+        const size_t units = largest.size(), row = weight.size() / units, area = size_t(layers[size_t(reader)].layer->kernel * layers[size_t(reader)].layer->kernel);
+        for (size_t u = 0; u < units; u++) {
+            if (largest[u] <= 0) continue;
+            constexpr float kRange = 255.0f / float(1 << kActivationExponent);
+            const float factor = std::clamp(std::exp2(std::floor(std::log2(kRange / largest[u]))), 1.0f, kMost);
+            for (float& w : weight.subspan(u * row, row)) w *= factor;
+            bias[u] *= factor;
+            for (size_t o = u * area; o < read.size(); o += units * area)
+                for (float& w : read.subspan(o, area)) w /= factor;
+        }
+    }
+}
+
+}  // namespace decant
