@@ -4,11 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "codec/denoise/network_input.h"
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
-#include "codec/noise/mixture.h"
-#include "codec/train/crop_channels.h"
+#include "codec/train/noisy_inputs.h"
 
 namespace decant {
 namespace {
@@ -28,31 +26,14 @@ int only_reader(const std::vector<PlannedLayer>& layers, int index) {
     return reader;
 }
 
-// Inputs of the network, [crops, side, side, channels + 1].
-std::vector<float> noisy_inputs(const Description& d, const Dataset& dataset, uint64_t seed) {
-    const int channels = picture_channels(d);
-    const size_t input_size = size_t(kSide) * kSide * size_t(channels + 1);
-    std::vector<float> inputs(kCrops * input_size);
-    std::vector<uint8_t> rgb(size_t(kSide) * kSide * 3);
-    for (size_t n = 0; n < kCrops; n++) {
-        RandomStream random{random_key(seed, 8, n)};
-        dataset.crop(random, kSide, rgb);
-        const std::vector<uint8_t> pixels = in_channels(rgb, channels);
-        Crop crop(kSide, kSide, channels, pixels);
-        const float level = add_noise(d.noise, crop, random);
-        write_input(to_bytes(crop), channels, std::min(level, kMaxLevel), inputs.data() + n * input_size);
-    }
-    return inputs;
-}
-
 // The largest value of each of the last layer's outputs.
-std::vector<float> largest_outputs(Description d, const Network& network, const Parameters& parameters, std::span<const float> inputs) {
+std::vector<float> largest_outputs(Description d, const Network& network, const Parameters& parameters, const std::vector<std::vector<float>>& inputs) {
     d.networks = {network};
     CodecWeights weights(d, parameters);
     Graph graph(weights[network.name], {1, kSide, kSide, network.channels_in}, {});
     std::vector<float> largest(size_t(network.layers.back().channels), 0.0f);
-    for (size_t at = 0; at < inputs.size(); at += inputs.size() / kCrops) {
-        std::ranges::copy(inputs.subspan(at, inputs.size() / kCrops), graph.input().as<float>());
+    for (const std::vector<float>& input : inputs) {
+        std::ranges::copy(input, graph.input().as<float>());
         graph.forward();
         const float* value = graph.output().as<float>();
         for (size_t i = 0; i < graph.output().shape.elements(); i++) largest[i % largest.size()] = std::max(largest[i % largest.size()], value[i]);
@@ -63,10 +44,10 @@ std::vector<float> largest_outputs(Description d, const Network& network, const 
 }  // namespace
 
 void equalise(const Description& d, const Dataset& dataset, uint64_t seed, Parameters& parameters) {
-    if (d.task != Task::denoise) throw Error(ErrorCode::invalid_argument, "training.equalise: is for denoisers");
+    if (d.task != Task::denoise) throw Error(ErrorCode::invalid_argument, "training.fit_rounding: is for denoisers");
     const Network& network = d.network(kDenoiseNetwork);
     const auto layers = plan(network, {1, 64, 64, network.channels_in});
-    const std::vector<float> inputs = noisy_inputs(d, dataset, seed);
+    const auto inputs = noisy_inputs(d, dataset, seed, kCrops, kSide);
     for (int i = 0; i < int(layers.size()); i++) {
         const Layer& layer = *layers[size_t(i)].layer;
         if (layer.op != Operation::convolution || layer.arithmetic != Arithmetic::integer || layer.activation != Activation::relu || layer.normalisation != Normalisation::none) continue;

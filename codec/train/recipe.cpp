@@ -75,7 +75,7 @@ constexpr TrainingField kFields[] = {
     {"quantiser", "of a codec: how the latents are rounded that its networks read: as the encoder does it, or to the nearest integers", 0, 0, field<&TrainOptions::quantiser>},
     {"charbonnier", "of a denoiser: errors below so many steps of 8 bits count by their squares, larger ones by their size", 1e-3, 1e6, field<&TrainOptions::charbonnier>},
     {"psnr_loss", "of a denoiser: what counts is each crop's PSNR, and charbonnier the root mean squared error below which it hardly does", 0, 0, field<&TrainOptions::psnr_loss>},
-    {"equalise", "of a denoiser, before the first step: hidden units of integer layers are multiplied by powers of two, and divided where they are read, so that they make use of their 8 bits", 0, 0, field<&TrainOptions::equalise>},
+    {"fit_rounding", "of a denoiser in integers, before the first step: its weights, those of a network in floats, are rounded by least squares on so many crops of 160x160 pixels, so that it gives what that gives; 0 is to the nearest", 0, 10000, field<&TrainOptions::fit_rounding>},
     {"teacher", "of a denoiser: another one, a name or a file, to learn from, such as the same network in floats for one in integers; empty is none", 0, 0, field<&TrainOptions::teacher>},
     {"teacher_share", "of a denoiser with a teacher: the part of what it learns that the teacher says; the rest is the clean picture", 0, 1, field<&TrainOptions::teacher_share>},
     {"seed", "start of the random numbers", 0, 0x1p53, field<&TrainOptions::seed>},

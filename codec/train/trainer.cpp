@@ -22,6 +22,7 @@
 #include "codec/train/codec_task.h"
 #include "codec/train/denoise_task.h"
 #include "codec/train/equalise.h"
+#include "codec/train/fit_rounding.h"
 #include "codec/train/initialise.h"
 #include "codec/train/optimiser.h"
 #include "codec/train/recipe.h"
@@ -210,7 +211,10 @@ public:
             state_ = resume(o.checkpoint, d, o.optimiser.kind);
         } else {
             state_.parameters = start_ ? *start_ : initial_parameters(d, dataset_, o.seed);
-            if (o.equalise) equalise(d, dataset_, o.seed, state_.parameters);
+            if (o.fit_rounding > 0) {
+                equalise(d, dataset_, o.seed, state_.parameters);
+                fit_rounding(d, dataset_, o.seed, o.fit_rounding, state_.parameters);
+            }
             const size_t count = state_.parameters.values().size();
             const auto& weights = state_.parameters.values();
             state_.optimiser = {std::vector<float>(count, 0.0f), std::vector<float>(count, 0.0f), {weights.begin(), weights.end()}, learning_rates(d, state_.parameters)};

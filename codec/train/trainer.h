@@ -48,7 +48,7 @@ struct TrainOptions {
     double balance = 0.45;            // codec: samples' losses are multiplied by λ^-balance, so that all rates count alike
     double charbonnier = 0.5;         // denoiser: ε of its loss, in steps of 8 bits
     bool psnr_loss = false;           // denoiser: the logarithmic loss
-    bool equalise = false;            // denoiser: of integer layers, before the first step (codec/train/equalise.h)
+    int fit_rounding = 0;             // denoiser: crops for codec/train/fit_rounding.h, before the first step; 0: weights are rounded to the nearest
     std::string teacher;              // denoiser: one to learn from, a name or a file; empty: none
     double teacher_share = 1.0;       // its part in what is learned, 0 … 1
     int64_t hyper_warm_up = 2000;     // codec: steps until z's bits count in full
