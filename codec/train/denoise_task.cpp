@@ -7,6 +7,7 @@
 #include "codec/denoise/denoiser.h"
 #include "codec/denoise/network_input.h"
 #include "codec/denoise/noise_level.h"
+#include "codec/image/turn.h"
 #include "codec/models/model_finder.h"
 #include "codec/noise/mixture.h"
 #include "codec/train/crop_channels.h"
@@ -58,10 +59,15 @@ public:
         for (int n = 0; n < samples_; n++) {
             RandomStream random{random_key(options_.seed, 5, uint64_t(step), uint64_t(shard_ * samples_ + n))};
             dataset_.crop(random, side, rgb);
-            const std::vector<uint8_t> pixels = in_channels(rgb, channels);
+            std::vector<uint8_t> pixels = in_channels(rgb, channels);
             Crop crop(side, side, channels, pixels);
             const float level = add_noise(description_.noise, crop, random);
-            const std::vector<uint8_t> bytes = to_bytes(crop);
+            std::vector<uint8_t> bytes = to_bytes(crop);
+            // The mosaic of a camera begins with any of its colours, and is turned where a picture is. Pages stay as they are read.
+            if (description_.noise == NoiseDomain::photo) {
+                const Turn turn = Turn::from_code(std::min(7, int(random.next() * 8)));
+                for (auto* samples : {&pixels, &bytes}) *samples = turned(SampleView(uint32_t(side), uint32_t(side), channels, *samples), turn).samples<uint8_t>();
+            }
             // Half of the time what the user would know, about; half what is estimated in use, with the errors that texture brings.
             constexpr float kDoubt = 0.1f;
             const float known = level * std::exp(kDoubt * random.normal());
