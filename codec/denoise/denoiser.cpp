@@ -71,7 +71,7 @@ struct Denoiser::State {
         std::vector<float> pixels, level;
         std::vector<float> values;    // what the network reads, [h, w, colours + 1]
         std::vector<float> residual;  // what it gives of the area that the filter sees, [h, w, colours], in the mean over all turns
-        std::vector<float> filtered;  // what the filter makes of it: of the window
+        std::vector<float> filtered, mean;  // what the filter makes of it: of the window; and that over all turns
         std::vector<int32_t> sums, filtered_sums;
         PostFilter::Workspace workspace;
         double mean_level = 0;
@@ -260,6 +260,19 @@ struct Denoiser::State {
         }
     }
 
+    // station.filtered in the mean over all turns. A filter was fitted to what the network gives once; the mean is smoother than anything that it knows, and it makes specks of that.
+    void run_filtered(Station& station, const Tile& tile, std::span<const Turn> turns) {
+        station.mean.clear();
+        for (size_t i = 0; i < turns.size(); i++) {
+            run_network(station, tile, turns.subspan(i, 1));
+            apply_filter(station, tile);
+            if (turns.size() == 1) return;
+            station.mean.resize(station.filtered.size());
+            for (size_t k = 0; k < station.mean.size(); k++) station.mean[k] += station.filtered[k] / float(turns.size());
+        }
+        station.mean.swap(station.filtered);
+    }
+
     // The part of the result that `window` holds, channel `first` alone for a network for gray.
     template <class T>
     void write(Station& station, const SampleView& src, std::span<T> dst, const Tile& tile, float strength, int first, bool filters) {
@@ -330,8 +343,11 @@ struct Denoiser::State {
                 auto station = take_station();
                 for (int first = 0; first < passes; first++) {
                     read(*station, src, level, tile.seen, first);
-                    run_network(*station, tile, turns);
-                    if (filters) apply_filter(*station, tile);
+                    if (filters) {
+                        run_filtered(*station, tile, turns);
+                    } else {
+                        run_network(*station, tile, turns);
+                    }
                     write(*station, src, dst, tile, float(o.strength / 100), first, filters);
                 }
                 give_station(std::move(station));

@@ -3,7 +3,7 @@
 //   picture ─ estimate_noise_level ─ σ map ┐
 //      ├──────────────────────── pixels, σ ┴─ denoise ─ filter ─ r          result = picture + strength · r
 //
-// With more effort the network sees the picture turned by quarters and mirrored, too, and r is the mean of what it makes of each: what it gets wrong differs from
+// With more effort the network sees the picture turned by quarters and mirrored, too, and r is the mean of what comes of each: what it gets wrong differs from
 // one to the other (self-ensemble; Timofte 2016, Lim 2017).
 //
 // A model may have a filter behind its network, for each level (codec/filter/post_filter.h); a tile's is that of its mean level.
