@@ -22,7 +22,7 @@
 namespace decant {
 namespace {
 
-constexpr int kTile = 768;         // pixels a side that a task computes, at most
+constexpr int kTile = 704;         // pixels a side that a task computes, at most: 3 % slower than 768, and 100 megapixels in colour stay below a gigabyte
 constexpr int kShared = 384 * 384;  // pixels from which on two threads have something to do
 constexpr int kDenoiserTrunkExponent = 11;  // of a network in integers: a step of 8 bits is 1/256, and what is left of noise is less
 
