@@ -11,8 +11,8 @@
 #include "codec/train/initialise.h"
 #include "codec/train/trainer.h"
 #include "tests/float_types.h"
-#include "tests/tiny_model.h"
 #include "tests/tiny_denoiser.h"
+#include "tests/tiny_model.h"
 #include "tests/training_pictures.h"
 
 using namespace decant;

@@ -9,14 +9,22 @@
 
 #include "codec/engine/codec_weights.h"
 #include "codec/error.h"
-#include "tests/tiny_model.h"
 #include "tests/tiny_denoiser.h"
+#include "tests/tiny_model.h"
 #include "tests/training_pictures.h"
 
 using namespace decant;
 using namespace decant::test;
 
 namespace {
+
+struct Equalised {
+    Description floats = tiny_denoiser(), integers = in_integers(floats);
+    Dataset data{pictures().data(), {}};
+    Parameters before = random_parameters(floats, 0.8f), after = before;
+
+    Equalised() { equalise(integers, data, 1, after); }
+};
 
 std::vector<float> result_of(const Description& d, const Parameters& parameters) {
     CodecWeights weights(d, parameters);
@@ -31,17 +39,13 @@ std::vector<float> result_of(const Description& d, const Parameters& parameters)
 }  // namespace
 
 TEST_CASE("hidden units are multiplied by powers of two, and the network in floats stays the same") {
-    const Description floats = tiny_denoiser(), integers = in_integers(floats);
-    const Dataset data(pictures().data(), {});
-    const Parameters before = random_parameters(floats, 0.8f);
-    Parameters after = before;
-    equalise(integers, data, 1, after);
+    const Equalised e;
 
     std::set<std::string> changed;
     std::set<float> factors;
-    for (const Parameter& p : before.list()) {
+    for (const Parameter& p : e.before.list()) {
         for (size_t i = 0; i < p.size; i++) {
-            const float was = before[p.name][i], is = after[p.name][i];
+            const float was = e.before[p.name][i], is = e.after[p.name][i];
             if (was == is) continue;
             changed.insert(p.name);
             if (p.name == "denoise.enc1.a.bias") factors.insert(is / was);
@@ -57,27 +61,23 @@ TEST_CASE("hidden units are multiplied by powers of two, and the network in floa
         CHECK(f <= 16);
     }
 
-    const std::vector<float> a = result_of(floats, before), b = result_of(floats, after);
+    const std::vector<float> a = result_of(e.floats, e.before), b = result_of(e.floats, e.after);
     double difference = 0, size = 0;
     for (size_t i = 0; i < a.size(); i++) difference += std::pow(a[i] - b[i], 2), size += a[i] * a[i];
     CHECK(difference < 1e-9 * size);
 
     // Nothing is left to do, and nothing is to be done to floats.
-    Parameters again = after;
-    equalise(integers, data, 1, again);
-    CHECK(again.values() == after.values());
-    Parameters unrounded = before;
-    equalise(floats, data, 1, unrounded);
-    CHECK(unrounded.values() == before.values());
+    Parameters again = e.after;
+    equalise(e.integers, e.data, 1, again);
+    CHECK(again.values() == e.after.values());
+    Parameters unrounded = e.before;
+    equalise(e.floats, e.data, 1, unrounded);
+    CHECK(unrounded.values() == e.before.values());
 }
 
 TEST_CASE("rounding costs less than before") {
-    const Description floats = tiny_denoiser(), integers = in_integers(floats);
-    const Dataset data(pictures().data(), {});
-    const Parameters before = random_parameters(floats, 0.8f);
-    Parameters after = before;
-    equalise(integers, data, 1, after);
-    const std::vector<float> exact = result_of(floats, before), rounded = result_of(integers, before), better = result_of(integers, after);
+    const Equalised e;
+    const std::vector<float> exact = result_of(e.floats, e.before), rounded = result_of(e.integers, e.before), better = result_of(e.integers, e.after);
     double was = 0, is = 0;
     for (size_t i = 0; i < exact.size(); i++) was += std::pow(rounded[i] - exact[i], 2), is += std::pow(better[i] - exact[i], 2);
     CHECK(was > 0);

@@ -10,7 +10,7 @@
 #include "codec/error.h"
 #include "codec/network/rounding.h"
 #include "codec/train/equalise.h"
-#include "codec/train/noisy_inputs.h"
+#include "codec/train/noisy_crop.h"
 #include "tests/tiny_denoiser.h"
 #include "tests/tiny_model.h"
 #include "tests/training_pictures.h"

@@ -70,8 +70,8 @@ struct Denoiser::State {
         std::vector<Area> crops;  // their sizes are what it was made for
         std::vector<float> pixels, level;
         std::vector<float> values;    // what the network reads, [h, w, colours + 1]
-        std::vector<float> residual;  // what it gives of the area that the filter sees, [h, w, colours], in the mean over all turns
-        std::vector<float> filtered, mean;  // what the filter makes of it: of the window; and that over all turns
+        std::vector<float> residual;  // what it gives of the area that the filter sees, [h, w, colours], in the mean over turns
+        std::vector<float> filtered;  // what the filter makes of it: of the window, in the mean over all turns
         std::vector<int32_t> sums, filtered_sums;
         PostFilter::Workspace workspace;
         double mean_level = 0;
@@ -231,8 +231,8 @@ struct Denoiser::State {
         }
     }
 
-    // What the network gives for the window through the filter: station.filtered, [window, colours].
-    void apply_filter(Station& station, const Tile& tile) {
+    // A share of what the network gives for the window, through the filter, to station.filtered, [window, colours].
+    void apply_filter(Station& station, const Tile& tile, float share) {
         constexpr float kUnit = float(1 << kTransformExponent);
         const Area &window = tile.window, &made = tile.made, &seen = tile.seen;
         const int h = made.h * block, w = made.w * block;
@@ -250,27 +250,22 @@ struct Denoiser::State {
         }
         const size_t count = size_t(area.h) * size_t(area.w) * pixel_size;
         station.filtered_sums.resize(count);
-        station.filtered.resize(count);
         PostFilter(*filter, int(std::lround(station.mean_level * 256)), colours).apply(station.sums.data(), h, w, area, station.workspace, station.filtered_sums.data());
         for (size_t y = 0, i = 0; y < size_t(area.h); y++) {
             const float* value = values_at(area.y + int(y), area.x);
             for (int x = 0; x < area.w; x++, value += value_size) {
-                for (size_t c = 0; c < pixel_size; c++, i++) station.filtered[i] = float(station.filtered_sums[i]) * (1.0f / kUnit) - value[c];
+                for (size_t c = 0; c < pixel_size; c++, i++) station.filtered[i] += share * (float(station.filtered_sums[i]) * (1.0f / kUnit) - value[c]);
             }
         }
     }
 
-    // station.filtered in the mean over all turns. A filter was fitted to what the network gives once; the mean is smoother than anything that it knows, and it makes specks of that.
+    // station.filtered, in the mean over all turns. A filter was fitted to what the network gives once; the mean is smoother than anything that it knows, and it makes specks of that.
     void run_filtered(Station& station, const Tile& tile, std::span<const Turn> turns) {
-        station.mean.clear();
+        station.filtered.assign(size_t(tile.window.h * block) * size_t(tile.window.w * block) * size_t(colours), 0.0f);
         for (size_t i = 0; i < turns.size(); i++) {
             run_network(station, tile, turns.subspan(i, 1));
-            apply_filter(station, tile);
-            if (turns.size() == 1) return;
-            station.mean.resize(station.filtered.size());
-            for (size_t k = 0; k < station.mean.size(); k++) station.mean[k] += station.filtered[k] / float(turns.size());
+            apply_filter(station, tile, 1.0f / float(turns.size()));
         }
-        station.mean.swap(station.filtered);
     }
 
     // The part of the result that `window` holds, channel `first` alone for a network for gray.

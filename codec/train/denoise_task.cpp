@@ -12,6 +12,7 @@
 #include "codec/noise/mixture.h"
 #include "codec/train/crop_channels.h"
 #include "codec/train/denoise_step.h"
+#include "codec/train/noisy_crop.h"
 
 namespace decant {
 namespace {
@@ -54,15 +55,11 @@ public:
 
     StepMeasures run(int64_t step, const Parameters& parameters, std::span<float> gradients) override {
         const int side = options_.crop, channels = step_.channels();
-        std::vector<uint8_t> rgb(size_t(side) * size_t(side) * 3), clean, noisy, taught;
+        std::vector<uint8_t> clean, noisy, taught;
         std::vector<float> sigma;
         for (int n = 0; n < samples_; n++) {
             RandomStream random{random_key(options_.seed, 5, uint64_t(step), uint64_t(shard_ * samples_ + n))};
-            dataset_.crop(random, side, rgb);
-            std::vector<uint8_t> pixels = in_channels(rgb, channels);
-            Crop crop(side, side, channels, pixels);
-            const float level = add_noise(description_.noise, crop, random);
-            std::vector<uint8_t> bytes = to_bytes(crop);
+            auto [pixels, bytes, level] = draw_noisy_crop(description_, dataset_, side, random);
             // The mosaic of a camera begins with any of its colours, and is turned where a picture is. Pages stay as they are read.
             if (description_.noise == NoiseDomain::photo) {
                 const Turn turn = Turn::from_code(std::min(7, int(random.next() * 8)));

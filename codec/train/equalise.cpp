@@ -4,9 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "codec/engine/codec_weights.h"
 #include "codec/error.h"
-#include "codec/train/noisy_inputs.h"
+#include "codec/train/network_value.h"
+#include "codec/train/noisy_crop.h"
 
 namespace decant {
 namespace {
@@ -26,17 +26,12 @@ int only_reader(const std::vector<PlannedLayer>& layers, int index) {
     return reader;
 }
 
-// The largest value of each of the last layer's outputs.
-std::vector<float> largest_outputs(Description d, const Network& network, const Parameters& parameters, const std::vector<std::vector<float>>& inputs) {
-    d.networks = {network};
-    CodecWeights weights(d, parameters);
-    Graph graph(weights[network.name], {1, kSide, kSide, network.channels_in}, {});
-    std::vector<float> largest(size_t(network.layers.back().channels), 0.0f);
+// The largest value of each of `units` outputs.
+std::vector<float> largest_outputs(NetworkValue value, size_t units, const std::vector<std::vector<float>>& inputs) {
+    std::vector<float> largest(units, 0.0f);
     for (const std::vector<float>& input : inputs) {
-        std::ranges::copy(input, graph.input().as<float>());
-        graph.forward();
-        const float* value = graph.output().as<float>();
-        for (size_t i = 0; i < graph.output().shape.elements(); i++) largest[i % largest.size()] = std::max(largest[i % largest.size()], value[i]);
+        const auto outputs = value.of(input);
+        for (size_t i = 0; i < outputs.size(); i++) largest[i % units] = std::max(largest[i % units], outputs[i]);
     }
     return largest;
 }
@@ -53,14 +48,12 @@ void equalise(const Description& d, const Dataset& dataset, uint64_t seed, Param
         if (layer.op != Operation::convolution || layer.arithmetic != Arithmetic::integer || layer.activation != Activation::relu || layer.normalisation != Normalisation::none) continue;
         const int reader = only_reader(layers, i);
         if (reader < 0) continue;
-        Network beginning = network;
-        beginning.layers.resize(size_t(i) + 1);
-        for (Layer& l : beginning.layers) l.arithmetic = Arithmetic::compute;  // neither rounded nor cut off
-        const std::vector<float> largest = largest_outputs(d, beginning, parameters, inputs);
+        const size_t units = size_t(layer.channels);
+        const std::vector<float> largest = largest_outputs(NetworkValue(d, in_floats(network), parameters, i, kSide), units, inputs);
         const std::string name = network.name + "." + layer.name;
         const auto weight = parameters[name + ".weight"], bias = parameters[name + ".bias"];
         const auto read = parameters[network.name + "." + layers[size_t(reader)].layer->name + ".weight"];
-        const size_t units = largest.size(), row = weight.size() / units, area = size_t(layers[size_t(reader)].layer->kernel * layers[size_t(reader)].layer->kernel);
+        const size_t row = weight.size() / units, area = size_t(layers[size_t(reader)].layer->kernel * layers[size_t(reader)].layer->kernel);
         for (size_t u = 0; u < units; u++) {
             if (largest[u] <= 0) continue;
             constexpr float kRange = 255.0f / float(1 << kActivationExponent);

@@ -3,16 +3,15 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <numeric>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "codec/engine/codec_weights.h"
 #include "codec/error.h"
 #include "codec/network/rounding.h"
-#include "codec/train/noisy_inputs.h"
+#include "codec/train/network_value.h"
+#include "codec/train/noisy_crop.h"
 
 namespace decant {
 namespace {
@@ -23,32 +22,6 @@ constexpr double kFitRidge = 3e-2, kRoundingRidge = 1e-3;
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using FloatMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-// A value of a network, crop by crop.
-class Value {
-public:
-    // The result of layer `index`, or the network's input for -1.
-    Value(Description description, const Network& network, const Parameters& parameters, int index) : description_(std::move(description)) {
-        if (index < 0) return;
-        Network beginning = network;
-        beginning.layers.resize(size_t(index) + 1);
-        description_.networks = {std::move(beginning)};
-        weights_ = std::make_unique<CodecWeights>(description_, parameters);
-        graph_.emplace((*weights_)[network.name], Shape{1, kSide, kSide, network.channels_in}, GraphOptions{});
-    }
-
-    std::span<const float> of(std::span<const float> input) {
-        if (!graph_) return input;
-        std::ranges::copy(input, graph_->input().as<float>());
-        graph_->forward();
-        return {graph_->output().as<float>(), graph_->output().shape.elements()};
-    }
-
-private:
-    Description description_;
-    std::unique_ptr<CodecWeights> weights_;
-    std::optional<Graph> graph_;
-};
 
 // A row for each position: what a convolution multiplies there, in the order of its weights, and 1, which the bias is multiplied with. Beyond the edges lie zeros.
 void columns_of(std::span<const float> value, const Shape& shape, int kernel, FloatMatrix& columns) {
@@ -104,8 +77,7 @@ void round_columns(Matrix& weights, const Matrix& inputs, std::span<const int8_t
 class Fit {
 public:
     Fit(const Description& d, const Parameters& floats, std::vector<std::vector<float>> inputs)
-        : rounded_description_(d), float_description_(d), network_(d.network(kDenoiseNetwork)), float_network_(network_), floats_(floats), inputs_(std::move(inputs)) {
-        for (Layer& l : float_network_.layers) l.arithmetic = Arithmetic::compute;
+        : description_(d), network_(d.network(kDenoiseNetwork)), float_network_(in_floats(network_)), floats_(floats), inputs_(std::move(inputs)) {
         layers_ = plan(network_, {1, kSide, kSide, network_.channels_in});
     }
 
@@ -136,9 +108,9 @@ private:
         const Layer& layer = *planned.layer;
         Network exact = float_network_;
         exact.layers[size_t(index)].activation = Activation::none;
-        Value wanted(float_description_, exact, floats_, index), read(rounded_description_, network_, parameters, planned.src);
-        std::optional<Value> added;
-        if (planned.add >= -1) added.emplace(rounded_description_, network_, parameters, planned.add);
+        NetworkValue wanted(description_, exact, floats_, index, kSide), read(description_, network_, parameters, planned.src, kSide);
+        std::optional<NetworkValue> added;
+        if (planned.add >= -1) added.emplace(description_, network_, parameters, planned.add, kSide);
         const float scale = std::ldexp(1.0f, layer.input_exponent);
         const bool rounds = layer.arithmetic == Arithmetic::integer && reads_signed(layers_, index);
 
@@ -163,9 +135,9 @@ private:
         return m;
     }
 
-    const Description rounded_description_, float_description_;
+    const Description description_;
     const Network network_;
-    Network float_network_;
+    const Network float_network_;
     const Parameters& floats_;
     const std::vector<std::vector<float>> inputs_;
     std::vector<PlannedLayer> layers_;
