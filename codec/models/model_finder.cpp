@@ -65,31 +65,25 @@ std::string find_denoiser(const std::string& name_or_file) {
 }
 
 CodecLibrary::CodecLibrary(const std::string& only, std::shared_ptr<WorkerPool> threads)
-    : threads_(std::move(threads)),
-      unread_(only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) {
+    : threads_(std::move(threads)) {
+    for (const std::string& path : only.empty() ? model_files() : std::vector<std::string>{find_model(only)}) unread_.push_back({path, [path] { return Model::load(path); }});
     std::reverse(unread_.begin(), unread_.end());
 }
 
 Codec& CodecLibrary::get(uint64_t identity) {
     const std::lock_guard lock(mutex_);
-    while (!codecs_.contains(identity) && (!unasked_.empty() || !unread_.empty())) {
+    while (!codecs_.contains(identity) && !unread_.empty()) {
+        const File file = std::move(unread_.back());
+        unread_.pop_back();
+        if (read_.contains(file.path)) continue;  // loaded once more, it would stay with the model that names it
         try {
-            std::shared_ptr<const Model> model;
-            if (!unasked_.empty()) {
-                const auto load_named = std::move(unasked_.back());
-                unasked_.pop_back();
-                model = load_named();
-                if (model == nullptr) continue;
-            } else {
-                const std::string path = unread_.back();
-                unread_.pop_back();
-                model = Model::load(path);
-                if (model->description().task != Task::codec) continue;
-            }
-            if (codecs_.try_emplace(model->identity(), model, threads_).second) {
-                unasked_.push_back([model] { return model->gray(); });
-                unasked_.push_back([model] { return model->companion(); });
-            }
+            const std::shared_ptr<const Model> model = file.load();
+            read_.insert(file.path);
+            const Description& d = model->description();
+            if (d.task != Task::codec || !codecs_.try_emplace(model->identity(), model, threads_).second) continue;
+            const auto beside = [&](const std::string& name) { return std::filesystem::path(model->path()).replace_filename(name + kModelExtension).string(); };
+            if (!d.gray.empty()) unread_.push_back({beside(d.gray), [model] { return model->gray(); }});
+            if (!d.companion.empty()) unread_.push_back({beside(d.companion), [model] { return model->companion(); }});
         } catch (const Error& error) {
             unreadable_ += std::string("; ") + error.what();
         }

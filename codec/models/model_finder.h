@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,12 @@ public:
 private:
     const std::shared_ptr<WorkerPool> threads_;
     std::mutex mutex_;
-    std::vector<std::string> unread_;  // files, the next one last
-    std::vector<std::function<std::shared_ptr<const Model>()>> unasked_;  // models named by one that did not make a file: most likely one of them did
+    struct File {
+        std::string path;
+        std::function<std::shared_ptr<const Model>()> load;
+    };
+    std::vector<File> unread_;  // the next one last: what a model names comes before all others, as it most likely made a file that this did not
+    std::set<std::string> read_;
     std::map<uint64_t, Codec> codecs_;
     std::string unreadable_;  // what was wrong with files that are no good
 };

@@ -69,12 +69,12 @@ def write(name, data):
     with open(name, "wb") as file: file.write(data)
 PYTHON
 
-# bounded COMMAND...  under expect_exit 1,4; fails where it takes 10 s or 450 MB, and prints the peak: all eleven codecs that are shipped take 420.
+# bounded COMMAND...  under expect_exit 1,4; fails where it takes 10 s or 400 MB, and prints the peak.
 cat >bounded.py <<'PYTHON'
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], timeout=10)
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-if peak > 450000: sys.exit("%d kB of memory" % peak)
+if peak > 400000: sys.exit("%d kB of memory" % peak)
 sys.exit(done.returncode)
 PYTHON
 refused() {  # CODES FILE TEXT [OPTIONS]  encode or decode refuses it with that text, soon and in little memory
