@@ -22,6 +22,7 @@
 #include "codec/image/reduction.h"
 #include "codec/latents/latent_weights.h"
 #include "codec/network/model_file.h"
+#include "codec/pipeline/stream_kind.h"
 #include "codec/pipeline/tile_pipeline.h"
 #include "codec/refine/effort.h"
 #include "codec/residual/residual_coder.h"
@@ -285,7 +286,7 @@ struct Codec::State {
         header.quality = uint16_t(quality_q8);
         header.tile = kTile;
         const Effort work = effort_of(effort);
-        if (work.settings.quantiser == Quantiser::trellis) header.flags |= kFlagDependent;
+        set_quantiser(header, work.settings.quantiser);
         if (options.filter && !part.contents.filters.empty()) header.flags |= uint16_t(part.contents.filters.back().check << kFilterShift);
         const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());

@@ -95,7 +95,7 @@ TEST_CASE("a container comes back") {
 }
 
 TEST_CASE("the header lies in the file as specified") {
-    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  '\r', '\n', 0x1A, '\n', 2, 0,  // signature, version
+    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  '\r', '\n', 0x1A, '\n', 3, 0,  // signature, version
                                         'H',  'E',  'A',  'D',  36,   0,    0,    0,           // type, length
                                         0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,        // model
                                         100,  0,    0,    0,    40,   0,    0,    0,           // width, height
@@ -114,7 +114,7 @@ TEST_CASE("a small file has little overhead") {
 }
 
 TEST_CASE("each changed byte is detected") {
-    for (const uint16_t version : {1, 2}) {
+    for (const uint16_t version : {1, 2, 3}) {
         const std::vector<uint8_t> bytes = small_file(1, version);
         for (std::size_t i = 0; i < bytes.size(); ++i)
             for (int change = 1; change < 256; ++change) {
@@ -127,13 +127,17 @@ TEST_CASE("each changed byte is detected") {
     }
 }
 
-TEST_CASE("files of the first version come back as such") {
-    const std::vector<uint8_t> bytes = small_file(1, 1);
-    CHECK(bytes[8] == 1);
-    CHECK(load32(bytes, 10 + 8 + 36) == crc32(0, bytes.data() + 10, 8 + 36));
-    const Container container = parse_container(bytes);
-    CHECK(container.header.version == 1);
-    CHECK(write_container(container) == bytes);
+TEST_CASE("files come back as of their version") {
+    for (const uint16_t version : {1, 2, 3}) {
+        const std::vector<uint8_t> bytes = small_file(1, version);
+        CHECK(bytes[8] == version);
+        const Container container = parse_container(bytes);
+        CHECK(container.header.version == version);
+        CHECK(write_container(container) == bytes);
+    }
+    const std::vector<uint8_t> first = small_file(1, 1);
+    CHECK(load32(first, 10 + 8 + 36) == crc32(0, first.data() + 10, 8 + 36));
+    for (const uint16_t version : {0, 4}) CHECK_THROWS_WITH_AS(small_file(1, version), doctest::Contains("version"), Error);
 }
 
 TEST_CASE("truncation and appended bytes are detected") {
@@ -217,7 +221,7 @@ TEST_CASE("sizes that the file cannot hold are refused before anything is alloca
 TEST_CASE("versions and signatures are named") {
     std::vector<uint8_t> bytes = small_file();
     bytes[8] = 7;
-    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports versions 1 to 2", Error);
+    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports versions 1 to 3", Error);
     bytes = small_file();
     bytes.erase(bytes.begin() + 4);  // CR LF became LF
     CHECK(code_of(bytes) == ErrorCode::corrupt);

@@ -79,6 +79,8 @@ T load(std::span<const uint8_t> bytes, std::size_t offset) {
 
 uint32_t crc_of(std::span<const uint8_t> bytes, uint32_t before = 0) { return static_cast<uint32_t>(crc32_z(before, bytes.data(), bytes.size())); }
 
+bool is_known(uint16_t version) { return version >= 1 && version <= kContainerVersion; }
+
 // What the CRC of HEAD begins with.
 uint32_t crc_of_version(uint16_t version) {
     std::vector<uint8_t> bytes;
@@ -174,6 +176,7 @@ std::vector<uint8_t> write_container(const Container& container) {
     }
     Header header = container.header;
     header.ancillary = static_cast<uint32_t>(sections.size());
+    if (!is_known(header.version)) throw Error(ErrorCode::invalid_argument, "container: version " + std::to_string(header.version));
     check_fields(header, ErrorCode::invalid_argument);
     if (container.tiles.size() != tile_grid(header).count())
         throw Error(ErrorCode::invalid_argument, "container: " + std::to_string(container.tiles.size()) +
@@ -217,7 +220,7 @@ Container parse_container(std::span<const uint8_t> bytes, const ParseOptions& op
     bytes = bytes.subspan(kSignature.size());
     if (bytes.size() < 2) throw Error(ErrorCode::corrupt, "truncated after the signature, before the version");
     const auto version = load<uint16_t>(bytes, 0);
-    if (version < 1 || version > kContainerVersion)
+    if (!is_known(version))
         throw Error(ErrorCode::unsupported, ".dcn version " + std::to_string(version) + "; this decoder supports versions 1 to " +
                                                 std::to_string(kContainerVersion));
     bytes = bytes.subspan(2);

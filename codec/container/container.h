@@ -1,10 +1,11 @@
-// The .dcn file format, versions 1 and 2.
+// The .dcn file format, versions 1 to 3.
 //
 // All numbers are unsigned and little endian. A CRC is the CRC-32 of zlib and PNG (polynomial 0xEDB88320). A file is
 //
 //   8 bytes      signature: 8D 44 43 4E 0D 0A 1A 0A. As in PNG: not text, "DCN", and line ends that a transfer as text would
 //                damage
-//   u16          version: 2; 1 in files of decant before 0.5, whose dependent symbols have another trellis (codec/entropy/trellis.h) and other tables (codec/entropy/scale_tables.h)
+//   u16          version: 2 or, since decant 0.8, 3, whose dependent symbols have a trellis of more states (codec/entropy/trellis.h); 1 in files of decant before 0.5,
+//                whose symbols have another trellis and other tables (codec/entropy/scale_tables.h)
 //   HEAD         the header section, see below
 //   sections     any number of others; together exactly as long as the header says
 //   tiles        as many as the header implies; the file ends right after the last one
@@ -85,7 +86,7 @@
 
 namespace decant {
 
-inline constexpr uint16_t kContainerVersion = 2;
+inline constexpr uint16_t kContainerVersion = 3;
 inline constexpr uint32_t kPixelsPerLatent = 16;  // along each edge
 
 inline constexpr uint16_t kFlagDependent = 1;
@@ -103,7 +104,7 @@ struct Header {
     uint16_t flags = 0;      // kFlagDependent or 0, and the filter
     uint32_t ancillary = 0;  // bytes of the sections behind HEAD; write_container() computes it
 
-    bool is_dependent() const { return (flags & kFlagDependent) != 0; }
+    constexpr bool is_dependent() const { return (flags & kFlagDependent) != 0; }
     uint16_t filter() const { return uint16_t(flags >> kFilterShift); }  // 0: none
     bool operator==(const Header&) const = default;
 };
@@ -153,7 +154,7 @@ struct ParseOptions {
 // Whether the bytes begin with the signature; for telling file formats apart.
 bool is_container(std::span<const uint8_t> bytes);
 
-// Throws Error invalid_argument if a header field is out of its range, the number of tiles does not fit the header, a section's
+// Throws Error invalid_argument if a header field or the version is out of its range, the number of tiles does not fit the header, a section's
 // type is neither ancillary nor a critical one from above, or a length exceeds 32 bits.
 std::vector<uint8_t> write_container(const Container& container);
 

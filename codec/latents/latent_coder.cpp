@@ -11,6 +11,7 @@
 #include "codec/latents/fixed_point.h"
 #include "codec/latents/latent_kernels.h"
 #include "codec/latents/layout.h"
+#include "codec/latents/trellis_quantiser.h"
 
 namespace decant {
 namespace {
@@ -294,10 +295,12 @@ struct LatentCoder::State {
         if (!settings.keep_hyper) analyse_hyper(y);
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
         run_hyper_synthesis();
+        const NextState* next = next_states(settings.quantiser);
+        trellis.use(settings.quantiser);
         int state = 0;
         each_run([&](const Run& run) {
             if (run.y == 0 && run.x == 0) state = 0;
-            if (settings.quantiser != Quantiser::trellis) {
+            if (next == nullptr) {
                 each_group(run, [&](size_t at, size_t i) {
                     latent_kernels::deviations(y.data() + at, mean.data() + i, group, deviation.data());
                     for (size_t c = 0; c < group; c++, at++, i++) {
@@ -320,7 +323,7 @@ struct LatentCoder::State {
                     if (!is_coded(i)) continue;
                     latents[at] += dependent_value(*symbol, before);
                     latent_symbol(i, *symbol, symbol_kind(before));
-                    before = kNextState[size_t(before)][*symbol++ & 1];
+                    before = next[before][*symbol++ & 1];
                 }
             });
         });
@@ -365,14 +368,14 @@ double LatentCoder::quantise(std::span<const float> y, int quality_q8, const Set
     return bits;
 }
 
-void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, LatentCoding coding) {
+void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, Quantiser quantiser) {
     State& s = *state_;
     s.set_quality(quality_q8);
     RansDecoder decoder(stream);
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
     s.run_hyper_synthesis();
-    const bool is_first = coding == LatentCoding::first_dependent;
-    const NextState* next = is_first ? kFirstNextState.data() : kNextState.data();
+    const bool is_first = quantiser == Quantiser::first_trellis;
+    const NextState* next = next_states(quantiser);
     const std::array<SymbolKind, 2> kinds{is_first ? SymbolKind::first_centred : SymbolKind::centred, is_first ? SymbolKind::first_offset : SymbolKind::offset};
     int state = 0;
     s.each_run([&](const State::Run& run) {
@@ -381,7 +384,7 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, Latent
             for (size_t c = 0; c < s.group; c++, at++, i++) {
                 s.latents[at] = s.mean[i];
                 if (!s.is_coded(i)) continue;
-                if (coding != LatentCoding::scalar) {
+                if (next != nullptr) {
                     const int32_t symbol = s.model.scales.decode_symbol(decoder, s.index[i], kinds[has_offset(state)]);
                     s.latents[at] += dependent_value(symbol, state);
                     state = next[state][symbol & 1];

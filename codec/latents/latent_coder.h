@@ -20,17 +20,10 @@
 #include <span>
 #include <vector>
 
+#include "codec/entropy/trellis.h"
 #include "codec/latents/latent_weights.h"
-#include "codec/latents/trellis_quantiser.h"
 
 namespace decant {
-
-// What a stream is made of.
-enum class LatentCoding {
-    scalar,
-    dependent,
-    first_dependent  // with trellis and tables of container version 1
-};
 
 class LatentCoder {
 public:
@@ -39,7 +32,8 @@ public:
     ~LatentCoder();
 
     struct Settings {
-        Quantiser quantiser = Quantiser::trellis;  // scalar: to the nearest integer, or one nearer to the mean where that saves more than it costs
+        // scalar: to the nearest integer, or one nearer to the mean where that saves more than it costs. Not first_trellis.
+        Quantiser quantiser = Quantiser::trellis;
         std::span<const float> error_bits = {};  // [M] what a squared error of one step is worth; empty: kErrorBits for all
         bool keep_hyper = false;                 // z as it is since the last call, instead of what the hyper-analysis makes of y
     };
@@ -52,7 +46,7 @@ public:
     double quantise(std::span<const float> y, int quality_q8, const Settings& settings);
 
     // Throws Error corrupt if the stream does not decode to its very end.
-    void decode(std::span<const uint8_t> stream, int quality_q8, LatentCoding coding);
+    void decode(std::span<const uint8_t> stream, int quality_q8, Quantiser quantiser);
 
     // After encode, quantise or decode: [h, w, M] in multiples of 1/64 quantisation step.
     std::span<const int32_t> latents() const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "codec/tensor/vectorised.h"
 
@@ -13,49 +15,140 @@ constexpr float kLimit = float(1 << 20);  // symbols are below it
 // Bits by which one path can be behind another and still win, as good as always. What costs more than that is not tried.
 constexpr float kMargin = 8.0f;
 
-constexpr size_t kStates = kTrellisStates;
-using States = std::array<uint8_t, kStates>;
+// Zeros rotate a shift register whose feedback goes to all bits: with one bit more, which is 0, its states are the rings of kPeriod bits, of which two that are
+// complements of each other count as one, and a zero moves each bit on by one. So states get labels that do not move, and what moves is the phase: the bit at which the
+// lowest one of the state is. In a label bit kBits is 0. A state has an offset where the bit at the phase is not that before it, an odd symbol flips the
+// bits that kParity has moved on to, and zeros are mere additions, however many there are.
+template <class T>
+struct Labels {
+    static constexpr uint32_t kRing = (2u << T::kBits) - 1;
 
-// The states from which an even, and an odd symbol lead to each.
-constexpr States origins(size_t parity) {
-    States result{};
-    for (uint8_t s = 0; s < kStates; s++) result[kNextState[s][parity]] = s;
-    return result;
-}
-constexpr States kEvenOrigin = origins(0), kOddOrigin = origins(1);
+    static constexpr uint32_t rotated(uint32_t ring, size_t by) {
+        const uint32_t moved = ((ring << by) | (ring >> (T::kPeriod - int(by)))) & kRing;
+        return (moved >> T::kBits) != 0 ? moved ^ kRing : moved;
+    }
+    static constexpr size_t next(size_t phase) { return phase + 1 == T::kPeriod ? 0 : phase + 1; }
+    static constexpr size_t before(size_t phase) { return phase == 0 ? T::kPeriod - 1 : phase - 1; }
 
-// The states after n zeros, and before them.
-constexpr std::array<States, kZeroPeriod> kAfterZeros = [] {
-    std::array<States, kZeroPeriod> result{};
-    for (uint8_t s = 0; s < kStates; s++) result[0][s] = s;
-    for (size_t n = 1; n < kZeroPeriod; n++) {
-        for (size_t s = 0; s < kStates; s++) result[n][s] = kNextState[result[n - 1][s]][0];
-    }
-    return result;
-}();
-constexpr std::array<States, kZeroPeriod> kBeforeZeros = [] {
-    std::array<States, kZeroPeriod> result{};
-    for (size_t n = 0; n < kZeroPeriod; n++) {
-        for (uint8_t s = 0; s < kStates; s++) result[n][kAfterZeros[n][s]] = s;
-    }
-    return result;
-}();
-static_assert([] {
-    for (size_t s = 0; s < kStates; s++) {
-        if (kNextState[kAfterZeros[kZeroPeriod - 1][s]][0] != s) return false;
+    static constexpr uint32_t of_state(int state, size_t phase) { return rotated(uint32_t(state), phase); }
+    static constexpr int state(uint32_t label, size_t phase) { return int(rotated(label, (T::kPeriod - phase) % T::kPeriod)); }
+    static constexpr bool has_offset(uint32_t label, size_t phase) { return (((label >> phase) ^ (label >> before(phase))) & 1) != 0; }
+    // What an odd symbol flips; the phase is that before it.
+    static constexpr std::array<uint32_t, T::kPeriod> kFlips = [] {
+        std::array<uint32_t, T::kPeriod> flips{};
+        for (size_t phase = 0; phase < T::kPeriod; phase++) flips[phase] = rotated(T::kParity, next(phase));
+        return flips;
+    }();
+};
+
+template <class T>
+constexpr bool labels_are_states() {
+    for (size_t phase = 0; phase < T::kPeriod; phase++) {
+        for (int s = 0; s < T::kStates; s++) {
+            const uint32_t label = Labels<T>::of_state(s, phase);
+            if (Labels<T>::state(label, phase) != s || Labels<T>::has_offset(label, phase) != has_offset(s)) return false;
+            if (Labels<T>::state(label, Labels<T>::next(phase)) != T::kNext[size_t(s)][0]) return false;
+            if (Labels<T>::state(label ^ Labels<T>::kFlips[phase], Labels<T>::next(phase)) != T::kNext[size_t(s)][1]) return false;
+        }
     }
     return true;
-}());
+}
+static_assert(labels_are_states<Trellis>() && labels_are_states<LargeTrellis>());
 
-// Costs of the paths lie in two halves, those of states without and with offset, each by the upper bits of the state.
-constexpr size_t kHalf = kStates / 2;
-constexpr size_t place_of(size_t state) { return (state & 1) * kHalf + state / 2; }
-constexpr size_t state_at(size_t place) { return place % kHalf * 2 + place / kHalf; }
-
-// Eight costs at a time; compilers do not find the permutations below by themselves.
-constexpr size_t kLanes = 8, kBlocks = kHalf / kLanes;
+// Costs of eight labels at a time: their three lowest bits are those of the lane, the others those of the block.
+constexpr int kLaneBits = 3;
+constexpr size_t kLanes = size_t{1} << kLaneBits;
 using Lanes = float __attribute__((vector_size(sizeof(float) * kLanes)));
 using Marks = int32_t __attribute__((vector_size(sizeof(int32_t) * kLanes)));
+template <class T>
+constexpr size_t kBlocks = size_t{T::kStates} / kLanes;
+// Decisions of that many blocks in a row lie in a word a lane, that of the last in the lowest bit.
+template <class T>
+constexpr size_t kMarked = std::min<size_t>(kBlocks<T>, 32);
+
+constexpr uint32_t bit(size_t of, int number) { return uint32_t(of >> number) & 1; }
+
+// Whether a label has an offset is, by phase, what the bits of its block say (first) and those of its lane (second), one or the other.
+template <class T>
+constexpr std::array<std::array<uint8_t, kBlocks<T>>, T::kPeriod> kBlockOffset = [] {
+    std::array<std::array<uint8_t, kBlocks<T>>, T::kPeriod> result{};
+    for (size_t phase = kLaneBits; phase < T::kPeriod; phase++) {
+        for (size_t b = 0; b < kBlocks<T>; b++) result[phase][b] = Labels<T>::has_offset(uint32_t(b << kLaneBits), phase);
+    }
+    return result;
+}();
+constexpr size_t kLanePhases = kLaneBits + 1;  // and one for all others, in which lanes say nothing
+alignas(Marks) constexpr std::array<std::array<int32_t, kLanes>, kLanePhases + 1> kLaneOffset = [] {
+    std::array<std::array<int32_t, kLanes>, kLanePhases + 1> result{};
+    for (size_t phase = 0; phase < kLanePhases; phase++) {
+        for (size_t lane = 0; lane < kLanes; lane++) result[phase][lane] = bit(lane, int(phase)) != (phase == 0 ? 0 : bit(lane, int(phase) - 1)) ? -1 : 0;
+    }
+    return result;
+}();
+// Results by reference: there is no way to return vectors that is the same under all instruction sets.
+DECANT_INLINE void get_lane_offset(size_t phase, Marks& result) { std::memcpy(&result, kLaneOffset[std::min(phase, kLanePhases)].data(), sizeof result); }
+DECANT_INLINE void choose(const Marks& which, float yes, float no, Lanes& result) { result = which ? Lanes{} + yes : Lanes{} + no; }
+
+// What zeros add to the costs: to label (block, lane) of_lane[block % 2][lane] + of_block[block].
+template <class T>
+struct OfZeros {
+    std::array<Lanes, 2> of_lane;
+    std::array<float, kBlocks<T>> of_block;
+
+    // differences: of each phase, what a zero takes more in a state with offset. What all take is left out.
+    DECANT_INLINE void set(const std::array<float, T::kPeriod>& differences) {
+        Marks has_offset;
+        get_lane_offset(kLaneBits, has_offset);
+        choose(has_offset, differences[kLaneBits], 0.0f, of_lane[0]);
+        choose(has_offset, 0.0f, differences[kLaneBits], of_lane[1]);
+        for (size_t phase = 0; phase < kLaneBits; phase++) {
+            Lanes more;
+            get_lane_offset(phase, has_offset);
+            choose(has_offset, differences[phase], 0.0f, more);
+            for (Lanes& lanes : of_lane) lanes += more;
+        }
+        // Bit by bit of the block, each counts where it is not the one below.
+        of_block[0] = of_block[1] = 0.0f;
+        size_t half = 1;
+        for (size_t phase = kLaneBits + 1; phase < size_t(T::kBits); phase++, half *= 2) {
+            const float d = differences[phase];
+            for (size_t i = 0; i < half; i++) {
+                of_block[2 * half + i] = of_block[i] + d;
+                of_block[3 * half + i] = of_block[half + i];
+                of_block[half + i] += d;
+            }
+        }
+        for (size_t i = 0; i < half; i++) of_block[half + i] += differences[size_t(T::kBits)];  // beyond the last is 0
+    }
+};
+
+template <int Flip>
+DECANT_INLINE void flip_lanes(const Lanes& v, Lanes& result) {
+    result = __builtin_shufflevector(v, v, 0 ^ Flip, 1 ^ Flip, 2 ^ Flip, 3 ^ Flip, 4 ^ Flip, 5 ^ Flip, 6 ^ Flip, 7 ^ Flip);
+}
+
+// Costs of the best paths with one symbol more. Of a label without and with offset: the cost of an even symbol that leads to it, and of an odd one.
+struct StepCosts {
+    std::array<Lanes, 2> even, odd;
+};
+template <class T, int Flip>
+DECANT_INLINE void step(const Lanes* paths, Lanes* next, size_t flip, const StepCosts& costs, const uint8_t* block_offset, uint32_t* decisions) {
+    for (size_t first = 0; first < kBlocks<T>; first += kMarked<T>) {
+        Marks marks{};
+        for (size_t b = first; b < first + kMarked<T>; b++) {
+            const size_t offset = block_offset[b];
+            Lanes odd;
+            flip_lanes<Flip>(paths[b ^ flip], odd);
+            odd += costs.odd[offset];
+            const Lanes even = paths[b] + costs.even[offset];
+            const Marks is_odd = odd < even;
+            next[b] = is_odd ? odd : even;
+            marks = marks + marks - is_odd;
+        }
+        std::memcpy(decisions, &marks, sizeof marks);
+        decisions += kLanes;
+    }
+}
 
 }  // namespace
 
@@ -90,7 +183,7 @@ void TrellisQuantiser::add(std::span<const uint8_t> scale_indices, const float* 
             if (index < kFirstCodedScale) continue;
             count_++;
             if (is_zero[i] != 0) {
-                auto& bits = zeros_.bits[zeros_.count++ % kZeroPeriod];
+                auto& bits = zeros_.bits[zeros_.count++ % period_];
                 for (size_t offset = 0; offset < 2; offset++) bits[offset] += table_.zero[offset][size_t(index)];
             } else {
                 add_candidates(index, deviations[first + i], error_bits[first + i]);
@@ -130,81 +223,106 @@ void TrellisQuantiser::add_candidates(int scale_index, float deviation, float er
     }
 }
 
-// `last`: zeros behind all candidates.
-DECANT_VECTORISED void TrellisQuantiser::run_forward(const Candidates* candidates, size_t count, const Zeros* runs, const Zeros& last, Costs& paths, Decisions* decisions) {
-    // State t of the lower half follows from the even states 2t and, by an odd symbol, 2(t ^ kParityFeedback); of the upper half, kHalf + t, from the odd ones
-    // 2(t ^ 31) + 1 and 2(t ^ 31 ^ kParityFeedback) + 1.
-    static_assert(kStates == 64 && kOffsetFeedback == 63 && kParityFeedback == 19);
-    Lanes even[kBlocks], odd[kBlocks], next[2 * kBlocks];
-    std::memcpy(even, paths.data(), sizeof even);
-    std::memcpy(odd, paths.data() + kHalf, sizeof odd);
-    const auto part = [&]() __attribute__((always_inline)) {
-        for (size_t b = 0; b < kBlocks; b++) {
-            // In two steps each, since a CPU shuffles two registers within halves only.
-            const Lanes first = __builtin_shufflevector(next[2 * b], next[2 * b + 1], 0, 2, 8, 10, 4, 6, 12, 14);
-            const Lanes second = __builtin_shufflevector(next[2 * b], next[2 * b + 1], 1, 3, 9, 11, 5, 7, 13, 15);
-            even[b] = __builtin_shufflevector(first, first, 0, 1, 4, 5, 2, 3, 6, 7);
-            odd[b] = __builtin_shufflevector(second, second, 0, 1, 4, 5, 2, 3, 6, 7);
-        }
+void TrellisQuantiser::use(Quantiser trellis) {
+    trellis_ = trellis;
+    period_ = size_t(trellis == Quantiser::large_trellis ? LargeTrellis::kPeriod : Trellis::kPeriod);
+}
+
+// From the label `first` at phase 0 through all candidates, and `last`, zeros behind them: the label at which the best path ends.
+template <class T>
+DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidates, size_t count, const Zeros* runs, const Zeros& last, uint32_t first, uint32_t* decisions) {
+    constexpr size_t kN = kBlocks<T>;
+    alignas(64) std::array<std::array<Lanes, kN>, 2> buffers;
+    Lanes *paths = buffers[0].data(), *next = buffers[1].data();
+    for (size_t b = 0; b < kN; b++) paths[b] = Lanes{} + 1e30f;
+    paths[first / kLanes][first % kLanes] = 0.0f;
+    size_t phase = 0;
+    const auto pass_zeros = [&](const Zeros& zeros) __attribute__((always_inline)) {
+        std::array<float, T::kPeriod> differences{};
+        size_t at = phase;
+        for (size_t n = 0; n < std::min<size_t>(zeros.count, T::kPeriod); n++, at = Labels<T>::next(at)) differences[at] = zeros.bits[n][1] - zeros.bits[n][0];
+        OfZeros<T> of_zeros;
+        of_zeros.set(differences);
+        for (size_t b = 0; b < kN; b++) paths[b] += of_zeros.of_lane[b % 2] + of_zeros.of_block[b];
+        phase = (phase + zeros.count) % T::kPeriod;
     };
-    const auto pass_zero = [&](float centred, float offset) __attribute__((always_inline)) {
-        for (size_t b = 0; b < kBlocks; b++) {
-            next[b] = even[b] + centred;
-            next[kBlocks + b] = __builtin_shufflevector(odd[b ^ 3], odd[b ^ 3], 7, 6, 5, 4, 3, 2, 1, 0) + offset;
-        }
-        part();
-    };
-    for (size_t i = 0; i < count; i++) {
-        if (const size_t zeros = candidates[i].zeros; zeros != 0) {
-            const auto& bits = runs++->bits;
-            for (size_t n = 0; n < std::min<size_t>(zeros, kZeroPeriod); n++) pass_zero(bits[n][0], bits[n][1]);
-            if (zeros > kZeroPeriod) {
-                for (size_t n = 0; n < zeros % kZeroPeriod; n++) pass_zero(0.0f, 0.0f);
-            }
-        }
+    for (size_t i = 0; i < count; i++, decisions += kN / kMarked<T> * kLanes) {
+        if (candidates[i].zeros != 0) pass_zeros(*runs++);
         const auto& cost = candidates[i].cost;
-        Marks marks{};
-        for (size_t b = 0; b < kBlocks; b++) {
-            const auto choose = [&](size_t block, const Lanes& by_even, const Lanes& by_odd) __attribute__((always_inline)) {
-                const auto is_odd = by_odd < by_even;
-                next[block] = is_odd ? by_odd : by_even;
-                marks |= is_odd & (1 << block);
-            };
-            choose(b, even[b] + cost[0], __builtin_shufflevector(even[b ^ 2], even[b ^ 2], 3, 2, 1, 0, 7, 6, 5, 4) + cost[1]);
-            choose(kBlocks + b, __builtin_shufflevector(odd[b ^ 3], odd[b ^ 3], 7, 6, 5, 4, 3, 2, 1, 0) + cost[2],
-                   __builtin_shufflevector(odd[b ^ 1], odd[b ^ 1], 4, 5, 6, 7, 0, 1, 2, 3) + cost[3]);
+        const uint32_t flips = Labels<T>::kFlips[phase];
+        // An odd symbol into a label comes from one with an offset if that has one itself, or if it has none.
+        Marks has_offset;
+        get_lane_offset(phase, has_offset);
+        const Marks other = Labels<T>::has_offset(flips, phase) ? ~has_offset : has_offset;
+        StepCosts costs;
+        choose(has_offset, cost[2], cost[0], costs.even[0]);
+        choose(has_offset, cost[0], cost[2], costs.even[1]);
+        choose(other, cost[3], cost[1], costs.odd[0]);
+        choose(other, cost[1], cost[3], costs.odd[1]);
+        const auto pass = [&]<int Flip>() __attribute__((always_inline)) {
+            step<T, Flip>(paths, next, flips / kLanes, costs, kBlockOffset<T>[phase].data(), decisions);
+        };
+        switch (flips % kLanes) {
+            case 0: pass.template operator()<0>(); break;
+            case 1: pass.template operator()<1>(); break;
+            case 2: pass.template operator()<2>(); break;
+            case 3: pass.template operator()<3>(); break;
+            case 4: pass.template operator()<4>(); break;
+            case 5: pass.template operator()<5>(); break;
+            case 6: pass.template operator()<6>(); break;
+            default: pass.template operator()<7>(); break;
         }
-        std::memcpy(decisions[i].data(), &marks, sizeof marks);
-        part();
+        std::swap(paths, next);
+        phase = Labels<T>::next(phase);
         if (i % 256 == 255) {  // sums stay small, so that they are exact enough
-            const Lanes least = Lanes{} + even[0][0];
-            for (size_t b = 0; b < kBlocks; b++) {
-                even[b] -= least;
-                odd[b] -= least;
-            }
+            const Lanes least = Lanes{} + paths[0][0];
+            for (size_t b = 0; b < kN; b++) paths[b] -= least;
         }
     }
-    for (const auto& bits : last.bits) pass_zero(bits[0], bits[1]);  // a period, after which states are what they were
-    std::memcpy(paths.data(), even, sizeof even);
-    std::memcpy(paths.data() + kHalf, odd, sizeof odd);
+    if (last.count != 0) pass_zeros(last);
+    uint32_t best = 0;
+    for (uint32_t label = 0; label < uint32_t(T::kStates); label++) {
+        if (paths[label / kLanes][label % kLanes] < paths[best / kLanes][best % kLanes]) best = label;
+    }
+    return best;
+}
+
+DECANT_VECTORISED uint32_t TrellisQuantiser::run_trellis(const Candidates* candidates, size_t count, const Zeros* runs, const Zeros& last, uint32_t first, uint32_t* decisions) {
+    return run_forward<Trellis>(candidates, count, runs, last, first, decisions);
+}
+
+DECANT_VECTORISED uint32_t TrellisQuantiser::run_large_trellis(const Candidates* candidates, size_t count, const Zeros* runs, const Zeros& last, uint32_t first, uint32_t* decisions) {
+    return run_forward<LargeTrellis>(candidates, count, runs, last, first, decisions);
+}
+
+template <class T>
+void TrellisQuantiser::find_path(int& state) {
+    constexpr size_t kWords = size_t{T::kStates} / kMarked<T>;  // of a candidate
+    decisions_.resize(candidates_.size() * kWords);
+    const auto run = std::is_same_v<T, Trellis> ? run_trellis : run_large_trellis;
+    uint32_t label = run(candidates_.data(), candidates_.size(), runs_.data(), zeros_, Labels<T>::of_state(state, 0), decisions_.data());
+    size_t phase = count_ % T::kPeriod;
+    state = Labels<T>::state(label, phase);
+    const auto go_back = [&](size_t symbols) { phase = (phase + T::kPeriod - symbols % T::kPeriod) % T::kPeriod; };
+    size_t at = count_ - zeros_.count;
+    go_back(zeros_.count);
+    for (size_t i = candidates_.size(); i-- > 0;) {
+        const size_t block = label / kLanes, group = block / kMarked<T>;
+        const bool odd = bit(decisions_[i * kWords + group * kLanes + label % kLanes], int(kMarked<T> - 1 - block % kMarked<T>)) != 0;
+        go_back(1);
+        if (odd) label ^= Labels<T>::kFlips[phase];
+        symbols_[--at] = candidates_[i].symbol[2 * size_t(Labels<T>::has_offset(label, phase)) + size_t(odd)];
+        at -= candidates_[i].zeros;
+        go_back(candidates_[i].zeros);
+    }
 }
 
 std::span<const int32_t> TrellisQuantiser::symbols(int& state) {
-    decisions_.resize(candidates_.size());
     symbols_.assign(count_, 0);
-    Costs paths;
-    paths.fill(1e30f);
-    paths[place_of(size_t(state))] = 0.0f;
-    run_forward(candidates_.data(), candidates_.size(), runs_.data(), zeros_, paths, decisions_.data());
-    size_t s = state_at(size_t(std::min_element(paths.begin(), paths.end()) - paths.begin()));
-    state = kAfterZeros[zeros_.count % kZeroPeriod][s];
-    size_t at = count_ - zeros_.count;
-    for (size_t i = candidates_.size(); i-- > 0;) {
-        const size_t odd = size_t(decisions_[i][s % kLanes] >> (s / kLanes)) & 1;
-        s = odd != 0 ? kOddOrigin[s] : kEvenOrigin[s];
-        symbols_[--at] = candidates_[i].symbol[2 * size_t(has_offset(int(s))) + odd];
-        at -= candidates_[i].zeros;
-        s = kBeforeZeros[candidates_[i].zeros % kZeroPeriod][s];
+    if (trellis_ == Quantiser::large_trellis) {
+        find_path<LargeTrellis>(state);
+    } else {
+        find_path<Trellis>(state);
     }
     candidates_.clear();
     runs_.clear();

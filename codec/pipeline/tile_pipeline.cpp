@@ -16,15 +16,11 @@
 #include "codec/image/metrics.h"
 #include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
+#include "codec/pipeline/stream_kind.h"
 #include "codec/refine/refiner.h"
 
 namespace decant {
 namespace {
-
-LatentCoding coding_of(const Header& header) {
-    if (!header.is_dependent()) return LatentCoding::scalar;
-    return header.version == 1 ? LatentCoding::first_dependent : LatentCoding::dependent;
-}
 
 constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
@@ -413,7 +409,7 @@ private:
             analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
                     size_t(window.w) * gain_.size());
         }
-        return lease->refiner().refine(coder, {*picture_, tile, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, y, [&] { stop_if_cancelled(supervision_); });
+        return lease->refiner().refine(coder, {*picture_, tile, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, effort_.settings.quantiser, y, [&] { stop_if_cancelled(supervision_); });
     }
 
     // Looks at a tile as a decoder will have it, as far as that takes no other tile.
@@ -629,7 +625,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
-            coder.decode(container_.tiles[number], header_.quality, coding_of(header_));
+            coder.decode(container_.tiles[number], header_.quality, quantiser_of(header_));
             dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
@@ -747,7 +743,8 @@ Turn TilePipeline::best_turn(const SampleView& picture, const Header& header, co
     for (int code = 0; code < 8; code++) {
         const Turn turn = Turn::from_code(code);
         const Image tried = turned(picture, turn);
-        const Header tried_header = turned(header, turn);
+        Header tried_header = turned(header, turn);
+        set_quantiser(tried_header, quick.settings.quantiser);
         const EncodedTiles tiles = Encoding(*this, tried_header, quick, false, supervision).run(tried);
         Container container{tried_header, {}, {tiles.streams.begin(), tiles.streams.end()}};
         double cost = turn.is_none() ? 0 : kTurnBits;
@@ -803,7 +800,7 @@ void TilePipeline::decode_latents(const Container& container, const std::functio
             const Area area = tile_area(header, next);
             Lease lease(*this, area);
             LatentCoder& coder = lease->coder(area);
-            coder.decode(container.tiles[next++], header.quality, coding_of(header));
+            coder.decode(container.tiles[next++], header.quality, quantiser_of(header));
             f(coder.latents());
             is_running = false;
         };

@@ -23,12 +23,13 @@ constexpr float kNoiseEnd = 0.9f;
 constexpr float kLeastCurvature = 0.3f;  // of the median: channels that hardly matter are not to take giant steps
 constexpr float kReach = 2.0f;           // how far, in quantisation steps, a wish may be from what is coded
 constexpr int kProbes = 2;
+constexpr float kQuick = 0.75f;  // of the rounds, in which a trellis of 64 states does whatever the quantiser is
 
 }  // namespace
 
 double bits_per_square(const Description& description, int quality_q8, int channels) { return lambda_at(description, quality_q8 / 256.0) / channels; }
 
-LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
+LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, Quantiser quantiser, std::span<float> y,
                                       const std::function<void()>& check) {
     const Area& area = surroundings.area;
     const size_t M = size_t(model_.description.latent_channels), positions = size_t(area.h) * size_t(area.w);
@@ -59,6 +60,10 @@ LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& su
         check();
         const float done = float(round) / float(rounds);
         const float noise = round == 0 ? 0.0f : kFirstNoise * std::max(0.0f, 1.0f - done / kNoiseEnd);
+        if (settings.quantiser != quantiser && done >= kQuick) {
+            settings.quantiser = quantiser;
+            best_loss = std::numeric_limits<double>::infinity();  // what another one found is not what this one will
+        }
         const uint32_t key = random_key(uint64_t(area.y), uint64_t(area.x), uint64_t(round));  // whatever the quality: a search over it needs smooth results
         parallel_for(y.size(), size_t(1) << 14, [&](size_t begin, size_t end) {
             for (size_t i = begin; i < end; i++) noisy[i] = y[i] + noise * (uniform(key, uint32_t(i)) - 0.5f);

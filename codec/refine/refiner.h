@@ -29,9 +29,9 @@ public:
     // Everything must outlive the refiner.
     Refiner(const ModelContents& model, CodecWeights& weights) : model_(model), error_(model, weights) {}
 
-    // y: [h, w, M] of the area, in quantisation steps: replaced. Returns the settings with which the coder turns y into the symbols that
+    // y: [h, w, M] of the area, in quantisation steps: replaced. Not with a scalar quantiser. Returns the settings with which the coder turns y into the symbols that
     // were found; both are valid until the next call. check is called in each round, and may throw.
-    LatentCoder::Settings refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, std::span<float> y,
+    LatentCoder::Settings refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, int rounds, Quantiser quantiser, std::span<float> y,
                                  const std::function<void()>& check);
 
 private:

@@ -454,7 +454,7 @@ struct CodecStep::State {
         for (size_t i = 0; i < symbols.size(); i++) {
             bits += double(costs.bits(waiting[i].index, symbols[i], symbol_kind(s)));
             *waiting[i].decoded += 0.5f * float(half_steps(symbols[i], has_offset(s)));
-            s = kNextState[size_t(s)][symbols[i] & 1];
+            s = Trellis::kNext[size_t(s)][symbols[i] & 1];
         }
         waiting.clear();
         return bits;

@@ -156,7 +156,7 @@ refused 4 no_alpha.dcn 'entropy-coded data: end before the last symbol'
 python3 - <<'PYTHON'
 from hostile import *
 dcn = Dcn(read("a.dcn"))
-dcn.version = b"\x03\0"
+dcn.version = b"\x09\0"
 write("version.dcn", dcn.bytes())
 dcn.version = b"\x02\0"
 dcn.sections = [(b"Next", b"something")]
@@ -170,7 +170,7 @@ dcn = Dcn(read("a.dcn"))
 dcn.head[17] = 32
 write("deep.dcn", dcn.bytes())
 PYTHON
-refused 1 version.dcn '\.dcn version 3; this decoder supports versions 1 to 2'
+refused 1 version.dcn '\.dcn version 9; this decoder supports versions 1 to 3'
 refused 1 critical.dcn 'critical section "Next" at byte [0-9]+ is unknown'
 expect_exit 0 "$DECANT" decode ancillary.dcn -o ancillary.png
 refused 1 deep.dcn 'depth is 32'
