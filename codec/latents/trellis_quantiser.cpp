@@ -53,7 +53,7 @@ constexpr bool labels_are_states() {
     }
     return true;
 }
-static_assert(labels_are_states<Trellis>() && labels_are_states<LargeTrellis>());
+static_assert(labels_are_states<Trellis>());
 
 // Costs of eight labels at a time: their three lowest bits are those of the lane, the others those of the block.
 constexpr int kLaneBits = 3;

@@ -24,7 +24,7 @@ public:
     // costs must outlive this. Begins with Quantiser::trellis.
     explicit TrellisQuantiser(const SymbolCosts& costs);
 
-    // The trellis from here on, trellis or large_trellis: one of 4096 states takes some forty times as long. Before the first add, or behind symbols().
+    // The trellis from here on, trellis or large_trellis: one of 4096 states takes many times as long. Before the first add, or behind symbols().
     void use(Quantiser trellis);
 
     // The next latents: their scale indices, below kScaleCount, how far each is from its mean, in quantisation steps, and what a squared

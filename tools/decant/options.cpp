@@ -61,8 +61,9 @@ constexpr std::array<VerbText, 11> kVerbs{{
      "  decant denoise -r scans --output-dir clean --json    the estimated levels, too\n"},
     {Verb::eval, "eval", "[options] INPUT...", "rate, quality and speed over pictures",
      "Encodes and decodes each picture in memory. Speed is wall clock time of the codec alone, in megapixels a second: the median of\n"
-     "--repeats, after a run for each new shape of pictures that is not counted. Means are over pictures. Codecs of --against are\n"
-     "measured in the same way; one whose library is missing is an error, before anything is measured.\n\n"
+     "--repeats, after a run for each new shape of pictures that is not counted, unless it takes more than five seconds. Means are\n"
+     "over pictures. Codecs of --against are measured in the same way; one whose library is missing is an error, before anything is\n"
+     "measured.\n\n"
      "With --denoise it measures denoising, as decant denoise does it: INPUT are clean pictures, to which white Gaussian noise of\n"
      "each --sigma is added, rounded and clipped to 8 bits; or with --noisy they are the clean ones of pairs of files. What is "
      "told:\n"
@@ -214,7 +215,7 @@ const Option kOptions[] = {
     {"skip-if-larger", 0, "", "write nothing where the result is not smaller than its input", {}, "off", in(Verb::encode), setting<&Settings::skip_if_larger>},
     {"verify", 0, "", "decode the result twice before it is written, and compare; adds the PSNR to the report, with --denoise against the denoised picture", {}, "off", in(Verb::encode), setting<&Settings::verify>},
     {"against", 0, "LIST", "with commas between them: codecs that are measured on the same pictures in the same run (jpeg, jp2, webp, avif, heic, jxl), and files of the form of --json, such as published curves; gives the BD-rate against each. With --denoise nlm: OpenCV's non-local means", {}, "none", in(Verb::eval), setting<&Settings::against>},
-    {"repeats", 0, "N", "runs of each encoding and decoding, of which the median time counts; after a second there are no more. One before them is not counted", {1, 1000}, "", in(Verb::eval), setting<&Settings::repeats>},
+    {"repeats", 0, "N", "runs of each encoding and decoding, of which the median time counts; after a second there are no more. One before them is not counted, unless it takes more than five seconds", {1, 1000}, "", in(Verb::eval), setting<&Settings::repeats>},
     {"butteraugli", 0, "", "measure Butteraugli as well, a perceptual distance (0: equal, about 1: just seen), through libjxl; takes longer than all else", {}, "off", in(Verb::eval, Verb::compare), setting<&Settings::butteraugli>},
     {"csv", 0, "FILE", "write a table with a line a codec, picture and quality; - is standard output", {}, "none", in(Verb::eval), setting<&Settings::csv>},
     {"html", 0, "FILE", "write a page with curves, tables and the pictures before and after; it needs no network", {}, "none", in(Verb::eval, Verb::compare), setting<&Settings::html>},
