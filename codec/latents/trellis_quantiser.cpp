@@ -259,10 +259,14 @@ DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidate
         choose(has_offset, cost[0], cost[2], costs.even[1]);
         choose(other, cost[3], cost[1], costs.odd[0]);
         choose(other, cost[1], cost[3], costs.odd[1]);
-        const auto pass = [&]<int Flip>() __attribute__((always_inline)) {
-            step<T, Flip>(paths, next, flips / kLanes, costs, kBlockOffset<T>[phase].data(), decisions);
+        // With the phase known to the compiler.
+        const auto pass = [&]<size_t Phase>() __attribute__((always_inline)) {
+            if constexpr (Phase < size_t(T::kPeriod)) {
+                constexpr uint32_t kFlips = Labels<T>::kFlips[Phase];
+                step<T, kFlips % kLanes>(paths, next, kFlips / kLanes, costs, kBlockOffset<T>[Phase].data(), decisions);
+            }
         };
-        switch (flips % kLanes) {
+        switch (phase) {
             case 0: pass.template operator()<0>(); break;
             case 1: pass.template operator()<1>(); break;
             case 2: pass.template operator()<2>(); break;
@@ -270,8 +274,14 @@ DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidate
             case 4: pass.template operator()<4>(); break;
             case 5: pass.template operator()<5>(); break;
             case 6: pass.template operator()<6>(); break;
-            default: pass.template operator()<7>(); break;
+            case 7: pass.template operator()<7>(); break;
+            case 8: pass.template operator()<8>(); break;
+            case 9: pass.template operator()<9>(); break;
+            case 10: pass.template operator()<10>(); break;
+            case 11: pass.template operator()<11>(); break;
+            default: pass.template operator()<12>(); break;
         }
+        static_assert(T::kPeriod <= 13);
         std::swap(paths, next);
         phase = Labels<T>::next(phase);
         if (i % 256 == 255) {  // sums stay small, so that they are exact enough
