@@ -60,6 +60,7 @@ constexpr int kLaneBits = 3;
 constexpr size_t kLanes = size_t{1} << kLaneBits;
 using Lanes = float __attribute__((vector_size(sizeof(float) * kLanes)));
 using Marks = int32_t __attribute__((vector_size(sizeof(int32_t) * kLanes)));
+using Words = uint32_t __attribute__((vector_size(sizeof(uint32_t) * kLanes)));
 template <class T>
 constexpr size_t kBlocks = size_t{T::kStates} / kLanes;
 // Decisions of that many blocks in a row lie in a word a lane, that of the last in the lowest bit.
@@ -134,7 +135,7 @@ struct StepCosts {
 template <class T, int Flip>
 DECANT_INLINE void step(const Lanes* paths, Lanes* next, size_t flip, const StepCosts& costs, const uint8_t* block_offset, uint32_t* decisions) {
     for (size_t first = 0; first < kBlocks<T>; first += kMarked<T>) {
-        Marks marks{};
+        Words marks{};
         for (size_t b = first; b < first + kMarked<T>; b++) {
             const size_t offset = block_offset[b];
             Lanes odd;
@@ -143,7 +144,7 @@ DECANT_INLINE void step(const Lanes* paths, Lanes* next, size_t flip, const Step
             const Lanes even = paths[b] + costs.even[offset];
             const Marks is_odd = odd < even;
             next[b] = is_odd ? odd : even;
-            marks = marks + marks - is_odd;
+            marks = marks + marks - Words(is_odd);  // where it is odd all bits are 1
         }
         std::memcpy(decisions, &marks, sizeof marks);
         decisions += kLanes;
