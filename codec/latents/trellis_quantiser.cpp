@@ -73,21 +73,24 @@ constexpr uint32_t bit(size_t of, int number) { return uint32_t(of >> number) & 
 template <class T>
 constexpr std::array<std::array<uint8_t, kBlocks<T>>, T::kPeriod> kBlockOffset = [] {
     std::array<std::array<uint8_t, kBlocks<T>>, T::kPeriod> result{};
-    for (size_t phase = kLaneBits; phase < T::kPeriod; phase++) {
+    for (size_t phase = 0; phase < T::kPeriod; phase++) {
         for (size_t b = 0; b < kBlocks<T>; b++) result[phase][b] = Labels<T>::has_offset(uint32_t(b << kLaneBits), phase);
     }
     return result;
 }();
-constexpr size_t kLanePhases = kLaneBits + 1;  // and one for all others, in which lanes say nothing
-alignas(Marks) constexpr std::array<std::array<int32_t, kLanes>, kLanePhases + 1> kLaneOffset = [] {
-    std::array<std::array<int32_t, kLanes>, kLanePhases + 1> result{};
-    for (size_t phase = 0; phase < kLanePhases; phase++) {
-        for (size_t lane = 0; lane < kLanes; lane++) result[phase][lane] = bit(lane, int(phase)) != (phase == 0 ? 0 : bit(lane, int(phase) - 1)) ? -1 : 0;
+template <class T>
+alignas(Marks) constexpr std::array<std::array<int32_t, kLanes>, T::kPeriod> kLaneOffset = [] {
+    std::array<std::array<int32_t, kLanes>, T::kPeriod> result{};
+    for (size_t phase = 0; phase < T::kPeriod; phase++) {
+        for (size_t lane = 0; lane < kLanes; lane++) result[phase][lane] = Labels<T>::has_offset(uint32_t(lane), phase) ? -1 : 0;
     }
     return result;
 }();
 // Results by reference: there is no way to return vectors that is the same under all instruction sets.
-DECANT_INLINE void get_lane_offset(size_t phase, Marks& result) { std::memcpy(&result, kLaneOffset[std::min(phase, kLanePhases)].data(), sizeof result); }
+template <class T>
+DECANT_INLINE void get_lane_offset(size_t phase, Marks& result) {
+    std::memcpy(&result, kLaneOffset<T>[phase].data(), sizeof result);
+}
 DECANT_INLINE void choose(const Marks& which, float yes, float no, Lanes& result) { result = which ? Lanes{} + yes : Lanes{} + no; }
 
 // What zeros add to the costs: to label (block, lane) of_lane[block % 2][lane] + of_block[block].
@@ -99,12 +102,12 @@ struct OfZeros {
     // differences: of each phase, what a zero takes more in a state with offset. What all take is left out.
     DECANT_INLINE void set(const std::array<float, T::kPeriod>& differences) {
         Marks has_offset;
-        get_lane_offset(kLaneBits, has_offset);
+        get_lane_offset<T>(kLaneBits, has_offset);
         choose(has_offset, differences[kLaneBits], 0.0f, of_lane[0]);
         choose(has_offset, 0.0f, differences[kLaneBits], of_lane[1]);
         for (size_t phase = 0; phase < kLaneBits; phase++) {
             Lanes more;
-            get_lane_offset(phase, has_offset);
+            get_lane_offset<T>(phase, has_offset);
             choose(has_offset, differences[phase], 0.0f, more);
             for (Lanes& lanes : of_lane) lanes += more;
         }
@@ -176,6 +179,7 @@ DECANT_VECTORISED void TrellisQuantiser::find_zeros(const Table& table, const ui
 void TrellisQuantiser::add(std::span<const uint8_t> scale_indices, const float* deviations, const float* error_bits) {
     constexpr size_t kRun = 128;
     std::array<uint8_t, kRun> is_zero;
+    const size_t period = size_t(trellis_ == Quantiser::large_trellis ? LargeTrellis::kPeriod : Trellis::kPeriod);
     for (size_t first = 0; first < scale_indices.size(); first += kRun) {
         const size_t run = std::min(kRun, scale_indices.size() - first);
         find_zeros(table_, scale_indices.data() + first, deviations + first, error_bits + first, run, is_zero.data());
@@ -184,11 +188,13 @@ void TrellisQuantiser::add(std::span<const uint8_t> scale_indices, const float* 
             if (index < kFirstCodedScale) continue;
             count_++;
             if (is_zero[i] != 0) {
-                auto& bits = zeros_.bits[zeros_.count++ % period_];
+                zeros_.count++;
+                auto& bits = zeros_.bits[phase_];
                 for (size_t offset = 0; offset < 2; offset++) bits[offset] += table_.zero[offset][size_t(index)];
             } else {
                 add_candidates(index, deviations[first + i], error_bits[first + i]);
             }
+            if (++phase_ == period) phase_ = 0;
         }
     }
 }
@@ -224,10 +230,7 @@ void TrellisQuantiser::add_candidates(int scale_index, float deviation, float er
     }
 }
 
-void TrellisQuantiser::use(Quantiser trellis) {
-    trellis_ = trellis;
-    period_ = size_t(trellis == Quantiser::large_trellis ? LargeTrellis::kPeriod : Trellis::kPeriod);
-}
+void TrellisQuantiser::use(Quantiser trellis) { trellis_ = trellis; }
 
 // From the label `first` at phase 0 through all candidates, and `last`, zeros behind them: the label at which the best path ends.
 template <class T>
@@ -240,8 +243,7 @@ DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidate
     size_t phase = 0;
     const auto pass_zeros = [&](const Zeros& zeros) __attribute__((always_inline)) {
         std::array<float, T::kPeriod> differences{};
-        size_t at = phase;
-        for (size_t n = 0; n < std::min<size_t>(zeros.count, T::kPeriod); n++, at = Labels<T>::next(at)) differences[at] = zeros.bits[n][1] - zeros.bits[n][0];
+        for (size_t i = 0; i < T::kPeriod; i++) differences[i] = zeros.bits[i][1] - zeros.bits[i][0];
         OfZeros<T> of_zeros;
         of_zeros.set(differences);
         for (size_t b = 0; b < kN; b++) paths[b] += of_zeros.of_lane[b % 2] + of_zeros.of_block[b];
@@ -253,36 +255,17 @@ DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidate
         const uint32_t flips = Labels<T>::kFlips[phase];
         // An odd symbol into a label comes from one with an offset if that has one itself, or if it has none.
         Marks has_offset;
-        get_lane_offset(phase, has_offset);
+        get_lane_offset<T>(phase, has_offset);
         const Marks other = Labels<T>::has_offset(flips, phase) ? ~has_offset : has_offset;
         StepCosts costs;
         choose(has_offset, cost[2], cost[0], costs.even[0]);
         choose(has_offset, cost[0], cost[2], costs.even[1]);
         choose(other, cost[3], cost[1], costs.odd[0]);
         choose(other, cost[1], cost[3], costs.odd[1]);
-        // With the phase known to the compiler.
-        const auto pass = [&]<size_t Phase>() __attribute__((always_inline)) {
-            if constexpr (Phase < size_t(T::kPeriod)) {
-                constexpr uint32_t kFlips = Labels<T>::kFlips[Phase];
-                step<T, kFlips % kLanes>(paths, next, kFlips / kLanes, costs, kBlockOffset<T>[Phase].data(), decisions);
-            }
-        };
-        switch (phase) {
-            case 0: pass.template operator()<0>(); break;
-            case 1: pass.template operator()<1>(); break;
-            case 2: pass.template operator()<2>(); break;
-            case 3: pass.template operator()<3>(); break;
-            case 4: pass.template operator()<4>(); break;
-            case 5: pass.template operator()<5>(); break;
-            case 6: pass.template operator()<6>(); break;
-            case 7: pass.template operator()<7>(); break;
-            case 8: pass.template operator()<8>(); break;
-            case 9: pass.template operator()<9>(); break;
-            case 10: pass.template operator()<10>(); break;
-            case 11: pass.template operator()<11>(); break;
-            default: pass.template operator()<12>(); break;
-        }
-        static_assert(T::kPeriod <= 13);
+        // The phase is one that the compiler knows.
+        [&]<size_t... Phase>(std::index_sequence<Phase...>) __attribute__((always_inline)) {
+            ((phase == Phase && (step<T, Labels<T>::kFlips[Phase] % kLanes>(paths, next, Labels<T>::kFlips[Phase] / kLanes, costs, kBlockOffset<T>[Phase].data(), decisions), true)) || ...);
+        }(std::make_index_sequence<T::kPeriod>());
         std::swap(paths, next);
         phase = Labels<T>::next(phase);
         if (i % 256 == 255) {  // sums stay small, so that they are exact enough
@@ -338,7 +321,7 @@ std::span<const int32_t> TrellisQuantiser::symbols(int& state) {
     candidates_.clear();
     runs_.clear();
     zeros_ = {};
-    count_ = 0;
+    count_ = phase_ = 0;
     return symbols_;
 }
 

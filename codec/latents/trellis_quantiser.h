@@ -36,7 +36,7 @@ public:
     std::span<const int32_t> symbols(int& state);
 
 private:
-    // Latents that can only be 0: how many, and the bits of those at each place of the period, without and with offset.
+    // Latents that can only be 0: how many, and the bits of those at each phase, without and with offset.
     struct Zeros {
         uint32_t count = 0;
         std::array<std::array<float, 2>, LargeTrellis::kPeriod> bits{};
@@ -62,12 +62,12 @@ private:
 
     const SymbolCosts& costs_;
     Quantiser trellis_ = Quantiser::trellis;
-    size_t period_ = Trellis::kPeriod;
     Table table_;
     std::vector<Candidates> candidates_;
     std::vector<Zeros> runs_;  // of zeros between them
     Zeros zeros_;              // behind the last of them
     size_t count_ = 0;
+    size_t phase_ = 0;  // count_ within the period
     std::vector<uint32_t> decisions_;  // of each candidate
     std::vector<int32_t> symbols_;
 };
