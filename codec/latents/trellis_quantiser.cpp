@@ -264,7 +264,7 @@ DECANT_INLINE uint32_t TrellisQuantiser::run_forward(const Candidates* candidate
         choose(other, cost[1], cost[3], costs.odd[1]);
         // The phase is one that the compiler knows.
         [&]<size_t... Phase>(std::index_sequence<Phase...>) __attribute__((always_inline)) {
-            ((phase == Phase && (step<T, Labels<T>::kFlips[Phase] % kLanes>(paths, next, Labels<T>::kFlips[Phase] / kLanes, costs, kBlockOffset<T>[Phase].data(), decisions), true)) || ...);
+            static_cast<void>(((phase == Phase && (step<T, Labels<T>::kFlips[Phase] % kLanes>(paths, next, Labels<T>::kFlips[Phase] / kLanes, costs, kBlockOffset<T>[Phase].data(), decisions), true)) || ...));
         }(std::make_index_sequence<T::kPeriod>());
         std::swap(paths, next);
         phase = Labels<T>::next(phase);
