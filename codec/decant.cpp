@@ -22,7 +22,6 @@
 #include "codec/image/reduction.h"
 #include "codec/latents/latent_weights.h"
 #include "codec/network/model_file.h"
-#include "codec/pipeline/stream_kind.h"
 #include "codec/pipeline/tile_pipeline.h"
 #include "codec/refine/effort.h"
 #include "codec/residual/residual_coder.h"
@@ -286,8 +285,8 @@ struct Codec::State {
         header.quality = uint16_t(quality_q8);
         header.tile = kTile;
         const Effort work = effort_of(effort);
-        set_quantiser(header, work.settings.quantiser);
-        if (options.filter && !part.contents.filters.empty()) header.flags |= uint16_t(part.contents.filters.back().check << kFilterShift);
+        header.quantiser = work.settings.quantiser;
+        if (options.filter && !part.contents.filters.empty()) header.filter = part.contents.filters.back().check;
         const EncodedTiles tiles = part.pipeline.encode(picture, header, work, options.predict_bits, options.supervision);
         container.tiles.assign(tiles.streams.begin(), tiles.streams.end());
         if (!tiles.turn.is_none()) container.sections.push_back({kSectionTurn, {uint8_t(tiles.turn.code())}});
@@ -364,7 +363,7 @@ struct Codec::State {
         if (header.tile > kLargestTile) {
             throw Error(ErrorCode::unsupported, "tiles of " + std::to_string(header.tile) + " latents a side; up to " + std::to_string(kLargestTile) + " are supported");
         }
-        if (header.filter() != 0) maker(header.model).contents.filter(header.filter());
+        if (header.filter != 0) maker(header.model).contents.filter(header.filter);
         if (header.quality > last_quality()) throw Error(ErrorCode::corrupt, "the header's quality is beyond the model's range");
     }
 };

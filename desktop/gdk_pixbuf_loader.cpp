@@ -144,7 +144,7 @@ G_MODULE_EXPORT void fill_vtable(GdkPixbufModule* module) {
 
 G_MODULE_EXPORT void fill_info(GdkPixbufFormat* info) {
     // gdk-pixbuf changes none of these, but its structures are from before const.
-    static char signature[] = "\x8D" "DCN\r\n\x1A\n", name[] = "dcn", description[] = "decant image", license[] = "Apache-2.0";
+    static char signature[] = "\x8D" "DCN", name[] = "dcn", description[] = "decant image", license[] = "Apache-2.0";
     static char mime_type[] = "image/x-dcn", extension[] = "dcn";
     static GdkPixbufModulePattern patterns[] = {{signature, nullptr, 100}, {nullptr, nullptr, 0}};
     static gchar* mime_types[] = {mime_type, nullptr};

@@ -49,6 +49,9 @@ bool looks_the_same(const Image& a, const Image& b, const Image& alpha) {
     return in_front_of_white(a, alpha) == in_front_of_white(b, alpha) && describe_shape(a) == describe_shape(b);
 }
 
+// That sections take, of a file whose head has less than 128 bytes without them; with more, its length takes a byte more.
+size_t added_bytes(const std::vector<uint8_t>& with, const std::vector<uint8_t>& without) { return with.size() - without.size() - (with[5] >= 128 ? 1 : 0); }
+
 }  // namespace
 
 TEST_CASE("a plane comes back exactly") {
@@ -208,7 +211,7 @@ TEST_CASE("a .dcn file holds alpha as it was, in a section that old decoders ref
         const Container container = parse_container(result.bytes);
         REQUIRE(container.sections.size() == 1);
         CHECK(container.sections[0].type == kSectionAlpha);
-        CHECK(result.bytes.size() == opaque.bytes.size() + packed_alpha_size(container));
+        CHECK(added_bytes(result.bytes, opaque.bytes) == packed_alpha_size(container));
         options.alpha = disc(70, 51, 4);
         CHECK(failure_of([&] { codec.encode(image, options); }).code == ErrorCode::invalid_argument);
     }
@@ -224,7 +227,7 @@ TEST_CASE("alpha of 16 bits comes back as it was, and costs no more than 8 where
     const Container container = parse_container(raised.bytes);
     REQUIRE(container.sections.size() == 2);
     CHECK(container.sections[1] == Section{kSectionAlphaLow, {}});
-    CHECK(raised.bytes.size() == codec.encode(image).bytes.size() + packed_alpha_size(container));
+    CHECK(added_bytes(raised.bytes, codec.encode(image).bytes) == packed_alpha_size(container));
 
     options.alpha->samples<uint16_t>()[1234] ^= 5;
     const EncodeResult fine = codec.encode(image, options);

@@ -14,7 +14,8 @@ using namespace decant;
 
 namespace {
 
-constexpr std::size_t kHeadPayload = 18;  // signature, version, type and length before it
+constexpr std::size_t kHead = 6;            // of version 4: signature, version and length, of one byte, before it
+constexpr std::size_t kFirstPayload = 18;   // of versions 1 to 3: signature, version, type and length before HEAD's
 
 std::vector<std::vector<uint8_t>> make_tiles(std::size_t tile_count, uint32_t seed) {
     std::mt19937 random(seed);
@@ -37,11 +38,45 @@ Header small_header() {
     return header;
 }
 
-std::vector<uint8_t> small_file(uint32_t seed = 1, uint16_t version = kContainerVersion) {
+std::vector<uint8_t> small_file(uint32_t seed = 1) {
     const std::vector<std::vector<uint8_t>> tiles = make_tiles(2, seed);
-    Header header = small_header();
-    header.version = version;
-    return write_container({header, {{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}}, {tiles.begin(), tiles.end()}});
+    return write_container({small_header(), {{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}}, {tiles.begin(), tiles.end()}});
+}
+
+uint32_t crc_of(std::span<const uint8_t> bytes, uint32_t before = 0) {
+    return static_cast<uint32_t>(crc32(before, bytes.empty() ? reinterpret_cast<const Bytef*>("") : bytes.data(), static_cast<uInt>(bytes.size())));
+}
+
+void append32(std::vector<uint8_t>& bytes, uint32_t value) {
+    for (std::size_t i = 0; i < 4; ++i) bytes.push_back(static_cast<uint8_t>(value >> (8 * i)));
+}
+
+// The same as decant before 0.9 wrote it.
+std::vector<uint8_t> first_file(uint16_t version, uint16_t flags = 1) {
+    std::vector<uint8_t> bytes{0x8D, 'D', 'C', 'N', '\r', '\n', 0x1A, '\n', static_cast<uint8_t>(version), 0};
+    const auto append_section = [&](const std::string& type, const std::vector<uint8_t>& payload, uint32_t before) {
+        const std::size_t begin = bytes.size();
+        bytes.insert(bytes.end(), type.begin(), type.end());
+        append32(bytes, static_cast<uint32_t>(payload.size()));
+        bytes.insert(bytes.end(), payload.begin(), payload.end());
+        append32(bytes, crc_of(std::span(bytes).subspan(begin), before));
+    };
+    append_section("HEAD", {0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,              // model
+                            100, 0, 0, 0, 40, 0, 0, 0,                                   // width, height
+                            3, 8, 0x80, 3, 4, 0, static_cast<uint8_t>(flags), static_cast<uint8_t>(flags >> 8),  // channels, depth, quality, tile, flags
+                            27, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0},                        // ancillary, tile lengths
+                   version == 1 ? 0 : crc_of(std::span(bytes).subspan(8, 2)));
+    const std::vector<uint8_t> head_crc(bytes.end() - 4, bytes.end());
+    append_section("meta", {1, 2, 3}, 0);
+    append_section("test", {}, 0);
+    uint32_t number = 0;
+    for (const std::vector<uint8_t>& tile : make_tiles(2, 1)) {
+        std::vector<uint8_t> before = head_crc;
+        append32(before, number++);
+        bytes.insert(bytes.end(), tile.begin(), tile.end());
+        append32(bytes, crc_of(tile, crc_of(before)));
+    }
+    return bytes;
 }
 
 ErrorCode code_of(std::span<const uint8_t> bytes, const ParseOptions& options = {}) {
@@ -70,12 +105,24 @@ uint32_t load32(const std::vector<uint8_t>& bytes, std::size_t offset) {
     return value;
 }
 
-// Makes a changed section at `offset` look intact.
+// Makes a changed section of a first file at `offset` look intact.
 void repair_section(std::vector<uint8_t>& bytes, std::size_t offset) {
     const std::size_t length = 8 + load32(bytes, offset + 4);
     const bool has_version = offset == 10 && bytes[8] != 1;
-    store32(bytes, offset + length, static_cast<uint32_t>(crc32(has_version ? crc32(0, bytes.data() + 8, 2) : 0, bytes.data() + offset, static_cast<uInt>(length))));
+    store32(bytes, offset + length, crc_of(std::span(bytes).subspan(offset, length), has_version ? crc_of(std::span(bytes).subspan(8, 2)) : 0));
 }
+
+// With that head, and its length and checksum right; those of the tiles stay as they were.
+std::vector<uint8_t> with_head(const std::vector<uint8_t>& file, const std::vector<uint8_t>& head) {
+    REQUIRE(head.size() < 128);
+    std::vector<uint8_t> bytes(file.begin(), file.begin() + 5);
+    bytes.push_back(static_cast<uint8_t>(head.size()));
+    bytes.insert(bytes.end(), head.begin(), head.end());
+    append32(bytes, crc_of(std::span(bytes).subspan(4)));
+    bytes.insert(bytes.end(), file.begin() + static_cast<std::ptrdiff_t>(kHead + file[5] + 4u), file.end());
+    return bytes;
+}
+std::vector<uint8_t> head_of(const std::vector<uint8_t>& file) { return {file.begin() + kHead, file.begin() + static_cast<std::ptrdiff_t>(kHead + file[5])}; }
 
 }  // namespace
 
@@ -84,9 +131,7 @@ TEST_CASE("a container comes back") {
     const std::vector<uint8_t> bytes = small_file();
     CHECK(is_container(bytes));
     const Container container = parse_container(bytes);
-    Header expected = small_header();
-    expected.ancillary = 12 + 3 + 12;
-    CHECK(container.header == expected);
+    CHECK(container.header == small_header());
     CHECK(container.sections == std::vector<Section>{{kSectionMetadata, {1, 2, 3}}, {{'t', 'e', 's', 't'}, {}}});
     REQUIRE(container.tiles.size() == 2);
     for (std::size_t i = 0; i < 2; ++i)
@@ -95,56 +140,105 @@ TEST_CASE("a container comes back") {
 }
 
 TEST_CASE("the header lies in the file as specified") {
-    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  '\r', '\n', 0x1A, '\n', 3, 0,  // signature, version
-                                        'H',  'E',  'A',  'D',  36,   0,    0,    0,           // type, length
+    const std::vector<uint8_t> expected{0x8D, 'D',  'C',  'N',  4,    29,                      // signature, version, length
                                         0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,        // model
-                                        100,  0,    0,    0,    40,   0,    0,    0,           // width, height
-                                        3,    8,    0x80, 3,    4,    0,    0,    0,  // channels, depth, quality, tile, flags
-                                        27,   0,    0,    0,    0,    0,    0,    0,    7, 0, 0, 0};  // ancillary, tile lengths
+                                        0,    100,  40,   0x80, 7,    4,    0,    0,           // kind, width, height, quality, tile, filter
+                                        0,    7,                                               // tile lengths
+                                        7,    3,    1,    2,    3,                             // metadata
+                                        0,    't',  'e',  's',  't',  0};                      // another section
     const std::vector<uint8_t> bytes = small_file();
-    REQUIRE(bytes.size() > expected.size());
+    REQUIRE(bytes.size() == expected.size() + 4 + 4 + 7 + 4);
     CHECK(std::equal(expected.begin(), expected.end(), bytes.begin()));
+    CHECK(load32(bytes, expected.size()) == crc_of(std::span(bytes).subspan(4, expected.size() - 4)));
+}
+
+TEST_CASE("all values of a header come back") {
+    const std::vector<uint8_t> a(200);
+    for (const Quantiser quantiser : {Quantiser::scalar, Quantiser::first_trellis, Quantiser::trellis, Quantiser::large_trellis}) {
+        for (const uint8_t channels : {1, 3}) {
+            for (const uint8_t depth : {8, 16}) {
+                for (const uint32_t side : {1u, 127u, 128u, 16383u, 16384u, 1048560u}) {
+                    Header header;
+                    header.model = ~uint64_t{0};
+                    header.width = header.height = side;
+                    header.channels = channels;
+                    header.depth = depth;
+                    header.quality = uint16_t(side % 65536);
+                    header.tile = 65535;
+                    header.quantiser = quantiser;
+                    header.filter = kLargestFilter;
+                    const Container container{header, {}, {a}};
+                    const Container back = parse_container(write_container(container), {UINT64_MAX});
+                    CHECK(back.header == header);
+                    CHECK(back.tiles[0].size() == a.size());
+                }
+            }
+        }
+    }
 }
 
 TEST_CASE("a small file has little overhead") {
     Header header = small_header();
-    header.tile = 16;
-    const std::vector<uint8_t> tile(10);
-    CHECK(write_container({header, {}, {tile}}).size() == 58 + tile.size());
+    header.width = header.height = 1024;
+    header.tile = 64;
+    const std::vector<uint8_t> tile(20000);
+    const Container plain{header, {}, {tile}};
+    CHECK(write_container(plain).size() == 35 + tile.size());
+    Container turned = plain;
+    turned.sections.push_back({kSectionTurn, {7}});
+    CHECK(write_container(turned).size() == write_container(plain).size() + kSectionOverhead + 1);
+    CHECK(section_size(turned, kSectionTurn) == kSectionOverhead + 1);
+    for (const std::size_t size : {0, 127, 128, 16384}) {
+        Container larger = plain;
+        larger.sections = {{{'m', 'o', 'r', 'e'}, std::vector<uint8_t>(size)}};
+        CHECK(section_size(larger, larger.sections[0].type) == write_container(larger).size() - write_container(plain).size() - (size > 90 ? 1 : 0) - (size > 16000 ? 1 : 0));
+    }
 }
 
 TEST_CASE("each changed byte is detected") {
-    for (const uint16_t version : {1, 2, 3}) {
-        const std::vector<uint8_t> bytes = small_file(1, version);
+    for (const std::vector<uint8_t>& bytes : {small_file(), first_file(1), first_file(2), first_file(3)}) {
         for (std::size_t i = 0; i < bytes.size(); ++i)
             for (int change = 1; change < 256; ++change) {
                 std::vector<uint8_t> damaged = bytes;
                 damaged[i] ^= static_cast<uint8_t>(change);
-                CAPTURE(version);
+                CAPTURE(bytes[4]);
                 CAPTURE(i);
                 REQUIRE(refused(damaged));
             }
     }
 }
 
-TEST_CASE("files come back as of their version") {
+TEST_CASE("files of the first versions are read, and written as of the last one") {
     for (const uint16_t version : {1, 2, 3}) {
-        const std::vector<uint8_t> bytes = small_file(1, version);
-        CHECK(bytes[8] == version);
+        const std::vector<uint8_t> bytes = first_file(version);
         const Container container = parse_container(bytes);
-        CHECK(container.header.version == version);
-        CHECK(write_container(container) == bytes);
+        Header expected = small_header();
+        expected.version = version;
+        expected.quantiser = version == 1 ? Quantiser::first_trellis : version == 2 ? Quantiser::trellis : Quantiser::large_trellis;
+        CHECK(container.header == expected);
+        CHECK(section_size(container, kSectionMetadata) == 15);
+        const std::vector<uint8_t> written = write_container(container);
+        const Container again = parse_container(written);
+        CHECK(section_size(again, kSectionMetadata) == 5);
+        expected.version = kContainerVersion;
+        CHECK(again.header == expected);
+        CHECK(again.sections == container.sections);
+        REQUIRE(again.tiles.size() == 2);
+        CHECK(std::ranges::equal(again.tiles[1], container.tiles[1]));
+        CHECK(parse_container(first_file(version, 0xfffe)).header.quantiser == Quantiser::scalar);
+        CHECK(parse_container(first_file(version, 0xfffe)).header.filter == kLargestFilter);
     }
-    const std::vector<uint8_t> first = small_file(1, 1);
-    CHECK(load32(first, 10 + 8 + 36) == crc32(0, first.data() + 10, 8 + 36));
-    for (const uint16_t version : {0, 4}) CHECK_THROWS_WITH_AS(small_file(1, version), doctest::Contains("version"), Error);
+    for (const uint16_t version : {0, 4, 7}) CHECK_THROWS_WITH_AS(parse_container(first_file(version)), doctest::Contains("version"), Error);
 }
 
 TEST_CASE("truncation and appended bytes are detected") {
-    std::vector<uint8_t> bytes = small_file();
-    for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(refused(std::span(bytes).first(size)));
-    bytes.push_back(0);
-    CHECK(code_of(bytes) == ErrorCode::corrupt);
+    for (std::vector<uint8_t> bytes : {small_file(), first_file(1), first_file(3)}) {
+        for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(refused(std::span(bytes).first(size)));
+        bytes.push_back(0);
+        CHECK(code_of(bytes) == ErrorCode::corrupt);
+        bytes.resize(bytes.size() - 2);
+        CHECK_THROWS_WITH_AS(parse_container(bytes), doctest::Contains("truncated"), Error);
+    }
 }
 
 TEST_CASE("a tile of another file or of another place is detected") {
@@ -160,7 +254,7 @@ TEST_CASE("a tile of another file or of another place is detected") {
     Container changed = container;
     changed.header.model += 1;
     std::vector<uint8_t> spliced = write_container(changed);
-    const std::size_t head_end = kHeadPayload + 36 + 4;
+    const std::size_t head_end = kHead + one[5] + 4u;
     std::copy(one.begin() + head_end, one.end(), spliced.begin() + head_end);
     CHECK(code_of(spliced) == ErrorCode::corrupt);
 
@@ -177,17 +271,78 @@ TEST_CASE("random bytes are refused") {
     for (int repeat = 0; repeat < 5000; ++repeat) {
         std::vector<uint8_t> bytes(random() % 100);
         for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-        const auto kept = static_cast<std::ptrdiff_t>(random() % 60);  // of a good beginning
+        const auto kept = static_cast<std::ptrdiff_t>(random() % good.size());  // of a good beginning
         bytes.insert(bytes.begin(), good.begin(), good.begin() + kept);
         CHECK(refused(bytes));
     }
 }
 
+TEST_CASE("random bytes in a head whose checksum is right are refused") {
+    std::mt19937 random(4);
+    const std::vector<uint8_t> good = small_file(), head = head_of(good);
+    for (int repeat = 0; repeat < 20000; ++repeat) {
+        std::vector<uint8_t> changed = head;
+        for (uint32_t i = 0; i <= random() % 3; ++i) changed[random() % changed.size()] = static_cast<uint8_t>(random());
+        if (random() % 2 == 0) changed.resize(random() % (changed.size() + 1));
+        if (changed == head) continue;
+        const ErrorCode code = code_of(with_head(good, changed));  // the tiles know their head
+        CHECK((code == ErrorCode::corrupt || code == ErrorCode::unsupported || code == ErrorCode::limit));
+    }
+}
+
 TEST_CASE("sizes that the file cannot hold are refused before anything is allocated") {
-    const std::vector<uint8_t> bytes = small_file();
+    const std::vector<uint8_t> bytes = small_file(), head = head_of(bytes);
+    // The bytes from `offset` on, `count` of them, replaced.
+    const auto code_with = [&](std::size_t offset, std::size_t count, const std::vector<uint8_t>& value, const ParseOptions& options = {}) {
+        std::vector<uint8_t> changed(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(offset));
+        changed.insert(changed.end(), value.begin(), value.end());
+        changed.insert(changed.end(), head.begin() + static_cast<std::ptrdiff_t>(offset + count), head.end());
+        return code_of(with_head(bytes, changed), options);
+    };
+    const std::vector<uint8_t> largest{0xff, 0xff, 0xff, 0xff, 0x0f};
+    CHECK(code_with(8, 1, {16}) == ErrorCode::unsupported);  // kind
+    CHECK(code_with(8, 1, {1}) == ErrorCode::corrupt);       // a quantiser: all values are possible, but the tiles know their head
+    CHECK(code_with(9, 1, {101}) == ErrorCode::corrupt);     // as many tiles
+    CHECK(code_with(9, 1, largest) == ErrorCode::limit);
+    CHECK(code_with(9, 1, largest, {UINT64_MAX}) == ErrorCode::corrupt);
+    CHECK(code_with(9, 1, {0}) == ErrorCode::unsupported);
+    CHECK(code_with(9, 1, {0xff, 0xff, 0xff, 0xff, 0x1f}) == ErrorCode::corrupt);        // 33 bits
+    CHECK(code_with(9, 1, {0xff, 0xff, 0xff, 0xff, 0x8f, 0x00}) == ErrorCode::corrupt);  // too long
+    CHECK(code_with(9, 1, {0xe4, 0x00}) == ErrorCode::corrupt);                          // 100 in more bytes than it needs
+    CHECK(code_with(10, 1, {0}) == ErrorCode::unsupported);
+    CHECK(code_with(10, 1, {0xe6, 0xcc, 0x99, 0x03}) == ErrorCode::limit);  // 6710886: 100 × this is one row too many
+    CHECK(code_with(10, 1, {41}) == ErrorCode::corrupt);
+    CHECK(code_with(10, 1, {65}) == ErrorCode::unsupported);             // 5 rows of latents: 4 tiles, and something else where sections begin
+    CHECK(code_with(11, 2, {0x80, 0x80, 0x04}) == ErrorCode::corrupt);   // quality 65536
+    CHECK(code_with(13, 1, {0}) == ErrorCode::unsupported);              // tiles of nothing
+    CHECK(code_with(13, 1, {0x80, 0x80, 0x04}) == ErrorCode::corrupt);   // 65536
+    CHECK(code_with(14, 2, {0, 0x80}) == ErrorCode::unsupported);        // a filter beyond 15 bits
+    CHECK(code_with(14, 2, {1, 0}) == ErrorCode::corrupt);
+    CHECK(code_with(17, 1, largest) == ErrorCode::corrupt);              // length of a tile
+    CHECK(code_with(17, 1, {6}) == ErrorCode::corrupt);
+    CHECK(code_with(19, 1, largest) == ErrorCode::corrupt);              // of a section
+    CHECK(code_with(18, 1, {9}) == ErrorCode::unsupported);              // its number
+    CHECK(code_with(18, 1, {8}) == ErrorCode::corrupt);
+    CHECK(code_of(with_head(bytes, {})) == ErrorCode::corrupt);
+    std::vector<uint8_t> changed = bytes;
+    changed[5] = 127;  // length of the head
+    CHECK(code_of(changed) == ErrorCode::corrupt);
+    changed.erase(changed.begin() + 5);
+    changed.insert(changed.begin() + 5, largest.begin(), largest.end());
+    CHECK(code_of(changed) == ErrorCode::corrupt);
+
+    ParseOptions exact;
+    exact.max_pixels = 4000;
+    CHECK_NOTHROW(parse_container(bytes, exact));
+    exact.max_pixels = 3999;
+    CHECK(code_of(bytes, exact) == ErrorCode::limit);
+}
+
+TEST_CASE("sizes that a file of a first version cannot hold are refused before anything is allocated") {
+    const std::vector<uint8_t> bytes = first_file(3);
     const auto code_with = [&](std::size_t offset, uint32_t value, const ParseOptions& options = {}) {
         std::vector<uint8_t> changed = bytes;
-        store32(changed, kHeadPayload + offset, value);
+        store32(changed, kFirstPayload + offset, value);
         repair_section(changed, 10);
         return code_of(changed, options);
     };
@@ -210,20 +365,15 @@ TEST_CASE("sizes that the file cannot hold are refused before anything is alloca
     std::vector<uint8_t> changed = bytes;
     store32(changed, 14, 0xffffffff);  // length of the header
     CHECK(code_of(changed) == ErrorCode::corrupt);
-
-    ParseOptions exact;
-    exact.max_pixels = 4000;
-    CHECK_NOTHROW(parse_container(bytes, exact));
-    exact.max_pixels = 3999;
-    CHECK(code_of(bytes, exact) == ErrorCode::limit);
 }
 
 TEST_CASE("versions and signatures are named") {
     std::vector<uint8_t> bytes = small_file();
-    bytes[8] = 7;
-    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports versions 1 to 3", Error);
-    bytes = small_file();
+    bytes[4] = 7;
+    CHECK_THROWS_WITH_AS(parse_container(bytes), ".dcn version 7; this decoder supports versions 1 to 4", Error);
+    bytes = first_file(3);
     bytes.erase(bytes.begin() + 4);  // CR LF became LF
+    CHECK_THROWS_WITH_AS(parse_container(bytes), doctest::Contains("transferred as text"), Error);
     CHECK(code_of(bytes) == ErrorCode::corrupt);
     bytes[0] = 0x89;
     CHECK(code_of(bytes) == ErrorCode::unsupported);
@@ -234,16 +384,38 @@ TEST_CASE("versions and signatures are named") {
 TEST_CASE("unknown sections are skipped or refused by their first letter") {
     const std::vector<uint8_t> a{1}, b{2};
     const Container container{small_header(), {{{'z', 'z', 'z', '9'}, {5}}}, {a, b}};
-    std::vector<uint8_t> bytes = write_container(container);
+    const std::vector<uint8_t> bytes = write_container(container);
     CHECK(parse_container(bytes).sections == container.sections);
-    const std::size_t section = kHeadPayload + 36 + 4;
-    bytes[section] = 'Z';
-    repair_section(bytes, section);
-    CHECK_THROWS_WITH_AS(parse_container(bytes), doctest::Contains("\"Zzz9\""), Error);
-    CHECK(code_of(bytes) == ErrorCode::unsupported);
-    bytes[section] = '\n';
-    repair_section(bytes, section);
-    CHECK(code_of(bytes) == ErrorCode::corrupt);
+    const auto with_type = [&](const std::string& type) {
+        std::vector<uint8_t> head = head_of(bytes);
+        std::copy(type.begin(), type.end(), head.end() - 6);
+        return with_head(bytes, head);
+    };
+    CHECK_THROWS_WITH_AS(parse_container(with_type("Zzz9")), doctest::Contains("\"Zzz9\""), Error);
+    CHECK(code_of(with_type("Zzz9")) == ErrorCode::unsupported);
+    CHECK(code_of(with_type("\nzz9")) == ErrorCode::corrupt);
+    CHECK_THROWS_WITH_AS(parse_container(with_type("meta")), doctest::Contains("has a number"), Error);
+
+    std::vector<uint8_t> first = first_file(2);
+    const std::size_t section = kFirstPayload + 36 + 4;
+    first[section] = 'Z';
+    repair_section(first, section);
+    CHECK_THROWS_WITH_AS(parse_container(first), doctest::Contains("\"Zeta\""), Error);
+    CHECK(code_of(first) == ErrorCode::unsupported);
+    first[section] = '\n';
+    repair_section(first, section);
+    CHECK(code_of(first) == ErrorCode::corrupt);
+}
+
+TEST_CASE("all sections come back by their number") {
+    const std::vector<uint8_t> a{1}, b{2};
+    Container container{small_header(), {}, {a, b}};
+    for (const auto& type : {kSectionAlpha, kSectionAlphaLow, kSectionResidual, kSectionFilter, kSectionFilterCross, kSectionTurn, kSectionMetadata, kSectionPreview})
+        container.sections.push_back({type, {uint8_t(container.sections.size()), 1}});
+    const std::vector<uint8_t> bytes = write_container(container);
+    CHECK(parse_container(bytes).sections == container.sections);
+    const std::size_t sections = kHead + 8 + 8 + 2;
+    for (std::size_t i = 0; i < 8; ++i) CHECK(bytes[sections + 4 * i] == i + 1);
 }
 
 TEST_CASE("what cannot be written is refused") {
@@ -262,7 +434,7 @@ TEST_CASE("what cannot be written is refused") {
     CHECK(refuses({small_header(), {{{'i', 'c', 'c', '\0'}, {}}}, {a, b}}));
     for (auto change : {+[](Header& header) { header.width = 0; }, +[](Header& header) { header.height = 0; },
                         +[](Header& header) { header.channels = 2; }, +[](Header& header) { header.depth = 12; },
-                        +[](Header& header) { header.tile = 0; }}) {
+                        +[](Header& header) { header.tile = 0; }, +[](Header& header) { header.filter = kLargestFilter + 1; }}) {
         Header header = small_header();
         change(header);
         CHECK(refuses({header, {}, {a, b}}));

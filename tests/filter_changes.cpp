@@ -214,7 +214,7 @@ TEST_CASE("changes of a filter that is not there, twice, or cut short are corrup
         Container container = parse_container(bytes);
         container.sections.push_back({type, payload});
         if (twice) container.sections.push_back(container.sections.back());
-        if (unnamed) container.header.flags &= kFlagDependent;
+        if (unnamed) container.header.filter = 0;
         const auto failure = failure_of([&] { codec.decode(write_container(container)); });
         REQUIRE(failure.failed);
         CHECK(failure.code == ErrorCode::corrupt);

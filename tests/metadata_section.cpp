@@ -49,7 +49,7 @@ TEST_CASE("metadata come back from a section") {
         const Section section = pack_metadata(metadata);
         CHECK(section.type == kSectionMetadata);
         CHECK(unpack_metadata(container_of(section.payload)) == metadata);
-        CHECK(packed_metadata_size(container_of(section.payload)) == section.payload.size() + 12);
+        CHECK(packed_metadata_size(container_of(section.payload)) == section.payload.size() + (section.payload.size() < 128 ? 2 : 3));
     }
     CHECK(unpack_metadata({}).empty());
     CHECK(packed_metadata_size({}) == 0);
@@ -129,5 +129,7 @@ TEST_CASE("a codec carries metadata, counts them in a target, and does not let t
     CHECK(decode_metadata(carrying.bytes) == all_metadata());
     CHECK(decode_metadata(plain.bytes).empty());
     CHECK(codec.decode(carrying.bytes) == codec.decode(plain.bytes));
-    CHECK(carrying.bytes.size() == plain.bytes.size() + packed_metadata_size(parse_container(carrying.bytes)));
+    const size_t packed = packed_metadata_size(parse_container(carrying.bytes));
+    CHECK(packed > 128);
+    CHECK(carrying.bytes.size() == plain.bytes.size() + packed + 1);  // the head's length takes a byte more
 }

@@ -314,8 +314,8 @@ TEST_CASE("files name their filter, and are decoded with it") {
             EncodeOptions options;
             options.quality = quality;
             const auto with = filtered.encode(image, options).bytes, without = plain.encode(image, options).bytes;
-            CHECK(parse_container(with).header.filter() == models.check);
-            CHECK(parse_container(without).header.filter() == 0);
+            CHECK(parse_container(with).header.filter == models.check);
+            CHECK(parse_container(without).header.filter == 0);
             CHECK(parse_container(with).header.model == parse_container(without).header.model);
             options.filter = false;
             CHECK(filtered.encode(image, options).bytes == without);

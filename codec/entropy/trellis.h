@@ -15,12 +15,12 @@
 
 namespace decant {
 
-// What latents are quantised with.
-enum class Quantiser {
-    scalar,         // each latent by itself
-    first_trellis,  // 8 states: files of container version 1; of decoders only
-    trellis,        // 64 states: version 2
-    large_trellis   // 4096 states: version 3
+// What latents are quantised with; the numbers are part of the file format.
+enum class Quantiser : uint8_t {
+    scalar = 0,         // each latent by itself
+    first_trellis = 1,  // 8 states; of files before decant 0.5, and of decoders only
+    trellis = 2,        // 64 states
+    large_trellis = 3   // 4096 states
 };
 
 // By parity of the symbol.

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kStage = kFilterStages - 1;
 constexpr int kLargestOrder = 5, kFirstShift = 5, kLastShift = 10;  // that are tried
-constexpr double kSectionBits = 8 * 12 + 11;                      // its frame in the container, and what stands before the values
+constexpr double kSectionBits = 8 * 2 + 11;                       // its frame in the container, and what stands before the values
 constexpr double kBitsOfTap = 8.0;                                // about, where it is to be decided which are worth any
 
 size_t own_features(int plane) { return filter_features(kStage, plane); }

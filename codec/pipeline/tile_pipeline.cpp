@@ -16,7 +16,6 @@
 #include "codec/image/metrics.h"
 #include "codec/latents/dequantise.h"
 #include "codec/latents/latent_kernels.h"
-#include "codec/pipeline/stream_kind.h"
 #include "codec/refine/refiner.h"
 
 namespace decant {
@@ -210,9 +209,9 @@ bool TilePipeline::is_new(const char* what, int h, int w) {
 }
 
 std::optional<PostFilter> TilePipeline::filter_of(const Header& header, const FilterChanges& changes) const {
-    if (header.filter() == 0 && !changes.empty()) throw Error(ErrorCode::corrupt, "the file changes a filter, but names none");
-    if (header.filter() == 0) return std::nullopt;
-    return PostFilter(model_.filter(header.filter()), header.quality, picture_channels(model_.description)).with(changes);
+    if (header.filter == 0 && !changes.empty()) throw Error(ErrorCode::corrupt, "the file changes a filter, but names none");
+    if (header.filter == 0) return std::nullopt;
+    return PostFilter(model_.filter(header.filter), header.quality, picture_channels(model_.description)).with(changes);
 }
 
 class TilePipeline::Encoding {
@@ -625,7 +624,7 @@ private:
             const StageTimer timer(supervision_, &StageSeconds::entropy_decoding, mutex_);
             Lease lease(owner_, tile.area);
             LatentCoder& coder = lease->coder(tile.area);
-            coder.decode(container_.tiles[number], header_.quality, quantiser_of(header_));
+            coder.decode(container_.tiles[number], header_.quality, header_.quantiser);
             dequantise_(coder.latents().data(), reinterpret_cast<int16_t*>(tile.latents.data()), size_t(tile.area.h) * size_t(tile.area.w));
         }
         const std::lock_guard lock(mutex_);
@@ -744,7 +743,7 @@ Turn TilePipeline::best_turn(const SampleView& picture, const Header& header, co
         const Turn turn = Turn::from_code(code);
         const Image tried = turned(picture, turn);
         Header tried_header = turned(header, turn);
-        set_quantiser(tried_header, quick.settings.quantiser);
+        tried_header.quantiser = quick.settings.quantiser;
         const EncodedTiles tiles = Encoding(*this, tried_header, quick, false, supervision).run(tried);
         Container container{tried_header, {}, {tiles.streams.begin(), tiles.streams.end()}};
         double cost = turn.is_none() ? 0 : kTurnBits;
@@ -800,7 +799,7 @@ void TilePipeline::decode_latents(const Container& container, const std::functio
             const Area area = tile_area(header, next);
             Lease lease(*this, area);
             LatentCoder& coder = lease->coder(area);
-            coder.decode(container.tiles[next++], header.quality, quantiser_of(header));
+            coder.decode(container.tiles[next++], header.quality, header.quantiser);
             f(coder.latents());
             is_running = false;
         };

@@ -206,7 +206,7 @@ data = bytearray(open("rich.png", "rb").read())
 data[data.index(b"eXIf") + 20] ^= 1
 open("wrong.png", "wb").write(data)
 data = bytearray(open("rich.dcn", "rb").read())
-data[data.index(b"meta") + 40] ^= 1
+data[data.index(b"\x28\xb5\x2f\xfd") + 40] ^= 1  # in the Zstandard frame
 open("wrong.dcn", "wb").write(data)
 PYTHON
 expect_exit 0 "$DECANT" encode wrong.png -o from_wrong.dcn

@@ -47,7 +47,7 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
                        {"channels", header.channels},
                        {"depth", header.depth},
                        {"rate_point", static_cast<double>(header.quality) / 256},
-                       {"filter", header.filter() != 0 ? Json(header.filter()) : Json()},
+                       {"filter", header.filter != 0 ? Json(header.filter) : Json()},
                        {"tiles", container.tiles.size()},
                        {"bytes", bytes.size()},
                        {"bpp", bpp},
@@ -60,7 +60,6 @@ void show_container(const std::string& path, std::span<const uint8_t> bytes, con
     std::string text = path + "\n";
     const auto line = [&](const std::string& name, const std::string& value) { text += "  " + left(name, 16) + value + "\n"; };
     for (const auto& [name, value] : describe_container(container)) line(name, value);
-    if (header.filter() != 0) line("filter", std::to_string(header.filter()));
     if (residual != nullptr) line("largest error", max_error == 0 ? "0: lossless" : max_error.dump());
     if (alpha_size > 0) line("alpha", count_of(alpha_size, "byte"));
     if (!metadata.icc.empty()) line("ICC profile", count_of(metadata.icc.size(), "byte"));
