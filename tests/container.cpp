@@ -469,6 +469,7 @@ TEST_CASE("a container describes itself") {
     CHECK(value("model") == "0123456789abcdef");
     CHECK(value("width") == "100");
     CHECK(value("quality") == "3.5");
+    CHECK(value("trellis") == "none");
     CHECK(value("tiles") == "2 x 1");
     CHECK(value("tile bytes") == "7");
     CHECK(value("section \"meta\"") == "3 bytes");

@@ -350,6 +350,8 @@ std::vector<std::pair<std::string, std::string>> describe_container(const Contai
         if (style == Style::hexadecimal) text.insert(0, 16 - text.size(), '0');
         lines.emplace_back(name, std::move(text));
     });
+    const std::size_t states = next_states(container.header.quantiser).size();
+    lines.emplace_back("trellis", states == 0 ? "none" : std::to_string(states) + " states");
     const TileGrid grid = tile_grid(container.header);
     lines.emplace_back("tiles", std::to_string(grid.columns) + " x " + std::to_string(grid.rows));
     const std::size_t tile_bytes =

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace decant {
 
@@ -47,15 +48,15 @@ struct ShiftRegister {
 using Trellis = ShiftRegister<6, 19>;
 using LargeTrellis = ShiftRegister<12, 1191>;
 
-// By state. Null for a scalar quantiser.
-constexpr const NextState* next_states(Quantiser quantiser) {
+// By state. Empty for a scalar quantiser.
+constexpr std::span<const NextState> next_states(Quantiser quantiser) {
     switch (quantiser) {
         case Quantiser::scalar: break;
-        case Quantiser::first_trellis: return kFirstNextState.data();
-        case Quantiser::trellis: return Trellis::kNext.data();
-        case Quantiser::large_trellis: return LargeTrellis::kNext.data();
+        case Quantiser::first_trellis: return kFirstNextState;
+        case Quantiser::trellis: return Trellis::kNext;
+        case Quantiser::large_trellis: return LargeTrellis::kNext;
     }
-    return nullptr;
+    return {};
 }
 
 constexpr bool has_offset(int state) { return (state & 1) != 0; }

@@ -295,12 +295,12 @@ struct LatentCoder::State {
         if (!settings.keep_hyper) analyse_hyper(y);
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
         run_hyper_synthesis();
-        const NextState* next = next_states(settings.quantiser);
+        const std::span<const NextState> next = next_states(settings.quantiser);
         trellis.use(settings.quantiser);
         int state = 0;
         each_run([&](const Run& run) {
             if (run.y == 0 && run.x == 0) state = 0;
-            if (next == nullptr) {
+            if (next.empty()) {
                 each_group(run, [&](size_t at, size_t i) {
                     latent_kernels::deviations(y.data() + at, mean.data() + i, group, deviation.data());
                     for (size_t c = 0; c < group; c++, at++, i++) {
@@ -323,7 +323,7 @@ struct LatentCoder::State {
                     if (!is_coded(i)) continue;
                     latents[at] += dependent_value(*symbol, before);
                     latent_symbol(i, *symbol, symbol_kind(before));
-                    before = next[before][*symbol++ & 1];
+                    before = next[size_t(before)][*symbol++ & 1];
                 }
             });
         });
@@ -375,7 +375,7 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, Quanti
     for (size_t i = 0; i < s.hyper.size(); i++) s.hyper[i] = s.model.hyper.decode_symbol(decoder, i % size_t(s.Hz));
     s.run_hyper_synthesis();
     const bool is_first = quantiser == Quantiser::first_trellis;
-    const NextState* next = next_states(quantiser);
+    const std::span<const NextState> next = next_states(quantiser);
     const std::array<SymbolKind, 2> kinds{is_first ? SymbolKind::first_centred : SymbolKind::centred, is_first ? SymbolKind::first_offset : SymbolKind::offset};
     int state = 0;
     s.each_run([&](const State::Run& run) {
@@ -384,10 +384,10 @@ void LatentCoder::decode(std::span<const uint8_t> stream, int quality_q8, Quanti
             for (size_t c = 0; c < s.group; c++, at++, i++) {
                 s.latents[at] = s.mean[i];
                 if (!s.is_coded(i)) continue;
-                if (next != nullptr) {
+                if (!next.empty()) {
                     const int32_t symbol = s.model.scales.decode_symbol(decoder, s.index[i], kinds[has_offset(state)]);
                     s.latents[at] += dependent_value(symbol, state);
-                    state = next[state][symbol & 1];
+                    state = next[size_t(state)][symbol & 1];
                 } else {
                     s.latents[at] += s.model.scales.decode_symbol(decoder, s.index[i]) * (1 << kSymbolExponent);
                 }

@@ -18,12 +18,13 @@ constexpr float kCaution = 1.2f;        // steps are shorter than the curvature 
 constexpr float kInertia = 1.6f;        // what an error is worth to the quantiser, in curvatures
 // The share of a step that is taken falls from a first round's to a last one's; few rounds have to hurry.
 constexpr float kFirstShare = 0.2f, kLastShare = 0.03f, kHurry = 0.85f;
-constexpr float kFirstNoise = 0.3f;     // in quantisation steps, end to end; none in the last tenth of the rounds
-constexpr float kNoiseEnd = 0.9f;
+// In quantisation steps, end to end; none in the last tenth of the rounds. Many rounds have time to cool down from more.
+constexpr float kFirstNoise = 0.3f, kNoisyRounds = 16.0f, kNoiseEnd = 0.9f;
 constexpr float kLeastCurvature = 0.3f;  // of the median: channels that hardly matter are not to take giant steps
 constexpr float kReach = 2.0f;           // how far, in quantisation steps, a wish may be from what is coded
 constexpr int kProbes = 2;
-constexpr float kQuick = 0.75f;  // of the rounds, in which a trellis of 64 states does whatever the quantiser is
+// A trellis of 64 states does for three quarters of the rounds, whatever the quantiser is, but for no more than this: the last rounds are too quiet to make the most of another.
+constexpr int kQuickRounds = 12;
 
 }  // namespace
 
@@ -54,13 +55,15 @@ LatentCoder::Settings Refiner::refine(LatentCoder& coder, const Surroundings& su
     settings.keep_hyper = true;
 
     const float first_share = std::max(kFirstShare, kHurry / std::sqrt(float(rounds))), last_share = std::max(kLastShare, first_share * 2.0f / float(rounds));
+    const int quick_rounds = std::min(rounds * 3 / 4, kQuickRounds);
+    const float first_noise = kFirstNoise * std::sqrt(std::max(1.0f, float(rounds) / kNoisyRounds));
     std::vector<float> gradient(y.size()), noisy(y.size()), best;
     double best_loss = std::numeric_limits<double>::infinity();
     for (int round = 0;; round++) {
         check();
         const float done = float(round) / float(rounds);
-        const float noise = round == 0 ? 0.0f : kFirstNoise * std::max(0.0f, 1.0f - done / kNoiseEnd);
-        if (settings.quantiser != quantiser && done >= kQuick) {
+        const float noise = round == 0 ? 0.0f : first_noise * std::max(0.0f, 1.0f - done / kNoiseEnd);
+        if (round == quick_rounds) {
             settings.quantiser = quantiser;
             best_loss = std::numeric_limits<double>::infinity();  // what another one found is not what this one will
         }

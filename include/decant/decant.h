@@ -169,7 +169,7 @@ struct PictureInfo {
 // Throws Error unsupported or corrupt as Decoder::decode does.
 DECANT_API PictureInfo read_info(const void* bytes, std::size_t size);
 
-// Whether the bytes, of which 8 are enough, are the beginning of a .dcn file.
+// Whether the bytes, of which 4 are enough, are the beginning of a .dcn file.
 DECANT_API bool is_dcn(const void* bytes, std::size_t size) noexcept;
 
 // The version of the library, such as "0.1.0".

@@ -89,10 +89,10 @@ expect_exit 1 "$DECANT" encode -f a.png b.png --output-dir taken
 [[ -d taken/a.dcn ]] || fail 'a folder was replaced'
 
 # --skip-if-larger keeps the original.
-make_png dot.png 1 1
-expect_exit 0 "$DECANT" encode --skip-if-larger dot.png a.png --output-dir smaller -v
+printf 'P5 1 1 255\n.' >dot.pgm
+expect_exit 0 "$DECANT" encode --skip-if-larger dot.pgm a.png --output-dir smaller -v
 expect_only smaller a.dcn
-expect_matches "$ERR" 'dot\.png -> .*: skipped, it would have [0-9]+ bytes, the input has [0-9]+'
+expect_matches "$ERR" 'dot\.pgm -> .*: skipped, it would have [0-9]+ bytes, the input has [0-9]+'
 
 # --verify of a whole folder.
 expect_exit 0 "$DECANT" encode --verify a.png b.png --output-dir verified

@@ -53,13 +53,10 @@ check 'len(rows) == 1 and rows[0]["status"] == "failed"'
 # --verify knows the error; --skip-if-larger keeps a picture that is smaller than its .dcn file.
 expect_exit 0 "$DECANT" encode --json --verify a.png -o verified.dcn
 check 'rows[0]["status"] == "ok" and 10 < rows[0]["psnr"] < 100'
-make_png dot.png 1 1
-expect_exit 0 "$DECANT" encode --json --skip-if-larger dot.png -o dot.dcn
-if [[ -e dot.dcn ]]; then
-    check 'rows[0]["status"] == "ok" and rows[0]["output_bytes"] < rows[0]["input_bytes"]'
-else
-    check 'rows[0]["status"] == "skipped"'
-fi
+printf 'P5 1 1 255\n.' >dot.pgm
+expect_exit 0 "$DECANT" encode --json --skip-if-larger dot.pgm -o dot.dcn
+expect_no_file dot.dcn
+check 'rows[0]["status"] == "skipped"'
 
 # Names that JSON must escape.
 cp a.png 'quote " back\slash é.png'

@@ -16,7 +16,7 @@ nm -DC --defined-only "$prefix"/lib/*/libdecant.so >symbols
 expect_contains symbols "decant::Decoder::decode("
 expect_exit 1 grep -vE ' A DECANT_0| (typeinfo|typeinfo name|vtable) for decant::Error@| decant::((En|De)coder::.*|read_info\(.*|is_dcn\(.*|version\(\))@' symbols
 expect_exit 0 readelf -d "$prefix"/lib/*/libdecant.so
-expect_contains "$OUT" 'soname: [libdecant.so.0.8]'
+expect_contains "$OUT" 'soname: [libdecant.so.0.9]'
 
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$(echo "$prefix"/lib/*/pkgconfig)
@@ -31,7 +31,7 @@ mkdir project
 cat >project/CMakeLists.txt <<EXAMPLE
 cmake_minimum_required(VERSION 3.20)
 project(example LANGUAGES CXX)
-find_package(decant 0.8 REQUIRED)
+find_package(decant 0.9 REQUIRED)
 add_executable(example $source/examples/encode_decode.cpp)
 target_link_libraries(example PRIVATE decant::decant)
 target_compile_options(example PRIVATE ${flags[*]:1})

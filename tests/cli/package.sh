@@ -21,7 +21,7 @@ expect_exit 0 dpkg-deb --contents "$package"
 mv "$OUT" contents
 expect_exit 1 grep -vE '^[-dl][rwx-]{9} root/root ' contents
 expect_exit 0 dpkg-deb --extract "$package" root
-expect_file root/usr/{bin/decant,include/decant/decant.h,lib/*/libdecant.so.0.8,lib/*/cmake/decant/decantConfig.cmake,lib/*/pkgconfig/decant.pc} \
+expect_file root/usr/{bin/decant,include/decant/decant.h,lib/*/libdecant.so.0.9,lib/*/cmake/decant/decantConfig.cmake,lib/*/pkgconfig/decant.pc} \
     root/usr/share/{man/man1/decant-encode.1,bash-completion/completions/decant,mime/packages/decant.xml,doc/decant/copyright}
 decant=root/usr/bin/decant
 make_png a.png
