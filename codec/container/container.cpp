@@ -35,9 +35,8 @@ uint8_t number_of(const std::array<char, 4>& type) {
 enum class Style { decimal, hexadecimal, fixed_point_8 };
 
 // The one description of the header's numbers: name, value, smallest and largest value allowed, in the order of the file.
-// H is Header or const Header.
-template <class H, class Visitor>
-constexpr void visit_fields(H& header, Visitor&& visit) {
+template <class Visitor>
+void visit_fields(const Header& header, Visitor&& visit) {
     constexpr uint64_t any32 = 0xffffffff;
     constexpr uint64_t any16 = 0xffff;
     visit("model", header.model, uint64_t{0}, std::numeric_limits<uint64_t>::max(), Style::hexadecimal);
@@ -116,7 +115,7 @@ std::size_t size_of(const Section& section) {
 void append_section(std::vector<uint8_t>& bytes, const Section& section) {
     if (!is_section_type(section.type) || (is_critical(section.type) && !is_known(section.type)))
         throw Error(ErrorCode::invalid_argument, "section " + name_of(section.type) + ": neither an ancillary type nor one that is known");
-    if (section.payload.size() > kMaxLength || bytes.size() + size_of(section) > kMaxLength)
+    if (bytes.size() + size_of(section) > kMaxLength)
         throw Error(ErrorCode::invalid_argument, "section " + name_of(section.type) + ": " + std::to_string(section.payload.size()) +
                                                      " bytes; all sections together are limited to " + std::to_string(kMaxLength));
     bytes.push_back(number_of(section.type));

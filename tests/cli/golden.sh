@@ -8,7 +8,7 @@ model=$golden/golden.safetensors
 # Made by a model for pictures in colour, by one for gray ones, and by one with a filter, in each version of the format.
 for instructions in SSE41 AVX2 AVX512_CORE AVX512_CORE_VNNI DEFAULT; do
     export ONEDNN_MAX_CPU_ISA=$instructions
-    for made_by in "$model:" "$golden/gray/golden_gray.safetensors:gray" "$golden/filter/golden_filter.safetensors:filter" "$golden/filter/golden_filter.safetensors:version2" "$golden/filter/golden_filter.safetensors:version3" "$golden/filter/golden_filter.safetensors:version4"; do
+    for made_by in "$model:" "$golden/gray/golden_gray.safetensors:gray" "$golden/filter/golden_filter.safetensors:"{filter,version2,version3,version4}; do
         folder=$golden/${made_by#*:}
         out=$instructions-${made_by#*:}
         expect_exit 0 "$DECANT" decode -m "${made_by%:*}" "$folder" --output-dir "$out" --format ppm
