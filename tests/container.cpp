@@ -236,8 +236,7 @@ TEST_CASE("truncation and appended bytes are detected") {
         for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(refused(std::span(bytes).first(size)));
         bytes.push_back(0);
         CHECK(code_of(bytes) == ErrorCode::corrupt);
-        bytes.resize(bytes.size() - 2);
-        CHECK_THROWS_WITH_AS(parse_container(bytes), doctest::Contains("truncated"), Error);
+        CHECK_THROWS_WITH_AS(parse_container(std::span(bytes).first(bytes.size() - 2)), doctest::Contains("truncated"), Error);
     }
 }
 
