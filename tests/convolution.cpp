@@ -92,6 +92,19 @@ Tensor tensor_of(Shape shape, DataType type, const std::vector<float>& values) {
     return t;
 }
 
+// From NHWC to the layout, or back.
+std::vector<float> moved(const std::vector<float>& values, const Shape& s, Layout layout, bool back) {
+    if (layout == Layout::plain || values.empty()) return values;
+    std::vector<float> result(values.size());
+    const size_t positions = size_t(s.h) * size_t(s.w), channels = size_t(s.c);
+    for (size_t i = 0; i < values.size(); i++) {
+        const size_t n = i / channels / positions, p = i / channels % positions, c = i % channels;
+        const size_t at = ((n * (channels / kLayoutBlock) + c / kLayoutBlock) * positions + p) * kLayoutBlock + c % kLayoutBlock;
+        result[back ? i : at] = values[back ? at : i];
+    }
+    return result;
+}
+
 double value_at(const Tensor& t, size_t i) { return t.type() == DataType::bf16 ? to_float(t.as<bf16>()[i]) : t.as<float>()[i]; }
 
 // f(shape) for all combinations of kernels, strides, sizes and channel counts.
@@ -172,6 +185,60 @@ TEST_CASE("convolution that adds to its destination") {
     variant.add = true;
     CHECK(worst_error(variant, Convolution::Use::inference, 0) < 1e-5);
     CHECK(worst_error(variant, Convolution::Use::training, 0) < 1e-5);
+}
+
+TEST_CASE("convolution of blocked arrays") {
+    const OneThread one_thread;
+    std::mt19937 random(4);
+    AlignedBuffer scratch;
+    int checked = 0;
+    each_shape([&](ConvolutionShape s) {
+        const bool can_read = s.src.c % kLayoutBlock == 0, can_write = s.dst.c % kLayoutBlock == 0;
+        s.activation = {.kind = Activation::leaky_relu, .slope = 0.2f};
+        s.add = true;
+        const size_t weight_count = size_t(s.dst.c) * size_t(s.src.c) * size_t(s.kernel) * size_t(s.kernel);
+        const auto src = random_values(random, s.src.elements(), false), weights = random_values(random, weight_count, false), bias = random_values(random, size_t(s.dst.c), false);
+        const auto addend = random_values(random, s.dst.elements(), false), gradient = random_values(random, s.dst.elements(), false);
+        struct Result {
+            std::vector<float> value, src_gradient, weight_gradient, bias_gradient;
+        };
+        const auto run = [&] {
+            PackedWeights packed(s.dst.c, s.src.c, s.kernel);
+            packed.set(weights);
+            const Convolution convolution(s, packed, Convolution::Use::training);
+            const auto in = moved(src, s.src, s.src_layout, false), out_gradient = moved(gradient, s.dst, s.dst_layout, false);
+            Result r{moved(addend, s.dst, s.dst_layout, false), std::vector<float>(src.size()), std::vector<float>(weight_count), std::vector<float>(bias.size())};
+            convolution.forward(in.data(), bias.data(), r.value.data(), scratch);
+            convolution.backward_data(out_gradient.data(), r.src_gradient.data(), scratch);
+            convolution.backward_weights(in.data(), out_gradient.data(), r.weight_gradient.data(), r.bias_gradient.data(), scratch);
+            r.value = moved(r.value, s.dst, s.dst_layout, true);
+            r.src_gradient = moved(r.src_gradient, s.src, s.src_layout, true);
+            return r;
+        };
+        const Result want = run();
+        const auto error = [](const std::vector<float>& a, const std::vector<float>& b) {
+            float largest = 0, worst = 0;
+            for (size_t i = 0; i < a.size(); i++) {
+                largest = std::max(largest, std::abs(b[i]));
+                worst = std::max(worst, std::abs(a[i] - b[i]));
+            }
+            return worst / largest;
+        };
+        for (const Layout reads : {Layout::plain, Layout::blocked}) {
+            for (const Layout writes : {Layout::plain, Layout::blocked}) {
+                if ((reads == Layout::blocked && !can_read) || (writes == Layout::blocked && !can_write)) continue;
+                s.src_layout = reads;
+                s.dst_layout = writes;
+                const Result got = run();
+                CHECK(error(got.value, want.value) < 1e-5f);
+                CHECK(error(got.src_gradient, want.src_gradient) < 1e-5f);
+                CHECK(error(got.weight_gradient, want.weight_gradient) < 1e-5f);
+                CHECK(error(got.bias_gradient, want.bias_gradient) < 1e-5f);
+                checked++;
+            }
+        }
+    });
+    CHECK(checked == 24 * (6 + 3 + 1));  // of each kernel, stride and size: plain ones of all, and with blocks where channels fit
 }
 
 TEST_CASE("convolution in bf16" * doctest::skip(!has_bf16())) {

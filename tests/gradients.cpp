@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -81,9 +82,11 @@ struct Problem {
         std::vector<float> parameters, input;
     };
 
-    Gradients backward(DataType compute) const {
+    Gradients backward(DataType compute, std::optional<Layout> layout = {}) const {
         NetworkWeights weights(network(), parameters, {.round = false});
-        Graph graph(weights, input_shape, options(compute));
+        GraphOptions with_layout = options(compute);
+        with_layout.layout = layout;
+        Graph graph(weights, input_shape, with_layout);
         put(graph.input(), input);
         graph.forward(quality);
         put(graph.output_gradient(), functional);
@@ -139,11 +142,12 @@ Worst compare(std::span<float> values, std::span<const float> gradient, size_t s
     return worst;
 }
 
-void check_gradients(const std::string& layers, Shape shape, bool kinks = false) {
+void check_gradients(const std::string& layers, Shape shape, bool kinks, Layout layout) {
     CAPTURE(layers);
+    CAPTURE(layout);
     const OneThread one_thread;
     Problem p(layers, shape);
-    const auto gradients = p.backward(DataType::f32);
+    const auto gradients = p.backward(DataType::f32, layout);
     NetworkWeights weights(p.network(), p.parameters, {.round = false});
     Graph graph(weights, p.input_shape, Problem::options(DataType::f32));
     const auto loss = [&] {
@@ -172,6 +176,10 @@ void check_gradients(const std::string& layers, Shape shape, bool kinks = false)
         }
     }
     CHECK(skipped <= (kinks ? checked / 4 : 0));
+}
+
+void check_gradients(const std::string& layers, Shape shape, bool kinks = false) {
+    for (const Layout layout : {Layout::plain, Layout::blocked}) check_gradients(layers, shape, kinks, layout);
 }
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
@@ -253,6 +261,17 @@ TEST_CASE("gradients of a network as in the photo codec") {
                        {"name": "c.a", "channels": 6, "kernel": 3, "stride": 1, "activation": "leaky_relu"}, {"name": "c.b", "channels": 10, "kernel": 3, "add": "klt2"},
                        {"name": "out", "channels": 5, "kernel": 3, "stride": 2}, {"name": "up", "channels": 12}, {"name": "up2", "op": "shuffle", "factor": 2})",
                     {2, 8, 12, 3}, true);
+}
+
+TEST_CASE("gradients of a network whose channels come in blocks, and of one whose do not") {
+    check_gradients(R"({"name": "pixels", "op": "unshuffle", "factor": 2}, {"name": "a", "channels": 16, "arithmetic": "wide", "quality_bias": true},
+                       {"name": "odd", "channels": 5, "kernel": 3}, {"name": "b", "channels": 16, "kernel": 3, "add": "a", "quality_bias": true},
+                       {"name": "c", "channels": 32}, {"name": "up", "op": "shuffle", "factor": 2}, {"name": "d", "channels": 8, "kernel": 3, "add": "up"},
+                       {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "e", "channels": 3})",
+                    {1, 4, 4, 4}, true);
+    check_gradients(R"({"name": "a", "channels": 8, "kernel": 3, "activation": "relu", "arithmetic": "integer"}, {"name": "b", "channels": 16, "kernel": 3, "arithmetic": "wide"},
+                       {"name": "c", "channels": 8, "kernel": 3, "arithmetic": "integer", "quality_bias": true, "activation": "relu"}, {"name": "d", "channels": 8, "add": "a"})",
+                    {1, 3, 2, 8}, true);
 }
 
 TEST_CASE("gradients in bf16 are close to those in f32" * doctest::skip(!has_bf16())) {

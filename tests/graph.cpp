@@ -152,8 +152,9 @@ double relative_error(const std::vector<double>& got, const std::vector<double>&
 }
 
 // Forward in inference and in training, in f32 and bf16, twice each, against the plain evaluation.
-void check_network(const std::string& layers, Shape input, DataType input_type = DataType::f32) {
+void check_network(const std::string& layers, Shape input, DataType input_type, Layout layout) {
     CAPTURE(layers);
+    CAPTURE(layout);
     const Description d = with_network(input.c, layers);
     std::mt19937 random(1);
     Parameters parameters(d);
@@ -172,6 +173,7 @@ void check_network(const std::string& layers, Shape input, DataType input_type =
             options.use = use;
             options.compute = compute;
             options.input_type = compute == DataType::f32 ? DataType::f32 : input_type;
+            options.layout = layout;
             Graph graph(weights, input, options);
             std::mt19937 same(2);
             randomise(graph.input(), same);
@@ -189,6 +191,10 @@ void check_network(const std::string& layers, Shape input, DataType input_type =
             }
         }
     }
+}
+
+void check_network(const std::string& layers, Shape input, DataType input_type = DataType::f32) {
+    for (const Layout layout : {Layout::plain, Layout::blocked}) check_network(layers, input, input_type, layout);
 }
 
 }  // namespace
@@ -271,6 +277,18 @@ TEST_CASE("networks as in the photo codec") {
                      {"name": "b1", "channels": 6, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 4, "kernel": 3, "add": "up"},
                      {"name": "klt1", "channels": 48, "arithmetic": "wide"}, {"name": "pixels", "op": "shuffle", "factor": 4})",
         {2, 3, 2, 8});
+}
+
+TEST_CASE("networks whose channels come in blocks, and whose do not") {
+    // Input and output that are not in blocks, shuffles that keep blocks together and one that does not, sums of layers, and a layer of another width between.
+    check_network(
+        R"({"name": "pixels", "op": "unshuffle", "factor": 2}, {"name": "klt1", "channels": 16, "arithmetic": "wide", "quality_bias": true},
+               {"name": "b1", "channels": 24, "kernel": 3, "activation": "leaky_relu"}, {"name": "s1", "channels": 16, "kernel": 3, "add": "klt1", "quality_bias": true},
+               {"name": "down", "op": "unshuffle", "factor": 2}, {"name": "klt2", "channels": 32, "kernel": 3, "activation": "leaky_relu"},
+               {"name": "odd", "channels": 5, "kernel": 3}, {"name": "even", "channels": 32, "add": "klt2", "quality_bias": true},
+               {"name": "up", "op": "shuffle", "factor": 2}, {"name": "c", "channels": 8, "kernel": 3, "add": "up"}, {"name": "d", "channels": 8, "input": "up", "add": "c"},
+               {"name": "fine", "op": "shuffle", "factor": 2}, {"name": "e", "channels": 8, "kernel": 3, "stride": 2}, {"name": "f", "channels": 3})",
+        {2, 8, 12, 4});
 }
 
 TEST_CASE("the order of channels when pixels are shuffled") {

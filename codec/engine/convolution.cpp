@@ -6,7 +6,6 @@
 #include "codec/engine/onednn.h"
 
 namespace decant {
-using onednn::activations;
 using onednn::data_type;
 using onednn::engine;
 using onednn::guarded;
@@ -107,6 +106,45 @@ void PackedWeights::set(RoundedWeights weights) {
 
 const RoundedWeights& PackedWeights::rounded() const { return state_->rounded; }
 
+namespace {
+
+size_t aligned(size_t bytes) { return (bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment; }
+
+// What a primitive reads or writes; where it wants that in another layout than the caller has it, a copy.
+class Operand {
+public:
+    Operand() = default;
+    Operand(const Shape& shape, DataType type, Layout outside, Layout inside)
+        : outside_(onednn::activations(shape, type, outside), engine(), nullptr), inside_(onednn::activations(shape, type, inside), engine(), nullptr) {
+        if (outside == inside) return;
+        copy_bytes_ = aligned(inside_.get_desc().get_size());
+        enter_ = dnnl::reorder(outside_, inside_);
+        leave_ = dnnl::reorder(inside_, outside_);
+    }
+
+    dnnl::memory::desc desc() const { return inside_.get_desc(); }
+    size_t copy_bytes() const { return copy_bytes_; }
+    // copy: of copy_bytes().
+    void bind(const void* data, std::byte* copy) {
+        outside_.set_data_handle(const_cast<void*>(data));
+        inside_.set_data_handle(copy_bytes_ == 0 ? const_cast<void*>(data) : copy);
+    }
+    const dnnl::memory& memory() const { return inside_; }
+    void enter(dnnl::stream& stream) {
+        if (copy_bytes_ != 0) enter_.execute(stream, outside_, inside_);
+    }
+    void leave(dnnl::stream& stream) {
+        if (copy_bytes_ != 0) leave_.execute(stream, inside_, outside_);
+    }
+
+private:
+    dnnl::memory outside_, inside_;
+    size_t copy_bytes_ = 0;  // 0: there is none
+    dnnl::reorder enter_, leave_;
+};
+
+}  // namespace
+
 struct Convolution::State {
     ConvolutionShape shape;
     dnnl::stream stream{engine()};
@@ -114,8 +152,9 @@ struct Convolution::State {
     dnnl::convolution_backward_data backward_data;
     dnnl::convolution_backward_weights backward_weights;
     dnnl::reorder weights_to_plain;
-    // Memory objects without memory of their own: handles are set at every call.
-    dnnl::memory src, bias, dst, diff_src, diff_dst, diff_weights, diff_weights_plain, diff_bias;
+    // Without memory of their own: handles are set at every call.
+    Operand src, dst, seen_src, diff_src, diff_dst;  // seen_src: as gradients of weights see it
+    dnnl::memory bias, diff_weights, diff_weights_plain, diff_bias;
     dnnl::memory::desc scratch_forward, scratch_data, scratch_weights;
     const dnnl::memory* weights_forward = nullptr;
     const dnnl::memory* weights_data = nullptr;
@@ -130,7 +169,11 @@ struct Convolution::State {
         const int pad_w = std::max(0, (s.dst.w - 1) * s.stride + s.kernel - s.src.w - pad);
         const memory::dims strides{s.stride, s.stride}, begin{pad, pad}, end{pad_h, pad_w};
         const memory::dims weight_dims{s.dst.c, s.src.c, s.kernel, s.kernel};
-        const auto src_md = activations(s.src, s.src_type), dst_md = activations(s.dst, s.dst_type);
+        const bool can_block = s.src.c % kLayoutBlock == 0 && s.dst.c % kLayoutBlock == 0;
+        const Layout layout = can_block && (s.src_layout == Layout::blocked || s.dst_layout == Layout::blocked) ? Layout::blocked : Layout::plain;
+        src = Operand(s.src, s.src_type, s.src_layout, layout);
+        dst = Operand(s.dst, s.dst_type, s.dst_layout, layout);
+        const auto src_md = src.desc(), dst_md = dst.desc();
         const memory::desc weights_md(weight_dims, data_type(s.weights_type), memory::format_tag::any);
         const memory::desc bias_md = s.bias ? memory::desc({s.dst.c}, memory::data_type::f32, memory::format_tag::x) : memory::desc();
 
@@ -153,12 +196,12 @@ struct Convolution::State {
         forward = dnnl::convolution_forward(forward_pd);
         weights_forward = &weights.layout(forward_pd.weights_desc());
         scratch_forward = forward_pd.scratchpad_desc();
-        src = unbound(src_md);
-        dst = unbound(dst_md);
         if (s.bias) bias = unbound(bias_md);
         if (use == Use::inference) return;
 
-        const auto diff_dst_md = activations(s.dst, s.gradient_type), diff_src_md = activations(s.src, s.gradient_type);
+        diff_src = seen_src = Operand(s.src, s.gradient_type, s.src_layout, layout);
+        diff_dst = Operand(s.dst, s.gradient_type, s.dst_layout, layout);
+        const auto diff_dst_md = diff_dst.desc(), diff_src_md = diff_src.desc();
         const memory::desc gradient_weights_md(weight_dims, data_type(s.gradient_type), memory::format_tag::any);
         const auto hint = onednn::alone([&] {
             return dnnl::convolution_forward::primitive_desc(
@@ -178,16 +221,19 @@ struct Convolution::State {
         });
         backward_weights = dnnl::convolution_backward_weights(weights_pd);
         scratch_weights = weights_pd.scratchpad_desc();
-        diff_src = unbound(diff_src_md);
-        diff_dst = unbound(diff_dst_md);
         diff_bias = unbound(bias_md);
         diff_weights = dnnl::memory(weights_pd.diff_weights_desc(), engine());
         diff_weights_plain = unbound(weights.plain(memory::data_type::f32));
         weights_to_plain = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), diff_weights.get_desc(), engine(), diff_weights_plain.get_desc()));
     }
 
-    static dnnl::memory scratchpad(const dnnl::memory::desc& desc, AlignedBuffer& scratch) {
-        return {desc, engine(), scratch.grow(std::max<size_t>(desc.get_size(), AlignedBuffer::kAlignment))};
+    // Binds both operands, with their copies in scratch beside the scratchpad that is returned.
+    static dnnl::memory bind(const dnnl::memory::desc& scratchpad, Operand& first, const void* first_data, Operand& second, const void* second_data, AlignedBuffer& scratch) {
+        const size_t bytes = aligned(std::max<size_t>(scratchpad.get_size(), 1));
+        std::byte* at = scratch.grow(bytes + first.copy_bytes() + second.copy_bytes());
+        first.bind(first_data, at + bytes);
+        second.bind(second_data, at + bytes + first.copy_bytes());
+        return {scratchpad, engine(), at};
     }
 };
 
@@ -203,17 +249,17 @@ Convolution::Convolution(Convolution&&) noexcept = default;
 void Convolution::forward(const void* src, const float* bias, void* dst, AlignedBuffer& scratch) const {
     guarded("convolution", [&] {
         State& s = *state_;
-        s.src.set_data_handle(const_cast<void*>(src));
-        s.dst.set_data_handle(dst);
-        std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, s.src},
-                                                        {DNNL_ARG_WEIGHTS, *s.weights_forward},
-                                                        {DNNL_ARG_DST, s.dst},
-                                                        {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_forward, scratch)}};
+        const dnnl::memory scratchpad = State::bind(s.scratch_forward, s.src, src, s.dst, dst, scratch);
+        std::unordered_map<int, dnnl::memory> arguments{
+            {DNNL_ARG_SRC, s.src.memory()}, {DNNL_ARG_WEIGHTS, *s.weights_forward}, {DNNL_ARG_DST, s.dst.memory()}, {DNNL_ARG_SCRATCHPAD, scratchpad}};
         if (s.shape.bias) {
             s.bias.set_data_handle(const_cast<float*>(bias));
             arguments.emplace(DNNL_ARG_BIAS, s.bias);
         }
+        s.src.enter(s.stream);
+        if (s.shape.add) s.dst.enter(s.stream);
         s.forward.execute(s.stream, arguments);
+        s.dst.leave(s.stream);
         s.stream.wait();
     });
 }
@@ -221,12 +267,13 @@ void Convolution::forward(const void* src, const float* bias, void* dst, Aligned
 void Convolution::backward_data(const void* diff_dst, void* diff_src, AlignedBuffer& scratch) const {
     guarded("convolution, gradient of its input", [&] {
         State& s = *state_;
-        s.diff_dst.set_data_handle(const_cast<void*>(diff_dst));
-        s.diff_src.set_data_handle(diff_src);
-        s.backward_data.execute(s.stream, {{DNNL_ARG_DIFF_DST, s.diff_dst},
+        const dnnl::memory scratchpad = State::bind(s.scratch_data, s.diff_src, diff_src, s.diff_dst, diff_dst, scratch);
+        s.diff_dst.enter(s.stream);
+        s.backward_data.execute(s.stream, {{DNNL_ARG_DIFF_DST, s.diff_dst.memory()},
                                            {DNNL_ARG_WEIGHTS, *s.weights_data},
-                                           {DNNL_ARG_DIFF_SRC, s.diff_src},
-                                           {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_data, scratch)}});
+                                           {DNNL_ARG_DIFF_SRC, s.diff_src.memory()},
+                                           {DNNL_ARG_SCRATCHPAD, scratchpad}});
+        s.diff_src.leave(s.stream);
         s.stream.wait();
     });
 }
@@ -234,15 +281,16 @@ void Convolution::backward_data(const void* diff_dst, void* diff_src, AlignedBuf
 void Convolution::backward_weights(const void* src, const void* diff_dst, float* diff_oihw, float* diff_bias, AlignedBuffer& scratch) const {
     guarded("convolution, gradient of its weights", [&] {
         State& s = *state_;
-        s.src.set_data_handle(const_cast<void*>(src));
-        s.diff_dst.set_data_handle(const_cast<void*>(diff_dst));
+        const dnnl::memory scratchpad = State::bind(s.scratch_weights, s.seen_src, src, s.diff_dst, diff_dst, scratch);
         s.diff_bias.set_data_handle(diff_bias);
         s.diff_weights_plain.set_data_handle(diff_oihw);
-        s.backward_weights.execute(s.stream, {{DNNL_ARG_SRC, s.src},
-                                              {DNNL_ARG_DIFF_DST, s.diff_dst},
+        s.seen_src.enter(s.stream);
+        s.diff_dst.enter(s.stream);
+        s.backward_weights.execute(s.stream, {{DNNL_ARG_SRC, s.seen_src.memory()},
+                                              {DNNL_ARG_DIFF_DST, s.diff_dst.memory()},
                                               {DNNL_ARG_DIFF_WEIGHTS, s.diff_weights},
                                               {DNNL_ARG_DIFF_BIAS, s.diff_bias},
-                                              {DNNL_ARG_SCRATCHPAD, State::scratchpad(s.scratch_weights, scratch)}});
+                                              {DNNL_ARG_SCRATCHPAD, scratchpad}});
         s.weights_to_plain.execute(s.stream, s.diff_weights, s.diff_weights_plain);
         s.stream.wait();
     });
@@ -270,6 +318,11 @@ bool has_bf16() { return (unsigned(dnnl::get_effective_cpu_isa()) & unsigned(dnn
 DataType fastest_float() {
     const auto isa = dnnl::get_effective_cpu_isa();
     return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx ? DataType::bf16 : DataType::f32;
+}
+
+Layout fastest_layout() {
+    const auto isa = dnnl::get_effective_cpu_isa();
+    return isa == dnnl::cpu_isa::avx2 || isa == dnnl::cpu_isa::avx2_vnni ? Layout::blocked : Layout::plain;
 }
 
 }  // namespace decant

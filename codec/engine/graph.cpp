@@ -30,6 +30,44 @@ void convert(const TensorRef& src, const TensorRef& dst) {
     }
 }
 
+// Blocks of channels of an array in f32, in either layout: from (n, y, block) on, position by position.
+struct BlockRow {
+    float* first;
+    size_t step;
+};
+BlockRow block_row(const TensorRef& t, size_t n, size_t y, size_t block) {
+    const size_t h = size_t(t.shape.h), w = size_t(t.shape.w), c = size_t(t.shape.c);
+    if (t.layout == Layout::plain) return {t.as<float>() + (n * h + y) * w * c + block * kLayoutBlock, c};
+    return {t.as<float>() + ((n * (c / kLayoutBlock) + block) * h + y) * w * kLayoutBlock, kLayoutBlock};
+}
+
+// Pixel (un)shuffle by r where a block of channels is one of both sides.
+void shuffle_blocks(const TensorRef& src, const TensorRef& dst, int r, bool down) {
+    const Shape low = down ? dst.shape : src.shape;
+    const size_t blocks = size_t(low.c / (r * r) / kLayoutBlock), factor = size_t(r);
+    parallel_for(size_t(low.n) * size_t(low.h), std::max<size_t>(1, kGrain / (size_t(low.w) * size_t(low.c))), [&](size_t begin, size_t end) {
+        for (size_t row = begin; row < end; row++) {
+            const size_t n = row / size_t(low.h), y = row % size_t(low.h);
+            for (size_t i = 0; i < factor * factor * blocks; i++) {
+                const size_t dy = i / blocks / factor, dx = i / blocks % factor;
+                const BlockRow at_low = block_row(down ? dst : src, n, y, i);
+                BlockRow at_high = block_row(down ? src : dst, n, y * factor + dy, i % blocks);
+                at_high.first += dx * at_high.step;
+                at_high.step *= factor;
+                const BlockRow &from = down ? at_high : at_low, &to = down ? at_low : at_high;
+                for (size_t x = 0; x < size_t(low.w); x++) std::copy_n(from.first + x * from.step, kLayoutBlock, to.first + x * to.step);
+            }
+        }
+    });
+}
+
+// f(channels, of which first, values, positions): the runs of one sample's values in which all positions have the same channels beside each other.
+template <class T, class F>
+void each_run_of_channels(const TensorRef& t, size_t sample, F&& f) {
+    const size_t channels = size_t(t.shape.c), positions = size_t(t.shape.h) * size_t(t.shape.w), run = t.layout == Layout::blocked ? kLayoutBlock : channels;
+    for (size_t first = 0; first < channels; first += run) f(int(run), first, t.as<T>() + (sample * channels + first) * positions, positions);
+}
+
 float slope_of(const Layer& layer) { return layer.activation == Activation::leaky_relu ? layer.slope : 0.0f; }
 
 ActivationPass::Learned learned(const NetworkWeights::LayerWeights& w) {
@@ -191,6 +229,7 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
             source.low_exponent = exponent;
         }
     }
+    choose_layouts();
     allocate();
     for (size_t i = 1; i < nodes_.size(); i++) {
         Node& node = nodes_[i];
@@ -206,10 +245,46 @@ Graph::Graph(NetworkWeights& weights, Shape input, const GraphOptions& options) 
         const bool integer = node.layer->arithmetic == Arithmetic::integer;
         shape.dst_type = integer ? DataType::f32 : node.value.type;
         shape.gradient_type = gradient_type(*node.layer);
+        shape.src_layout = src.layout;
+        shape.dst_layout = node.value.layout;
         shape.add = node.add >= 0 && !node.normalisation;
         if (!integer && !node.activation && !node.normalisation) shape.activation = pointwise(*node.layer);
         node.convolution = std::make_unique<Convolution>(shape, weights.layer(node.weights).packed, options.use);
     }
+}
+
+// Blocked is what convolutions write and no one reads position by position; plain are input and output, as callers know them.
+void Graph::choose_layouts() {
+    if (options_.compute != DataType::f32 || options_.layout.value_or(fastest_layout()) == Layout::plain) return;
+    const auto can_block = [&](size_t i) {
+        const Node& node = nodes_[i];
+        if (i == 0 || i + 1 == nodes_.size() || node.value.type != DataType::f32 || node.value.shape.c % kLayoutBlock != 0) return false;
+        if (node.layer->op == Operation::convolution) return node.activation == nullptr && node.normalisation == nullptr && node.layer->dropout == 0.0f;
+        return node.layer->op != Operation::crop;
+    };
+    for (size_t i = 0; i < nodes_.size(); i++) nodes_[i].value.layout = can_block(i) ? Layout::blocked : Layout::plain;
+    for (bool changed = true; changed;) {
+        changed = false;
+        const auto make_plain = [&](Node& node) {
+            changed |= node.value.layout != Layout::plain;
+            node.value.layout = Layout::plain;
+        };
+        for (Node& node : std::span(nodes_).subspan(1)) {
+            Node& src = nodes_[size_t(node.src)];
+            if (node.layer->op == Operation::crop) make_plain(src);
+            // A block of channels is to be one of both sides.
+            const bool is_shuffle = node.layer->op == Operation::shuffle || node.layer->op == Operation::unshuffle;
+            if (is_shuffle && (node.value.shape.c % kLayoutBlock != 0 || src.value.shape.c % kLayoutBlock != 0)) {
+                make_plain(src);
+                make_plain(node);
+            }
+            if (node.add >= 0 && nodes_[size_t(node.add)].value.layout != node.value.layout) {
+                make_plain(nodes_[size_t(node.add)]);
+                make_plain(node);
+            }
+        }
+    }
+    for (Node& node : nodes_) node.low.layout = node.value.layout;
 }
 
 void Graph::allocate() {
@@ -258,7 +333,7 @@ void Graph::bind(std::byte* memory) {
         if (node.low.shape.elements() != 0) node.low.data = memory + places_[i].low;
         if (node.convolved.shape.elements() != 0) node.convolved.data = memory + places_[i].convolved;
         if (node.normal.shape.elements() != 0) node.normal.data = memory + places_[i].normal;
-        if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, memory + places_[i].gradient};
+        if (node.wants_gradient) node.gradient = {node.value.shape, node.value.type, memory + places_[i].gradient, node.value.layout};
     }
 }
 
@@ -285,6 +360,7 @@ void Graph::run_shuffle(const Node& node, const TensorRef& src, const TensorRef&
     const size_t run = size_t(r) * high.c * size_of(src.type), high_row = size_t(high.w) * high.c * size_of(src.type);
     const auto* from = src.as<const std::byte>();
     auto* to = dst.as<std::byte>();
+    if (src.layout == Layout::blocked || dst.layout == Layout::blocked) return shuffle_blocks(src, dst, r, down);
     parallel_for(size_t(low.n) * low.h, std::max<size_t>(1, kGrain / (size_t(low.w) * low.c)), [&](size_t begin, size_t end) {
         for (size_t y = begin; y < end; y++) {
             for (size_t x = 0; x < size_t(low.w); x++) {
@@ -350,9 +426,11 @@ void Graph::run(Node& node, std::span<const float> quality) {
             const LevelMix m = mix_levels(quality[size_t(n)], levels);
             const float* lower = w.quality.data() + size_t(m.level) * channels;
             for (int c = 0; c < channels; c++) row_[size_t(c)] = lower[c] * (1 - m.upper) + lower[c + channels] * m.upper;
-            float* d = reinterpret_cast<float*>(dst) + size_t(n) * (pixels / size_t(samples)) * channels;
-            parallel_for(pixels / size_t(samples), std::max<size_t>(1, kGrain / size_t(channels)),
-                         [&](size_t b, size_t e) { kernels::add_row(row_.data(), d + b * channels, e - b, channels); });
+            const TensorRef sums{node.value.shape, DataType::f32, dst, node.value.layout};
+            each_run_of_channels<float>(sums, size_t(n), [&](int run, size_t first, float* d, size_t positions) {
+                parallel_for(positions, std::max<size_t>(1, kGrain / size_t(run)),
+                             [&](size_t b, size_t e) { kernels::add_row(row_.data() + first, d + b * size_t(run), e - b, run); });
+            });
         }
     }
     if (separate_activation) {
@@ -435,7 +513,7 @@ void Graph::accumulate_gradient(Node& node, const TensorRef& gradient) {
 
 void Graph::backward_convolution(Node& node, const Parameters& layout, std::span<float> gradients, std::span<const float> quality) {
     const Layer& layer = *node.layer;
-    const size_t count = node.value.shape.elements(), pixels = node.value.shape.pixels();
+    const size_t count = node.value.shape.elements();
     const int channels = node.value.shape.c;
     TensorRef g = node.gradient;
     if (node.add >= 0 && nodes_[size_t(node.add)].wants_gradient) accumulate_gradient(nodes_[size_t(node.add)], g);
@@ -486,14 +564,13 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
         float* dq = gradients.data() + p.offset;
         std::fill_n(dq, p.size, 0.0f);
         const int samples = node.value.shape.n;
-        const size_t per_sample = pixels / size_t(samples);
         for (int n = 0; n < samples; n++) {
             row_.assign(size_t(channels), 0.0f);
-            const size_t at = size_t(n) * per_sample * channels;
+            const auto sum = [&](int run, size_t first, const auto* values, size_t positions) { kernels::sum_rows(values, row_.data() + first, positions, run); };
             if (g.type == DataType::bf16) {
-                kernels::sum_rows(g.as<bf16>() + at, row_.data(), per_sample, channels);
+                each_run_of_channels<bf16>(g, size_t(n), sum);
             } else {
-                kernels::sum_rows(g.as<float>() + at, row_.data(), per_sample, channels);
+                each_run_of_channels<float>(g, size_t(n), sum);
             }
             const LevelMix m = mix_levels(quality[size_t(n)], p.shape[0]);
             for (int c = 0; c < channels; c++) {
@@ -521,7 +598,7 @@ void Graph::backward_convolution(Node& node, const Parameters& layout, std::span
     Node& src = nodes_[size_t(node.src)];
     if (!src.wants_gradient) return;
     const bool direct = !src.has_gradient && src.gradient.type == compute;
-    const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : scratch().sums.grow(src.value.shape.elements() * size_of(compute))};
+    const TensorRef d{src.value.shape, compute, direct ? src.gradient.data : scratch().sums.grow(src.value.shape.elements() * size_of(compute)), src.value.layout};
     node.convolution->backward_data(g.data, d.data, scratch().primitives);
     if (node.reads_low && src.low_exponent >= 0) {
         if (compute == DataType::bf16) {
@@ -547,7 +624,7 @@ void Graph::backward(const Parameters& layout, std::span<float> gradients, std::
         Node& src = nodes_[size_t(node.src)];
         if (!src.wants_gradient) continue;
         const bool down = node.layer->op == Operation::unshuffle;
-        const TensorRef d{src.value.shape, src.value.type, src.has_gradient ? scratch().sums.grow(src.value.bytes()) : src.gradient.data};
+        const TensorRef d{src.value.shape, src.value.type, src.has_gradient ? scratch().sums.grow(src.value.bytes()) : src.gradient.data, src.value.layout};
         run_shuffle(node, node.gradient, d, !down);
         accumulate_gradient(src, d);
     }

@@ -63,6 +63,7 @@ struct GraphOptions {
     DataType input_type = DataType::f32;
     bool round = true;                      // see NetworkWeights
     bool input_gradient = true;             // training: is the gradient of the input wanted?
+    std::optional<Layout> layout;           // of what lies between input and output, where it can; none: fastest_layout()
     // The graph has no memory of its own: bind() lends it some before its input is filled. For graphs that run one after the other.
     bool borrows_memory = false;
     GraphScratch* scratch = nullptr;  // to be shared by such graphs; null: one of its own
@@ -123,6 +124,7 @@ private:
     GraphScratch& scratch() { return options_.scratch != nullptr ? *options_.scratch : own_scratch_; }
     DataType source_type(const Layer& layer) const;
     DataType gradient_type(const Layer& layer) const;
+    void choose_layouts();
     void lower(Node& node) const;
     TensorRef source(const Node& node) const;
     void allocate();

@@ -24,8 +24,9 @@ std::mutex& description_mutex() {
     return mutex;
 }
 
-dnnl::memory::desc activations(const Shape& s, DataType type) {
-    return {{s.n, s.c, s.h, s.w}, data_type(type), dnnl::memory::format_tag::nhwc};
+dnnl::memory::desc activations(const Shape& s, DataType type, Layout layout) {
+    static_assert(kLayoutBlock == 8);
+    return {{s.n, s.c, s.h, s.w}, data_type(type), layout == Layout::blocked ? dnnl::memory::format_tag::nChw8c : dnnl::memory::format_tag::nhwc};
 }
 
 std::optional<Eltwise> eltwise(const PointwiseActivation& activation) {

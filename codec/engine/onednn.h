@@ -14,7 +14,7 @@ namespace decant::onednn {
 
 dnnl::memory::data_type data_type(DataType type);
 const dnnl::engine& engine();
-dnnl::memory::desc activations(const Shape& shape, DataType type);  // nhwc
+dnnl::memory::desc activations(const Shape& shape, DataType type, Layout layout = Layout::plain);
 
 // An activation as oneDNN's eltwise: scale·algorithm(x; alpha, beta). Nothing where it has none.
 struct Eltwise {

@@ -1,5 +1,5 @@
 // Dense arrays in NHWC order, the one memory format from the picture to the bits: pixel (un)shuffle is a copy of runs, a 1×1
-// convolution a matrix product, and a channel-wise operation a plain vector loop.
+// convolution a matrix product, and a channel-wise operation a plain vector loop. Only inside a graph of floats there is another one.
 #pragma once
 
 #include <cstddef>
@@ -39,6 +39,10 @@ struct Shape {
 inline std::string to_string(const Shape& s) {
     return "[" + std::to_string(s.n) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ", " + std::to_string(s.c) + "]";
 }
+
+// How an array of [n, h, w, c] lies in memory: as that; or, c in multiples of 8, as [n, c / 8, h, w, 8].
+enum class Layout { plain, blocked };
+inline constexpr int kLayoutBlock = 8;
 
 // A rectangle of positions.
 struct Area {
@@ -116,6 +120,7 @@ struct TensorRef {
     Shape shape;
     DataType type = DataType::f32;
     void* data = nullptr;
+    Layout layout = Layout::plain;
 
     template <class T>
     T* as() const {
