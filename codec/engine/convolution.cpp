@@ -3,6 +3,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "codec/engine/memory_plan.h"
 #include "codec/engine/onednn.h"
 
 namespace decant {
@@ -108,8 +109,6 @@ const RoundedWeights& PackedWeights::rounded() const { return state_->rounded; }
 
 namespace {
 
-size_t aligned(size_t bytes) { return (bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment; }
-
 // What a primitive reads or writes; where it wants that in another layout than the caller has it, a copy.
 class Operand {
 public:
@@ -117,7 +116,7 @@ public:
     Operand(const Shape& shape, DataType type, Layout outside, Layout inside)
         : outside_(onednn::activations(shape, type, outside), engine(), nullptr), inside_(onednn::activations(shape, type, inside), engine(), nullptr) {
         if (outside == inside) return;
-        copy_bytes_ = aligned(inside_.get_desc().get_size());
+        copy_bytes_ = aligned_size(inside_.get_desc().get_size());
         enter_ = dnnl::reorder(outside_, inside_);
         leave_ = dnnl::reorder(inside_, outside_);
     }
@@ -153,7 +152,7 @@ struct Convolution::State {
     dnnl::convolution_backward_weights backward_weights;
     dnnl::reorder weights_to_plain;
     // Without memory of their own: handles are set at every call.
-    Operand src, dst, seen_src, diff_src, diff_dst;  // seen_src: as gradients of weights see it
+    Operand src, dst, diff_src, diff_dst;  // diff_src: also src itself, in the gradients' type, for those of the weights
     dnnl::memory bias, diff_weights, diff_weights_plain, diff_bias;
     dnnl::memory::desc scratch_forward, scratch_data, scratch_weights;
     const dnnl::memory* weights_forward = nullptr;
@@ -199,7 +198,7 @@ struct Convolution::State {
         if (s.bias) bias = unbound(bias_md);
         if (use == Use::inference) return;
 
-        diff_src = seen_src = Operand(s.src, s.gradient_type, s.src_layout, layout);
+        diff_src = Operand(s.src, s.gradient_type, s.src_layout, layout);
         diff_dst = Operand(s.dst, s.gradient_type, s.dst_layout, layout);
         const auto diff_dst_md = diff_dst.desc(), diff_src_md = diff_src.desc();
         const memory::desc gradient_weights_md(weight_dims, data_type(s.gradient_type), memory::format_tag::any);
@@ -229,7 +228,7 @@ struct Convolution::State {
 
     // Binds both operands, with their copies in scratch beside the scratchpad that is returned.
     static dnnl::memory bind(const dnnl::memory::desc& scratchpad, Operand& first, const void* first_data, Operand& second, const void* second_data, AlignedBuffer& scratch) {
-        const size_t bytes = aligned(std::max<size_t>(scratchpad.get_size(), 1));
+        const size_t bytes = aligned_size(std::max<size_t>(scratchpad.get_size(), 1));
         std::byte* at = scratch.grow(bytes + first.copy_bytes() + second.copy_bytes());
         first.bind(first_data, at + bytes);
         second.bind(second_data, at + bytes + first.copy_bytes());
@@ -281,12 +280,12 @@ void Convolution::backward_data(const void* diff_dst, void* diff_src, AlignedBuf
 void Convolution::backward_weights(const void* src, const void* diff_dst, float* diff_oihw, float* diff_bias, AlignedBuffer& scratch) const {
     guarded("convolution, gradient of its weights", [&] {
         State& s = *state_;
-        const dnnl::memory scratchpad = State::bind(s.scratch_weights, s.seen_src, src, s.diff_dst, diff_dst, scratch);
+        const dnnl::memory scratchpad = State::bind(s.scratch_weights, s.diff_src, src, s.diff_dst, diff_dst, scratch);
         s.diff_bias.set_data_handle(diff_bias);
         s.diff_weights_plain.set_data_handle(diff_oihw);
-        s.seen_src.enter(s.stream);
+        s.diff_src.enter(s.stream);
         s.diff_dst.enter(s.stream);
-        s.backward_weights.execute(s.stream, {{DNNL_ARG_SRC, s.seen_src.memory()},
+        s.backward_weights.execute(s.stream, {{DNNL_ARG_SRC, s.diff_src.memory()},
                                               {DNNL_ARG_DIFF_DST, s.diff_dst.memory()},
                                               {DNNL_ARG_DIFF_WEIGHTS, s.diff_weights},
                                               {DNNL_ARG_DIFF_BIAS, s.diff_bias},

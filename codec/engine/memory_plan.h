@@ -9,6 +9,9 @@
 
 namespace decant {
 
+// As many bytes or a few more, so that what lies behind them in a buffer is aligned as its beginning is.
+constexpr size_t aligned_size(size_t bytes) { return (bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment; }
+
 class MemoryPlan {
 public:
     // share = false: everything has a place of its own.
@@ -33,7 +36,7 @@ public:
     std::vector<size_t> offsets() const {
         std::vector<size_t> result{0};
         for (const Block& b : blocks_) {
-            result.push_back(result.back() + (b.bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment);
+            result.push_back(result.back() + aligned_size(b.bytes));
         }
         return result;
     }
