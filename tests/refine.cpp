@@ -136,7 +136,52 @@ TEST_CASE("the squared error is that of the filtered picture") {
         CHECK(error_with(nullptr) == doctest::Approx(error_of(sums)).epsilon(0.03));
         CHECK(error_with(&filter) == doctest::Approx(error_of(filtered)).epsilon(0.03));
         CHECK(std::fabs(error_of(filtered) - error_of(sums)) > 0.06 * error_of(sums));
+
+        // What is to change of the filter is what one would find in the decoder's pixels.
+        ErrorGradient error(model, weights);
+        error.start({image, plane, plane, around, &filter}, quality_q8);
+        error.run(latents);
+        ChangesFit fit(channels, false), expected(channels, false);
+        error.add_to(fit, filter, 2);
+        std::vector<int32_t> original;
+        for (const uint8_t v : image.samples<uint8_t>()) original.push_back((int32_t{v} - kPixelZero) * kStepSum);
+        for (int y = 0; y < int(image.height); y += 16)
+            expected.add(filter, sums.data(), original.data(), int(image.height), int(image.width), {y, 0, 16, int(image.width)}, 16, int(image.width), 2, workspace);
+        const uint64_t pixels = uint64_t{image.width} * image.height;
+        const PostFilter changed = filter.with(fit.solve(1.0, pixels)), expected_filter = filter.with(expected.solve(1.0, pixels));
+        CHECK(error_with(&changed) < 0.98 * error_with(&filter));
+        CHECK(error_with(&changed) == doctest::Approx(error_with(&expected_filter)).epsilon(0.01));
     }
+}
+
+TEST_CASE("rounds of refinement may be done in several calls") {
+    const ModelContents model = smooth_contents(3);
+    CodecWeights weights(model.description, model.parameters);
+    LatentWeights latent_weights(model, weights);
+    const int M = model.description.latent_channels, quality_q8 = 300, rounds = 5;
+    const Image image = mixed_image(100, 70, 3);
+    SharedMemory memory;
+    Transform transform(model.description, weights, memory);
+    const Area plane = latent_area(image.width, image.height);
+    std::vector<float> analysed(size_t(plane.h) * size_t(plane.w) * size_t(M));
+    transform.analyse(image, plane, plane, quality_q8 / 256.0f, analysed.data(), size_t(plane.w) * size_t(M));
+    const auto found = [&](std::vector<int> ends, int& checks) {
+        Refiner refiner(model, weights);
+        LatentCoder coder(latent_weights, memory, plane.h, plane.w);
+        std::vector<float> y = analysed;
+        Refinement state;
+        for (const int until : ends) {
+            refiner.refine(coder, {image, plane, plane, analysed}, quality_q8, Quantiser::large_trellis, rounds, until, y, state, [&] { checks++; });
+            coder.quantise(analysed, 100, {});  // something else in between
+        }
+        coder.quantise(state.best, quality_q8, state.settings(Quantiser::large_trellis));
+        return std::vector<int32_t>(coder.latents().begin(), coder.latents().end());
+    };
+    int at_once = 0, in_parts = 0;
+    const std::vector<int32_t> latents = found({rounds}, at_once);
+    CHECK(found({1, 2, 4, rounds}, in_parts) == latents);
+    CHECK(at_once == rounds + 1);  // the last one's result is looked at as well
+    CHECK(in_parts == at_once);
 }
 
 TEST_CASE("every effort gives a file that decodes, of every shape of picture") {
@@ -166,7 +211,7 @@ TEST_CASE("a refined file does not depend on threads, nor on what was encoded be
     const auto model = tiny_model();
     const Image image = mixed_image(1060, 40, 3), other = mixed_image(64, 64, 1);
     Codec one(model, 1), three(model, 3);
-    for (const int effort : {2, 4}) {
+    for (const int effort : {2, 4, 5}) {
         const auto bytes = one.encode(image, at(40, effort)).bytes;
         one.encode(other, at(90, 4));
         CHECK(one.encode(image, at(40, effort)).bytes == bytes);

@@ -292,7 +292,11 @@ struct LatentCoder::State {
         } else {
             error_bits.assign(settings.error_bits.begin(), settings.error_bits.end());
         }
-        if (!settings.keep_hyper) analyse_hyper(y);
+        if (settings.hyper.empty()) {
+            analyse_hyper(y);
+        } else {
+            std::copy(settings.hyper.begin(), settings.hyper.end(), hyper.begin());
+        }
         for (size_t i = 0; i < hyper.size(); i++) hyper_symbol(i % size_t(Hz), hyper[i]);
         run_hyper_synthesis();
         const std::span<const NextState> next = next_states(settings.quantiser);
@@ -334,6 +338,7 @@ LatentCoder::LatentCoder(LatentWeights& weights, SharedMemory& memory, int h, in
 LatentCoder::~LatentCoder() = default;
 
 std::span<const int32_t> LatentCoder::latents() const { return state_->latents; }
+std::span<const int32_t> LatentCoder::hyper() const { return state_->hyper; }
 
 std::vector<uint8_t> LatentCoder::encode(std::span<const float> y, int quality_q8, double* model_bits, const Settings& settings) {
     State& s = *state_;

@@ -35,7 +35,7 @@ public:
         // scalar: to the nearest integer, or one nearer to the mean where that saves more than it costs. Not first_trellis.
         Quantiser quantiser = Quantiser::trellis;
         std::span<const float> error_bits = {};  // [M] what a squared error of one step is worth; empty: kErrorBits for all
-        bool keep_hyper = false;                 // z as it is since the last call, instead of what the hyper-analysis makes of y
+        std::span<const int32_t> hyper = {};     // z, as hyper() gives it; empty: what the hyper-analysis makes of y
     };
 
     // y: [h, w, M], times gain: in quantisation steps. Adds what the model's probabilities predict to *model_bits if it is not null.
@@ -50,6 +50,8 @@ public:
 
     // After encode, quantise or decode: [h, w, M] in multiples of 1/64 quantisation step.
     std::span<const int32_t> latents() const;
+    // And z, [zh, zw, Hz].
+    std::span<const int32_t> hyper() const;
 
 private:
     struct State;

@@ -27,8 +27,10 @@ constexpr int kFitStep = 2;         // a filter is fitted to each so many rows
 constexpr int kRowsAtOnce = 64;     // that a task reads
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
-// Of large pictures each place is better off turned otherwise, so that there is little to gain, and they are not held in memory.
-constexpr uint64_t kTurnedPixels = uint64_t{1} << 22;
+// Larger pictures are not held in memory for the sake of the effort. Of these each place is better off turned otherwise, so that there is little to gain.
+constexpr uint64_t kSmallPixels = uint64_t{1} << 22;
+constexpr int kFirstFit = 2;          // rounds of refinement before the filter is fitted for the first time; later after each,
+constexpr int kRefitStep = 4;         // to each so many rows
 constexpr int kTurnEffort = 2;         // with which turns are tried
 constexpr double kTurnBits = 8 * (kSectionOverhead + 1);  // of the section
 constexpr uint32_t kTurnedRows = 1024;  // that are decoded at once of a turned picture
@@ -77,6 +79,8 @@ private:
     std::mutex& mutex_;
     Clock::time_point start_;
 };
+
+bool is_small(const Header& header) { return uint64_t{header.width} * header.height <= kSmallPixels; }
 
 // The latents that a region of pixels lies in.
 Area latents_of(const Region& region) {
@@ -225,6 +229,8 @@ public:
           supervision_(supervision),
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
           filter_(effort.fits_filter ? owner.filter_of(header, {}) : std::nullopt),
+          expected_filter_(filter_),
+          last_round_(filter_ && effort.refits_filter && is_small(header) ? std::min(kFirstFit, effort.rounds) : effort.rounds),
           dequantise_(owner.model_.step, owner.model_.description.levels(), header.quality),
           tiles_(size_t(tile_grid(header).count())),
           lines_(tile_grid(header).rows) {
@@ -263,16 +269,31 @@ public:
 private:
     EncodedTiles run() {
         owner_.pool_->run([&] { return next(); });
+        while (last_round_ < effort_.rounds) {
+            last_round_++;
+            expected_filter_ = filter_->with(changes_of_tiles());
+            for (size_t i = tiles_.size(); i-- > 0;) complete_.push_back(i);
+            owner_.pool_->run([&] { return next(); });
+        }
         EncodedTiles result;
+        result.filter_changes = changes_of_tiles();
+        for (Tile& tile : tiles_) {
+            result.streams.push_back(std::move(tile.stream));
+            result.model_bits += tile.model_bits;
+        }
+        return result;
+    }
+
+    // Those of the filter that suit all tiles, which have been looked at.
+    FilterChanges changes_of_tiles() {
         std::optional<ChangesFit> changes;
         for (Tile& tile : tiles_) {
             if (changes && tile.changes) changes->add(*tile.changes);
             if (!changes) changes = std::move(tile.changes);
-            result.streams.push_back(std::move(tile.stream));
-            result.model_bits += tile.model_bits;
+            tile.changes.reset();
         }
-        if (changes) result.filter_changes = changes->solve(bits_per_square(owner_.model_.description, header_.quality, header_.channels), uint64_t{header_.width} * header_.height);
-        return result;
+        if (!changes) return {};
+        return changes->solve(bits_per_square(owner_.model_.description, header_.quality, header_.channels), uint64_t{header_.width} * header_.height);
     }
 
     WorkerPool::Task next() {
@@ -309,6 +330,8 @@ private:
         std::vector<uint8_t> stream;
         double model_bits = 0;
         std::optional<ChangesFit> changes;  // of the filter, where it is fitted
+        std::vector<float> around;          // y and its neighbours, where it is refined
+        Refinement refinement;
 
         float* row(int r, size_t channels) { return reinterpret_cast<float*>(y.data()) + size_t(r) * size_t(area.w) * channels; }
     };
@@ -389,9 +412,13 @@ private:
         Lease lease(owner_, tile.area);
         const std::span<float> y(tile.row(0, gain_.size()), count);
         LatentCoder& coder = lease->coder(tile.area);
-        const LatentCoder::Settings settings = effort_.rounds > 0 ? refine(lease, coder, tile.area, y) : effort_.settings;
-        tile.stream = coder.encode(y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
+        const bool is_refined = effort_.rounds > 0;
+        if (is_refined) refine(lease, coder, tile, y);
+        if (last_round_ < effort_.rounds) return;
+        const LatentCoder::Settings settings = is_refined ? tile.refinement.settings(effort_.settings.quantiser) : effort_.settings;
+        tile.stream = coder.encode(is_refined ? tile.refinement.best : y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
         if (filter_) fit_filter(lease, tile, coder.latents());
+        tile.refinement = {};
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
         if (rows_ == nullptr) return;
@@ -399,16 +426,25 @@ private:
         while (first_line_ + 1 < lines_.size() && lines_[first_line_].tiles_left == 0) first_line_++;
     }
 
-    LatentCoder::Settings refine(Lease& lease, LatentCoder& coder, const Area& tile, std::span<float> y) {
+    // Up to last_round_.
+    void refine(Lease& lease, LatentCoder& coder, Tile& tile, std::span<float> y) {
         // Its neighbours are analysed for it once more, so that it neither waits for other tiles nor depends on what was made of them.
-        const Area whole = latent_area(header_.width, header_.height), window = widened(tile, ErrorGradient::margin(owner_.model_.description), whole);
-        std::vector<float> around(y.begin(), y.end());
-        if (window != tile) {
-            around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
-            analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), around.data(),
+        const Area whole = latent_area(header_.width, header_.height), window = widened(tile.area, ErrorGradient::margin(owner_.model_.description), whole);
+        const bool has_neighbours = window != tile.area;
+        if (has_neighbours && tile.around.empty()) {
+            tile.around.resize(size_t(window.h) * size_t(window.w) * gain_.size());
+            analyse(lease->transform(), window, widened(window, Transform::analysis_margin(owner_.model_.description), whole), tile.around.data(),
                     size_t(window.w) * gain_.size());
         }
-        return lease->refiner().refine(coder, {*picture_, tile, window, around, filter_ ? &*filter_ : nullptr}, header_.quality, effort_.rounds, effort_.settings.quantiser, y, [&] { stop_if_cancelled(supervision_); });
+        Refiner& refiner = lease->refiner();
+        refiner.refine(coder, {*picture_, tile.area, window, has_neighbours ? std::span<const float>(tile.around) : y, expected_filter_ ? &*expected_filter_ : nullptr}, header_.quality,
+                       effort_.settings.quantiser, effort_.rounds, last_round_, y, tile.refinement, [&] { stop_if_cancelled(supervision_); });
+        if (last_round_ < effort_.rounds) {
+            tile.changes.emplace(picture_channels(owner_.model_.description), header_.channels < picture_channels(owner_.model_.description));
+            refiner.add_to(*tile.changes, *filter_, kRefitStep);
+        } else {
+            tile.around = {};
+        }
     }
 
     // Looks at a tile as a decoder will have it, as far as that takes no other tile.
@@ -471,7 +507,9 @@ private:
     const bool predict_bits_;
     const Supervision& supervision_;
     const std::vector<float> gain_;
-    const std::optional<PostFilter> filter_;  // for efforts that look at it
+    const std::optional<PostFilter> filter_;    // for efforts that look at it
+    std::optional<PostFilter> expected_filter_;  // as the file will have it, as far as that is known
+    int last_round_;                             // of refinement that is done without a look at other tiles
     const Dequantiser dequantise_;
     std::mutex mutex_;
     std::vector<Tile> tiles_;
@@ -717,7 +755,7 @@ private:
 };
 
 EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    if (!effort.tries_turns || uint64_t{header.width} * header.height > kTurnedPixels) return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
+    if (!effort.tries_turns || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(picture);
     const Turn turn = best_turn(picture, header, supervision);
     EncodedTiles result = Encoding(*this, turned(header, turn), effort, predict_bits, supervision).run(turned(picture, turn));
     result.turn = turn;
@@ -725,7 +763,7 @@ EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& heade
 }
 
 EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    if (!effort.tries_turns || uint64_t{header.width} * header.height > kTurnedPixels) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+    if (!effort.tries_turns || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
     Image image(header.width, header.height, header.channels, header.depth);
     image.visit([&](auto& samples) {
         for (uint32_t y = 0; y < header.height; y++) rows.read(samples.data() + y * image.row_size());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "codec/engine/codec_weights.h"
-#include "codec/filter/post_filter.h"
+#include "codec/filter/filter_changes.h"
 #include "codec/image/sample_view.h"
 #include "codec/network/model_file.h"
 #include "codec/transform/transform.h"
@@ -41,6 +41,8 @@ public:
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
     // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
     std::vector<float> curvature(int probes);
+    // After run, through a filter: adds each `step`-th row of pixels of the area to `fit`, which looks for what to change of `filter`.
+    void add_to(ChangesFit& fit, const PostFilter& filter, int step);
 
 private:
     Graph& graph(Shape input);
@@ -58,9 +60,11 @@ private:
 
     Graph* current_ = nullptr;
     Area area_, window_;
+    int picture_height_ = 0, picture_width_ = 0;
     float quality_ = 0;
     const PostFilter* filter_ = nullptr;
     std::vector<int32_t> sums_, moved_;        // the graph's output as the decoder's integers; the same, a little against the error
+    std::vector<int32_t> original_sums_;       // where a filter is fitted
     std::vector<float> filtered_, response_;  // what the filter makes of it, and what becomes of the error in it
     std::vector<float> step_, surroundings_, original_, weight_;  // of the window; original: [pixels, channels]; weight: [pixels], 0 or 1
 };
