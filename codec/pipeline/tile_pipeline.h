@@ -7,6 +7,9 @@
 // Encoding, windows are tiles; decoding, they are equal parts of the picture, and a tile's latents go when the last window that sees
 // them is done. Of pictures with fewer windows than threads, windows are parts of these.
 //
+// Where the filter is fitted between rounds of refinement, tiles wait for each other after each: encoding is then
+//            window ─analysis─► y of its tile ─round─► changes of all tiles ─► their filter ─► next round … ─► streams
+//
 // Pictures that pass row by row are in memory as a band of rows, at most two tiles or windows and their margins high, in which one
 // task reads or writes while others work.
 #pragma once
