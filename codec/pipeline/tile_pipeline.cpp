@@ -23,14 +23,13 @@ namespace {
 
 constexpr int kWindow = 64;         // latents a side of a window of the synthesis, at most
 constexpr int kSmallestSplit = 32;  // sides below this are not split: margins would be most of the work
-constexpr int kFitStep = 2;         // a filter is fitted to each so many rows
 constexpr int kRowsAtOnce = 64;     // that a task reads
 constexpr size_t kCoderLimit = 2;   // tile shapes kept: making one costs little once its like was made, keeping it costs memory
 
 // Larger pictures are not held in memory for the sake of the effort. Of these each place is better off turned otherwise, so that there is little to gain.
 constexpr uint64_t kSmallPixels = uint64_t{1} << 22;
-constexpr int kFirstFit = 2;          // rounds of refinement before the filter is fitted for the first time; later after each,
-constexpr int kRefitStep = 4;         // to each so many rows
+// A filter is fitted to each so many rows, an odd number: many pictures once had half as many rows of colours, and every second one differs from those between.
+constexpr int kFitStep = 1, kRefitStep = 3;  // at the end, and between rounds of refinement
 constexpr int kTurnEffort = 2;         // with which turns are tried
 constexpr double kTurnBits = 8 * (kSectionOverhead + 1);  // of the section
 constexpr uint32_t kTurnedRows = 1024;  // that are decoded at once of a turned picture
@@ -230,7 +229,7 @@ public:
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
           filter_(effort.fits_filter ? owner.filter_of(header, {}) : std::nullopt),
           expected_filter_(filter_),
-          last_round_(filter_ && effort.refits_filter && is_small(header) ? std::min(kFirstFit, effort.rounds) : effort.rounds),
+          last_round_(filter_ && effort.refits_filter && is_small(header) ? Refiner::first_fit(effort.rounds) : effort.rounds),
           dequantise_(owner.model_.step, owner.model_.description.levels(), header.quality),
           tiles_(size_t(tile_grid(header).count())),
           lines_(tile_grid(header).rows) {

@@ -25,8 +25,22 @@ constexpr float kReach = 2.0f;           // how far, in quantisation steps, a wi
 constexpr int kProbes = 2;
 // A trellis of 64 states does for three quarters of the rounds, whatever the quantiser is, but for no more than this: the last rounds are too quiet to make the most of another.
 constexpr int kQuickRounds = 12;
+// A filter that is fitted earlier is one of unrefined latents, and one that is fitted to more noise takes it away, which the latents make good with bits.
+constexpr int kFirstFit = 2;
+constexpr float kFitNoise = 0.12f;
+
+float noise_of(int round, int rounds) {
+    const float first = kFirstNoise * std::sqrt(std::max(1.0f, float(rounds) / kNoisyRounds));
+    return round == 0 ? 0.0f : first * std::max(0.0f, 1.0f - float(round) / float(rounds) / kNoiseEnd);
+}
 
 }  // namespace
+
+int Refiner::first_fit(int rounds) {
+    int round = std::min(kFirstFit, rounds);
+    while (noise_of(round, rounds) > kFitNoise) round++;
+    return round;
+}
 
 double bits_per_square(const Description& description, int quality_q8, int channels) { return lambda_at(description, quality_q8 / 256.0) / channels; }
 
@@ -57,7 +71,6 @@ void Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int q
 
     const float first_share = std::max(kFirstShare, kHurry / std::sqrt(float(rounds))), last_share = std::max(kLastShare, first_share * 2.0f / float(rounds));
     const int quick_rounds = std::min(rounds * 3 / 4, kQuickRounds);
-    const float first_noise = kFirstNoise * std::sqrt(std::max(1.0f, float(rounds) / kNoisyRounds));
     gradient_.resize(y.size());
     noisy_.resize(y.size());
     const int last = until < rounds ? until - 1 : rounds;  // what the last of all makes is looked at as well
@@ -65,7 +78,7 @@ void Refiner::refine(LatentCoder& coder, const Surroundings& surroundings, int q
         check();
         const int round = state.round;
         const float done = float(round) / float(rounds);
-        const float noise = round == 0 ? 0.0f : first_noise * std::max(0.0f, 1.0f - done / kNoiseEnd);
+        const float noise = noise_of(round, rounds);
         if (round == quick_rounds) state.best_loss = std::numeric_limits<double>::infinity();  // what another quantiser found is not what this one will
         const uint32_t key = random_key(uint64_t(area.y), uint64_t(area.x), uint64_t(round));  // whatever the quality: a search over it needs smooth results
         parallel_for(y.size(), size_t(1) << 14, [&](size_t begin, size_t end) {

@@ -50,6 +50,9 @@ public:
     void refine(LatentCoder& coder, const Surroundings& surroundings, int quality_q8, Quantiser quantiser, int rounds, int until, std::span<float> y, Refinement& state,
                 const std::function<void()>& check);
 
+    // Of so many rounds, the first from which on the noise is small enough for a filter to be fitted to what they make.
+    static int first_fit(int rounds);
+
     // Of the area as its last round left it, through a filter: adds each `step`-th row to `fit`, which looks for what to change of `filter`.
     void add_to(ChangesFit& fit, const PostFilter& filter, int step) { error_.add_to(fit, filter, step); }
 
