@@ -27,7 +27,7 @@ constexpr int kProbes = 2;
 constexpr int kQuickRounds = 12;
 // A filter that is fitted earlier is one of unrefined latents, and one that is fitted to more noise takes it away, which the latents make good with bits.
 constexpr int kFirstFit = 2;
-constexpr float kFitNoise = 0.12f;
+constexpr float kFitNoise = 0.3f;
 
 float noise_of(int round, int rounds) {
     const float first = kFirstNoise * std::sqrt(std::max(1.0f, float(rounds) / kNoisyRounds));
