@@ -762,7 +762,7 @@ EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& heade
 }
 
 EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    if (!effort.tries_turns || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+    if (!effort.refits_filter || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
     Image image(header.width, header.height, header.channels, header.depth);
     image.visit([&](auto& samples) {
         for (uint32_t y = 0; y < header.height; y++) rows.read(samples.data() + y * image.row_size());
