@@ -141,10 +141,9 @@ TEST_CASE("the squared error is that of the filtered picture") {
         ErrorGradient error(model, weights);
         error.start({image, plane, plane, around, &filter}, quality_q8);
         error.run(latents);
-        ChangesFit fit(channels, false), expected(channels, false);
-        error.add_to(fit, filter, 2);
-        std::vector<int32_t> original;
-        for (const uint8_t v : image.samples<uint8_t>()) original.push_back((int32_t{v} - kPixelZero) * kStepSum);
+        const ChangesFit fit = error.fit(filter, 2);
+        ChangesFit expected(channels, false);
+        const std::vector<int32_t> original = sums_of(image);
         for (int y = 0; y < int(image.height); y += 16)
             expected.add(filter, sums.data(), original.data(), int(image.height), int(image.width), {y, 0, 16, int(image.width)}, 16, int(image.width), 2, workspace);
         const uint64_t pixels = uint64_t{image.width} * image.height;

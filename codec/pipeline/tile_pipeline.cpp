@@ -229,7 +229,7 @@ public:
           gain_(gains_at(owner.model_.parameters["gain"], owner.model_.description.levels(), rate_point(header))),
           filter_(effort.fits_filter ? owner.filter_of(header, {}) : std::nullopt),
           expected_filter_(filter_),
-          last_round_(filter_ && effort.refits_filter && is_small(header) ? Refiner::first_fit(effort.rounds) : effort.rounds),
+          last_round_(filter_ && is_small(header) ? Refiner::first_fit(effort.rounds) : effort.rounds),
           dequantise_(owner.model_.step, owner.model_.description.levels(), header.quality),
           tiles_(size_t(tile_grid(header).count())),
           lines_(tile_grid(header).rows) {
@@ -267,12 +267,11 @@ public:
 
 private:
     EncodedTiles run() {
-        owner_.pool_->run([&] { return next(); });
-        while (last_round_ < effort_.rounds) {
-            last_round_++;
+        for (;; last_round_++) {
+            owner_.pool_->run([&] { return next(); });
+            if (last_round_ == effort_.rounds) break;
             expected_filter_ = filter_->with(changes_of_tiles());
             for (size_t i = tiles_.size(); i-- > 0;) complete_.push_back(i);
-            owner_.pool_->run([&] { return next(); });
         }
         EncodedTiles result;
         result.filter_changes = changes_of_tiles();
@@ -417,6 +416,7 @@ private:
         const LatentCoder::Settings settings = is_refined ? tile.refinement.settings(effort_.settings.quantiser) : effort_.settings;
         tile.stream = coder.encode(is_refined ? tile.refinement.best : y, header_.quality, predict_bits_ ? &tile.model_bits : nullptr, settings);
         if (filter_) fit_filter(lease, tile, coder.latents());
+        tile.around = {};
         tile.refinement = {};
         const std::lock_guard lock(mutex_);
         store_.give_back(std::move(tile.y));
@@ -438,12 +438,7 @@ private:
         Refiner& refiner = lease->refiner();
         refiner.refine(coder, {*picture_, tile.area, window, has_neighbours ? std::span<const float>(tile.around) : y, expected_filter_ ? &*expected_filter_ : nullptr}, header_.quality,
                        effort_.settings.quantiser, effort_.rounds, last_round_, y, tile.refinement, [&] { stop_if_cancelled(supervision_); });
-        if (last_round_ < effort_.rounds) {
-            tile.changes.emplace(picture_channels(owner_.model_.description), header_.channels < picture_channels(owner_.model_.description));
-            refiner.add_to(*tile.changes, *filter_, kRefitStep);
-        } else {
-            tile.around = {};
-        }
+        if (last_round_ < effort_.rounds) tile.changes = refiner.fit(*filter_, kRefitStep);
     }
 
     // Looks at a tile as a decoder will have it, as far as that takes no other tile.
@@ -762,7 +757,7 @@ EncodedTiles TilePipeline::encode(const SampleView& picture, const Header& heade
 }
 
 EncodedTiles TilePipeline::encode(RowReader& rows, const Header& header, const Effort& effort, bool predict_bits, const Supervision& supervision) {
-    if (!effort.refits_filter || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
+    if (effort.rounds == 0 || !is_small(header)) return Encoding(*this, header, effort, predict_bits, supervision).run(rows);
     Image image(header.width, header.height, header.channels, header.depth);
     image.visit([&](auto& samples) {
         for (uint32_t y = 0; y < header.height; y++) rows.read(samples.data() + y * image.row_size());

@@ -9,9 +9,7 @@ struct Effort {
     LatentCoder::Settings settings = {};
     int rounds = 0;  // of refinement
     bool fits_filter = false;  // the file may change the filter behind the synthesis
-    // Of pictures that are small enough to be held in memory:
-    bool refits_filter = false;  // while latents are refined, so that they are refined through the filter that they will have
-    bool tries_turns = false;    // the picture may be coded turned
+    bool tries_turns = false;  // a small picture may be coded turned
 };
 
 // effort: 1 … 9.

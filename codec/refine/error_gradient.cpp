@@ -224,14 +224,15 @@ std::vector<float> ErrorGradient::curvature(int probes) {
     return mean;
 }
 
-void ErrorGradient::add_to(ChangesFit& fit, const PostFilter& filter, int step) {
+ChangesFit ErrorGradient::fit(const PostFilter& filter, int step) {
     const int height = window_.h * kLatentStride, width = window_.w * kLatentStride;
     const int top = (area_.y - window_.y) * kLatentStride, left = (area_.x - window_.x) * kLatentStride;
     const int rows = std::min(area_.h * kLatentStride, picture_height_ - area_.y * kLatentStride), columns = std::min(area_.w * kLatentStride, picture_width_ - area_.x * kLatentStride);
     original_sums_.resize(sums_.size());
     const size_t repeated = colours_ / channels_;
     for (size_t i = 0; i < original_sums_.size(); i++) original_sums_[i] = int32_t(std::nearbyint(original_[i / repeated] * kUnit));
-    std::vector<ChangesFit> strips(size_t(area_.h), ChangesFit(int(colours_), channels_ < colours_));
+    ChangesFit result(int(colours_), channels_ < colours_);
+    std::vector<ChangesFit> strips(size_t(area_.h), result);
     parallel_for(strips.size(), 1, [&](size_t begin, size_t end) {
         PostFilter::Workspace workspace;
         for (size_t r = begin; r < end; r++) {
@@ -239,7 +240,8 @@ void ErrorGradient::add_to(ChangesFit& fit, const PostFilter& filter, int step) 
             strips[r].add(filter, sums_.data(), original_sums_.data(), height, width, {top + y, left, kLatentStride, area_.w * kLatentStride}, rows - y, columns, step, workspace);
         }
     });
-    for (const ChangesFit& strip : strips) fit.add(strip);
+    for (const ChangesFit& strip : strips) result.add(strip);
+    return result;
 }
 
 }  // namespace decant

@@ -41,8 +41,8 @@ public:
     // After run: [M], the mean curvature of half the squared error along one latent of a channel, Σ (∂x̂/∂y)². Estimated with random
     // signs in the place of the error (Hutchinson 1990); run() must be called again before gradient().
     std::vector<float> curvature(int probes);
-    // After run, through a filter: adds each `step`-th row of pixels of the area to `fit`, which looks for what to change of `filter`.
-    void add_to(ChangesFit& fit, const PostFilter& filter, int step);
+    // After run, through a filter: what to change of `filter`, by each `step`-th row of pixels of the area.
+    ChangesFit fit(const PostFilter& filter, int step);
 
 private:
     Graph& graph(Shape input);

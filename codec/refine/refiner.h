@@ -53,8 +53,8 @@ public:
     // Of so many rounds, the first from which on the noise is small enough for a filter to be fitted to what they make.
     static int first_fit(int rounds);
 
-    // Of the area as its last round left it, through a filter: adds each `step`-th row to `fit`, which looks for what to change of `filter`.
-    void add_to(ChangesFit& fit, const PostFilter& filter, int step) { error_.add_to(fit, filter, step); }
+    // Of the area as its last round left it, through a filter: what to change of `filter`, by each `step`-th row of pixels.
+    ChangesFit fit(const PostFilter& filter, int step) { return error_.fit(filter, step); }
 
 private:
     void begin(LatentCoder& coder, int quality_q8, double bits_per_square, std::span<const float> y, Refinement& state);
